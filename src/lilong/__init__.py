@@ -1,0 +1,1 @@
+"""Lilong: the operating platform of a public AI hub."""
