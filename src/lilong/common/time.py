@@ -1,0 +1,83 @@
+"""Aware UTC moments and their one text form. `utc_now` is for the outermost callers; everything else is handed `now`."""
+
+import re
+from datetime import UTC, datetime
+
+from lilong.common.errors import InputInvalid
+
+_DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?")
+
+
+class MomentInvalid(InputInvalid):
+    """The text is not a moment in RFC 3339 form with an offset."""
+
+    code = "time.moment_invalid"
+    title = "This is not a moment"
+    next_step = "Write it like 2026-03-01T12:00:00Z."
+
+
+class DurationInvalid(InputInvalid):
+    """The text is not a duration."""
+
+    code = "time.duration_invalid"
+    title = "This is not a duration"
+    next_step = "Write it like 90s, 15m, 1h30m or 2d."
+
+
+def utc_now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def format_moment(moment: datetime) -> str:
+    """Return `moment` as RFC 3339 in UTC with exactly six decimals: equal moments have equal text.
+
+    >>> format_moment(datetime(2026, 3, 1, 12, tzinfo=UTC))
+    '2026-03-01T12:00:00.000000Z'
+    """
+    if moment.tzinfo is None:
+        raise MomentInvalid(detail="A moment without a time zone cannot be placed.")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_moment(text: str) -> datetime:
+    """Return the UTC moment that `text` says; raises MomentInvalid without an offset.
+
+    >>> parse_moment("2026-03-01T20:00:00+08:00")
+    datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.timezone.utc)
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise MomentInvalid(detail=f"{text!r} is not a moment.") from error
+    if moment.tzinfo is None:
+        raise MomentInvalid(detail=f"{text!r} names no time zone.")
+    return moment.astimezone(UTC)
+
+
+def parse_duration_s(text: str) -> int:
+    """Return the seconds that `text` says, in days, hours, minutes and seconds.
+
+    >>> parse_duration_s("1h30m"), parse_duration_s("90s")
+    (5400, 90)
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        raise DurationInvalid(detail=f"{text!r} is not a duration.")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def format_duration(seconds: int) -> str:
+    """Return whole seconds in the form that `parse_duration_s` reads.
+
+    >>> format_duration(5400), format_duration(0)
+    ('1h30m', '0s')
+    """
+    parts: list[str] = []
+    rest = seconds
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
