@@ -1,0 +1,308 @@
+"""Frozen messages between hub and agent: one idempotent sync call carries all of them, bytes travel beside it.
+
+Everything an agent reports is cumulative, so a message that is late, doubled or out of order is harmless.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lilong.protocol.spec import Frozen, RunSpec, Sha256
+
+PROTOCOL_VERSION = 1
+PROTOCOL_VERSIONS_SPOKEN = (1,)
+
+
+class AttemptState(StrEnum):
+    """Where one try stands. The table of what follows what is in `foundation/runs/core`."""
+
+    CREATED = "created"
+    SUBMITTED = "submitted"
+    QUEUED = "queued"
+    STAGING = "staging"
+    STARTING = "starting"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PREEMPTED = "preempted"
+    TIMED_OUT = "timed_out"
+    REJECTED = "rejected"
+    LOST = "lost"
+
+
+class Fault(StrEnum):
+    """Whose fault an end is; it decides who pays."""
+
+    MEMBER = "member"
+    PROVIDER = "provider"
+    HUB = "hub"
+    NOBODY = "nobody"
+
+
+class Reason(StrEnum):
+    """Why an attempt waits or ended; each has one usual fault party in the state table."""
+
+    COMPLETED = "completed"
+    EXIT_NONZERO = "exit_nonzero"
+    KILLED_BY_SIGNAL = "killed_by_signal"
+    MEMORY_EXCEEDED = "memory_exceeded"
+    DISK_EXCEEDED = "disk_exceeded"
+    PROCESSES_EXCEEDED = "processes_exceeded"
+    OUTPUT_EXCEEDED = "output_exceeded"
+    OUTPUT_MISSING = "output_missing"
+    WALLTIME_REACHED = "walltime_reached"
+    AUTHORITY_REACHED = "authority_reached"
+    CANCELLED_BY_MEMBER = "cancelled_by_member"
+    CANCELLED_BY_HUB = "cancelled_by_hub"
+    SPEC_REFUSED = "spec_refused"
+    ISOLATION_MISSING = "isolation_missing"
+    ENVIRONMENT_FAILED = "environment_failed"
+    STAGING_FAILED = "staging_failed"
+    SHIM_LOST = "shim_lost"
+    NODE_LOST = "node_lost"
+    AGENT_LOST = "agent_lost"
+    PREEMPTED_BY_PROVIDER = "preempted_by_provider"
+    ENGINE_REFUSED = "engine_refused"
+    WAITING_FOR_CAPACITY = "waiting_for_capacity"
+
+
+class Profile(Frozen):
+    """A base environment of the pool: name, Python version such as 3.11.2, platform tag such as linux_x86_64."""
+
+    name: str
+    python_version: str
+    platform: str
+
+
+class AcceleratorInventory(Frozen):
+    """Accelerators of one kind on one node, by registry id."""
+
+    accelerator: str
+    total: int = Field(ge=0)
+    free: int = Field(ge=0)
+    drained: int = Field(default=0, ge=0)
+
+
+class NodeInventory(Frozen):
+    """One node as the engine sees it now; memory in MiB."""
+
+    name: str
+    cores_total: int = Field(ge=0)
+    cores_free: int = Field(ge=0)
+    memory_mib_total: int = Field(ge=0)
+    memory_mib_free: int = Field(ge=0)
+    accelerators: tuple[AcceleratorInventory, ...] = ()
+    healthy: bool = True
+
+
+class Capabilities(Frozen):
+    """What the engine behind the pool can do."""
+
+    engine: str
+    gang: bool
+    sandbox: bool
+    network: bool
+    accounting: bool
+    sandbox_reason: str = ""
+
+
+class Inventory(Frozen):
+    """The pool as observed at one moment."""
+
+    observed_at: datetime
+    capabilities: Capabilities
+    profiles: tuple[Profile, ...]
+    nodes: tuple[NodeInventory, ...]
+
+
+class ReportKind(StrEnum):
+    """What the job wrapper reports."""
+
+    START = "start"
+    HEARTBEAT = "heartbeat"
+    END = "end"
+
+
+class SignedReport(Frozen):
+    """One report of the job wrapper of one rank, chained by HMAC-SHA256 under the attempt's report key.
+
+    mac covers nonce, attempt, rank, sequence, kind, elapsed_ms, checkpoint_ms and the previous mac (64 zeros at first),
+    joined by newlines. elapsed_ms is on the monotonic clock since the rank's start; checkpoint_ms is the elapsed time
+    at which the newest complete checkpoint was written, 0 for none.
+    """
+
+    rank: int = Field(ge=0)
+    sequence: int = Field(ge=0)
+    kind: ReportKind
+    elapsed_ms: int = Field(ge=0)
+    checkpoint_ms: int = Field(default=0, ge=0)
+    mac: Sha256
+
+
+class Usage(Frozen):
+    """Cumulative metered use of one attempt: milliseconds during which all ranks ran.
+
+    metered_ms: by the engine; usable_ms: up to the newest checkpoint; authorised_ms: what the agent enforces now.
+    """
+
+    metered_ms: int = Field(default=0, ge=0)
+    usable_ms: int = Field(default=0, ge=0)
+    authorised_ms: int = Field(default=0, ge=0)
+
+
+class Artefact(Frozen):
+    """One kept file, already uploaded; path relative to the work folder."""
+
+    path: str
+    sha256: Sha256
+    size_bytes: int = Field(ge=0)
+
+
+class CheckpointNote(Frozen):
+    """A checkpoint folder, already uploaded as a manifest and its files."""
+
+    manifest_sha256: Sha256
+    size_bytes: int = Field(ge=0)
+
+
+class Observation(Frozen):
+    """What the agent knows of one attempt.
+
+    outputs_complete: the attempt has ended and everything that can be kept was uploaded; until then the hub waits.
+    log_bytes: size of each rank's log in the spool, by rank. report_key: hexadecimal, made by the agent per attempt.
+    """
+
+    attempt_id: str
+    native_ref: str = ""
+    state: AttemptState
+    reason: Reason | None = None
+    fault: Fault | None = None
+    detail: Annotated[str, Field(max_length=1000)] = ""
+    observed_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    nodes: tuple[str, ...] = ()
+    staging_done_bytes: int = Field(default=0, ge=0)
+    staging_total_bytes: int = Field(default=0, ge=0)
+    usage: Usage = Usage()
+    report_key: str = ""
+    reports: tuple[SignedReport, ...] = ()
+    log_bytes: dict[int, int] = Field(default_factory=dict)
+    artefacts: tuple[Artefact, ...] = ()
+    checkpoint: CheckpointNote | None = None
+    outputs_complete: bool = False
+
+
+class SyncRequest(Frozen):
+    """All that the agent has to say; `complete` means that every attempt the engine owns is in `observations`."""
+
+    protocol_version: int
+    agent_version: str
+    epoch: int = Field(ge=0)
+    boot_id: str
+    sent_at: datetime
+    complete: bool
+    inventory: Inventory | None = None
+    observations: tuple[Observation, ...] = ()
+
+
+class EnvironmentLock(Frozen):
+    """Resolved packages for one profile: `lock` is a requirements file with hashes; digest names the built environment.
+
+    digest = SHA-256 of profile name, Python version, platform and lock, each followed by a newline.
+    """
+
+    profile: str
+    python_version: str
+    platform: str
+    lock: str
+    digest: Sha256
+
+
+class Submit(Frozen):
+    """Start this attempt unless the engine already has it: same attempt id, same native job.
+
+    token goes into the native job's name. nonce goes into every report of the job wrapper.
+    """
+
+    kind: Literal["submit"] = "submit"
+    attempt_id: str
+    run_id: str
+    number: int = Field(ge=1)
+    organisation_id: str
+    token: str
+    nonce: str
+    spec: RunSpec
+    environment: EnvironmentLock
+    checkpoint_sha256: Sha256 | None = None
+    secrets: dict[str, str] = Field(default_factory=dict, repr=False)
+    authorised_ms: int = Field(ge=0)
+    epoch: int = Field(ge=0)
+
+
+class Cancel(Frozen):
+    """Stop this attempt: ask by signal, then kill after the grace. Repeated until the end is observed."""
+
+    kind: Literal["cancel"] = "cancel"
+    attempt_id: str
+    reason: Reason
+    grace_s: int = Field(ge=0)
+
+
+class Extend(Frozen):
+    """Let this attempt run until its metered time reaches `authorised_ms` (never lowered below what was used)."""
+
+    kind: Literal["extend"] = "extend"
+    attempt_id: str
+    authorised_ms: int = Field(ge=0)
+
+
+class Release(Frozen):
+    """The hub has everything of this attempt: its spool may go after `keep_spool_s`."""
+
+    kind: Literal["release"] = "release"
+    attempt_id: str
+
+
+Command = Annotated[Submit | Cancel | Extend | Release, Field(discriminator="kind")]
+
+
+class SyncResponse(Frozen):
+    """What the hub wants. Commands repeat in every answer until an observation shows their effect.
+
+    epoch: the hub's; an agent with a lower one adopts it, gets no commands this time, and reports everything anew.
+    lease_s: without a successful sync for so long the agent submits nothing new (running work goes on to its authority).
+    """
+
+    protocol_version: int
+    hub_id: str
+    epoch: int
+    server_time: datetime
+    commands: tuple[Command, ...] = ()
+    lease_s: int
+    interval_s: float
+    keep_spool_s: int
+
+
+class JoinRequest(Frozen):
+    """A new agent presents its single-use join token."""
+
+    protocol_version: int
+    join_token: str
+    agent_version: str
+    hostname: str
+
+
+class JoinResponse(Frozen):
+    """The pool that the agent now serves and its token, shown once."""
+
+    pool_id: str
+    pool_token: str
+    hub_id: str
+    epoch: int
