@@ -1,0 +1,1 @@
+"""Platforms: thin stories told with pay, run and record; each may import only those before it."""

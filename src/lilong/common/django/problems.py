@@ -1,0 +1,115 @@
+"""The one renderer of errors over HTTP: RFC 9457 problem documents for every way in which a call can fail."""
+
+import json
+
+import structlog
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI, Schema
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from lilong.common.errors import (
+    FieldProblem,
+    InputInvalid,
+    InvariantBroken,
+    LilongError,
+    NotFound,
+    NotSignedIn,
+    render_problem,
+)
+
+log = structlog.get_logger()
+
+
+class FieldProblemOut(Schema):
+    """One wrong field."""
+
+    path: str
+    code: str
+    message: str
+
+
+class ProblemOut(Schema):
+    """An RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    retryable: bool
+    detail: str | None = None
+    next_step: str | None = None
+    fields: list[FieldProblemOut] | None = None
+    facts: dict[str, str | int] | None = None
+    instance: str | None = None
+
+
+PROBLEMS = {status: ProblemOut for status in (400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429, 503)}
+
+
+class Unexpected(InvariantBroken):
+    """Something failed that nobody foresaw."""
+
+    code = "hub.unexpected"
+    title = "The hub made a mistake"
+
+
+class RequestMalformed(InputInvalid):
+    """The request could not be read at all."""
+
+    code = "input.malformed"
+    title = "The request could not be read"
+    status = 400
+    next_step = "Send well-formed JSON in UTF-8 with the content type application/json."
+
+
+def respond_problem(request: HttpRequest, error: LilongError) -> HttpResponse:
+    """Return `error` as an application/problem+json response."""
+    body = json.dumps(render_problem(error, instance=request.path), ensure_ascii=False)
+    response = HttpResponse(body, status=error.status, content_type="application/problem+json")
+    if error.retry_after_s is not None:
+        response["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, NotSignedIn):
+        response["WWW-Authenticate"] = 'Bearer realm="lilong"'
+    return response
+
+
+def install_problem_handlers(api: NinjaAPI) -> None:
+    """Make every failure of `api` answer with a problem document; nothing shows a traceback to a caller."""
+
+    def on_lilong_error(request: HttpRequest, error: Exception) -> HttpResponse:
+        assert isinstance(error, LilongError)
+        if error.status >= 500:
+            log.error("request_failed", code=error.code, path=request.path, exc_info=error)
+        return respond_problem(request, error)
+
+    def on_validation_error(request: HttpRequest, error: Exception) -> HttpResponse:
+        assert isinstance(error, ValidationError)
+        return respond_problem(request, InputInvalid(fields=[_field_problem(item) for item in error.errors]))
+
+    def on_http_error(request: HttpRequest, error: Exception) -> HttpResponse:
+        return respond_problem(request, RequestMalformed(detail=str(error)))
+
+    def on_missing(request: HttpRequest, _error: Exception) -> HttpResponse:
+        return respond_problem(request, NotFound())
+
+    def on_unauthenticated(request: HttpRequest, _error: Exception) -> HttpResponse:
+        return respond_problem(request, NotSignedIn())
+
+    def on_unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
+        log.error("request_failed", code=Unexpected.code, path=request.path, exc_info=error)
+        return respond_problem(request, Unexpected())
+
+    api.add_exception_handler(LilongError, on_lilong_error)
+    api.add_exception_handler(ValidationError, on_validation_error)
+    api.add_exception_handler(HttpError, on_http_error)
+    api.add_exception_handler(Http404, on_missing)
+    api.add_exception_handler(AuthenticationError, on_unauthenticated)
+    api.add_exception_handler(Exception, on_unexpected)
+
+
+def _field_problem(item: dict[str, object]) -> FieldProblem:
+    location = item.get("loc")
+    parts = [str(part) for part in location] if isinstance(location, (list, tuple)) else []
+    return FieldProblem(
+        path=".".join(parts[1:] or parts), code=f"input.{item.get('type', 'invalid')}", message=str(item.get("msg", ""))
+    )

@@ -1,0 +1,1 @@
+"""Django's SQLite backend with WAL and IMMEDIATE transactions."""

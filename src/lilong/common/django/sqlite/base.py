@@ -1,0 +1,21 @@
+"""The database wrapper that Django loads for ENGINE `lilong.common.django.sqlite`."""
+
+from typing import Any
+
+from django.db.backends.sqlite3 import base
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """SQLite in WAL mode whose transactions take the write lock when they begin."""
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return Django's parameters with our transaction mode and start-up statements."""
+        self.transaction_mode = "IMMEDIATE"
+        return super().get_connection_params() | {"timeout": 30}
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Open a connection that survives a crash of the process (WAL) and of the machine (synchronous=FULL)."""
+        connection = super().get_new_connection(conn_params)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        return connection

@@ -1,0 +1,56 @@
+"""Every setting of a hub: from `LILONG_*` in the environment, else from `settings.toml` in its home folder."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+def _home_from_environment() -> Path:
+    return Path(os.environ.get("LILONG_HOME", "lilong-home")).resolve()
+
+
+class Settings(BaseSettings):
+    """Settings of one hub. Every field is described in docs/reference/settings.md, generated from here."""
+
+    model_config = SettingsConfigDict(env_prefix="LILONG_", extra="forbid", frozen=True)
+
+    home: Path = Field(default_factory=_home_from_environment, description="Folder of the database, keys and objects.")
+    database_url: str = Field(default="", description="postgresql://… or sqlite:////path; empty: SQLite in the home.")
+    public_url: str = Field(default="http://127.0.0.1:8000", description="Address under which people reach the hub.")
+    hub_name: str = Field(default="Lilong", description="Name of the hub, shown to people and in signed documents.")
+    bind: str = Field(default="127.0.0.1:8000", description="Address and port that the web process listens on.")
+    allowed_hosts: tuple[str, ...] = Field(default=("127.0.0.1", "localhost"), description="Accepted Host headers.")
+    web_threads: int = Field(default=16, ge=2, le=256, description="Threads of the web process.")
+    outbox_delivery: bool = Field(default=True, description="Deliver events at once; off: reconcilers find all work.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file in the home folder."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=_home_from_environment() / "settings.toml")
+        return init_settings, env_settings, file
+
+    @property
+    def database_url_in_force(self) -> str:
+        """The database's address with the default filled in."""
+        return self.database_url or f"sqlite:///{self.home / 'hub.sqlite3'}"
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """Return the settings of this process; raises pydantic's ValidationError that names each wrong field."""
+    return Settings()

@@ -1,0 +1,16 @@
+"""Run one management command in the hub's process: `python -m lilong.web.manage COMMAND`."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Hand the command line to Django."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lilong.web.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line([f"{sys.executable} -m lilong.web.manage", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Django's settings, derived from `config.Settings`; nothing is set in two places."""
+
+from importlib.util import find_spec
+from urllib.parse import unquote, urlsplit
+
+from lilong.web.config import load_settings
+from lilong.web.keys import read_or_make_django_key
+
+LILONG = load_settings()
+
+ROOMS = (
+    "foundation.outbox",
+    "foundation.record",
+    "foundation.objects",
+    "foundation.members",
+    "foundation.cases",
+    "foundation.ledger",
+    "foundation.runs",
+    "platforms.funding",
+    "platforms.supermarket",
+)
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    *(f"lilong.{room}" for room in ROOMS if find_spec(f"lilong.{room}.models")),
+    "lilong.web",
+]
+if find_spec("lilong.foundation.members.models"):
+    AUTH_USER_MODEL = "members.Person"
+
+SECRET_KEY = read_or_make_django_key(LILONG.home)
+DEBUG = False
+ALLOWED_HOSTS = list(LILONG.allowed_hosts)
+ROOT_URLCONF = "lilong.web.urls"
+WSGI_APPLICATION = "lilong.web.wsgi.application"
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+APPEND_SLASH = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+
+def _database(url: str) -> dict[str, object]:
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return {"ENGINE": "lilong.common.django.sqlite", "NAME": url.removeprefix("sqlite:///")}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+DATABASES = {"default": _database(LILONG.database_url_in_force)}
