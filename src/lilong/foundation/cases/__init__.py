@@ -1,0 +1,1 @@
+"""Requests that people or a published rule decide, with a clock and a reason."""

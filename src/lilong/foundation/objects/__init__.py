@@ -1,0 +1,1 @@
+"""Content-addressed bytes: resumable upload, quota, retention, scoped links."""

@@ -1,0 +1,1 @@
+"""Events waiting for delivery, leases, dead letters, idempotency keys."""

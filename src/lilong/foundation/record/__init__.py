@@ -1,0 +1,1 @@
+"""The append-only transparency log of what was decided."""

@@ -1,0 +1,1 @@
+"""The intent to run something: attempts, logs, artefacts, metering; pools and agents."""

@@ -1,0 +1,1 @@
+"""Programmes and the vouchers that they fund."""

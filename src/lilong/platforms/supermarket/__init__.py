@@ -1,0 +1,1 @@
+"""Providers, offers, quotes, orders: the computing power supermarket."""
