@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-Json: TypeAlias = "None | bool | int | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
 def canonical_json(value: Json) -> bytes:
@@ -31,10 +31,10 @@ def _refuse_floats(value: object) -> None:
     if isinstance(value, float):
         raise TypeError("A float has no canonical form: use an integer with its unit.")
     if isinstance(value, Mapping):
-        for key, item in value.items():
+        for key, item in cast("Mapping[object, object]", value).items():
             if not isinstance(key, str):
                 raise TypeError("Keys of a canonical object are text.")
             _refuse_floats(item)
     elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        for item in value:
+        for item in cast("Sequence[object]", value):
             _refuse_floats(item)

@@ -1,4 +1,4 @@
-"""Aware UTC moments and their one text form. `utc_now` is for the outermost callers; everything else is handed `now`."""
+"""Aware UTC moments and their one text form. `utc_now` is for the outermost callers; all else is handed `now`."""
 
 import re
 from datetime import UTC, datetime

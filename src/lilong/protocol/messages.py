@@ -277,7 +277,7 @@ class SyncResponse(Frozen):
     """What the hub wants. Commands repeat in every answer until an observation shows their effect.
 
     epoch: the hub's; an agent with a lower one adopts it, gets no commands this time, and reports everything anew.
-    lease_s: without a successful sync for so long the agent submits nothing new (running work goes on to its authority).
+    lease_s: without a successful sync for so long the agent submits nothing new (what runs goes on to its authority).
     """
 
     protocol_version: int
