@@ -1,0 +1,173 @@
+"""Run the suites of suites.toml, each under its budget: `python -m tests.run [NAME …]`.
+
+A suite that fails stops no other. With CI=true a skipped test is a failure, because there everything can be installed.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from tests.postgresql import PostgresqlMissing, running_cluster
+
+SUITES_FILE = Path(__file__).with_name("suites.toml")
+GRACE_S = 10
+EXIT_CODES_OF_PYTEST = {1: "failed", 2: "interrupted", 3: "internal error", 4: "usage error", 5: "found no test"}
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One row of suites.toml on one database."""
+
+    name: str
+    arguments: tuple[str, ...]
+    database: str
+    minutes: float
+    environment: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        """Name of the suite and its database."""
+        return f"{self.name} on {self.database}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one suite did; `trouble` is empty when it passed, `skips` holds one line per skipped test."""
+
+    suite: Suite
+    seconds: float = 0.0
+    passed: int = 0
+    failed: int = 0
+    skips: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """Text for the closing table."""
+        if self.trouble:
+            return self.trouble
+        return "passed" if self.passed else "skipped"
+
+
+def read_suites(*, names: Sequence[str] = ()) -> list[Suite]:
+    """Return the suites of suites.toml, or those named; raises SystemExit for a name that is not there."""
+    rows = tomllib.loads(SUITES_FILE.read_text(encoding="utf-8"))["suite"]
+    known = [row["name"] for row in rows]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SystemExit(f"No such suite: {', '.join(unknown)}. There are: {', '.join(known)}.")
+    return [
+        Suite(
+            name=row["name"],
+            arguments=tuple(row["arguments"]),
+            database=database,
+            minutes=row["minutes"],
+            environment=row.get("environment", {}),
+        )
+        for row in rows
+        if not names or row["name"] in names
+        for database in row["databases"]
+    ]
+
+
+def run_suite(suite: Suite, *, environment: Mapping[str, str], report: Path) -> Result:
+    """Run one suite to its end or to the end of its budget, showing its output as it comes."""
+    command = [sys.executable, "-m", "pytest", "-q", "--durations=3", f"--junitxml={report}", *suite.arguments]
+    began = time.monotonic()
+    environment = {**environment, **suite.environment, "LILONG_TEST_DATABASE": suite.database}
+    process = subprocess.Popen(command, env=environment, process_group=0)
+    trouble = ""
+    try:
+        code = process.wait(timeout=suite.minutes * 60)
+        trouble = "" if code == 0 else EXIT_CODES_OF_PYTEST.get(code, f"ended with code {code}")
+    except subprocess.TimeoutExpired:
+        trouble = f"stopped: over {suite.minutes:g} min"
+    finally:
+        stop_group(process)
+    return read_report(report, suite=suite, seconds=time.monotonic() - began, trouble=trouble)
+
+
+def stop_group(process: "subprocess.Popen[bytes]") -> None:
+    """End what is left of the suite's process group: first so that pytest still reports, then for good."""
+    for signal_number in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, signal_number)
+            process.wait(timeout=GRACE_S)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def read_report(report: Path, *, suite: Suite, seconds: float, trouble: str) -> Result:
+    """Count the outcomes in pytest's JUnit report; a suite that wrote none has one failure: itself."""
+    if not report.exists():
+        trouble = trouble or "wrote no report"
+        return Result(suite=suite, seconds=seconds, failed=1, trouble=trouble)
+    passed = failed = 0
+    skips: list[str] = []
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - our own pytest wrote it
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif skip is not None:
+            skips.append(f"{case.get('classname')}::{case.get('name')}: {skip.get('message')}")
+        else:
+            passed += 1
+    if trouble:
+        failed = max(failed, 1)
+    elif os.environ.get("CI") == "true" and skips:
+        trouble = "skipped tests"
+    return Result(suite=suite, seconds=seconds, passed=passed, failed=failed, skips=tuple(skips), trouble=trouble)
+
+
+def print_table(results: Sequence[Result]) -> None:
+    """Print what was skipped, a line per suite, and the sums as the last line."""
+    for result in results:
+        for skip in result.skips:
+            print(f"skipped in {result.suite.label}: {skip}")
+    print(f"\n{'suite':<28}{'outcome':<24}{'seconds':>9}{'budget':>9}{'passed':>9}{'failed':>9}{'skipped':>9}")
+    for result in results:
+        counts = f"{result.passed:>9}{result.failed:>9}{len(result.skips):>9}"
+        budget_s = f"{result.suite.minutes * 60:>9.0f}"
+        print(f"{result.suite.label:<28}{result.outcome:<24}{result.seconds:>9.1f}{budget_s}{counts}")
+    sums = [sum(numbers) for numbers in zip(*((r.passed, r.failed, len(r.skips)) for r in results), strict=True)]
+    print("\n{} passed, {} failed, {} skipped".format(*sums), flush=True)
+
+
+def main() -> int:
+    """Run what the command line names, everything by default; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="suites to run; all when none is named")
+    suites = read_suites(names=parser.parse_args().names)
+    results: list[Result] = []
+    environment = dict(os.environ)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lilong-suites-")))
+        for suite in suites:
+            print(f"\n=== {suite.label}", flush=True)
+            if suite.database == "postgresql" and "LILONG_TEST_POSTGRESQL" not in environment:
+                try:
+                    environment["LILONG_TEST_POSTGRESQL"] = stack.enter_context(running_cluster()).server_url
+                except PostgresqlMissing as problem:
+                    trouble = str(problem) if os.environ.get("CI") == "true" else ""
+                    results.append(Result(suite=suite, failed=bool(trouble), skips=(str(problem),), trouble=trouble))
+                    continue
+            report = folder / f"{len(results)}.xml"
+            results.append(run_suite(suite, environment=environment, report=report))
+    print_table(results)
+    return 1 if any(result.trouble for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
