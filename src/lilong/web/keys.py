@@ -6,7 +6,12 @@ from pathlib import Path
 
 
 def read_or_make_django_key(home: Path) -> str:
-    """Return the key in `home/keys/django.key`, making it on first use; two processes that race agree on one."""
+    """Return the key in `home/keys/django.key`, making it on first use; two processes that race agree on one.
+
+    Without a home folder nothing is written: the key lasts as long as the process (checks, `--help`).
+    """
+    if not home.is_dir():
+        return secrets.token_urlsafe(64)
     path = home / "keys" / "django.key"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
