@@ -1,6 +1,7 @@
 """The one renderer of errors over HTTP: RFC 9457 problem documents for every way in which a call can fail."""
 
 import json
+from http import HTTPStatus
 
 import structlog
 from django.http import Http404, HttpRequest, HttpResponse
@@ -43,7 +44,7 @@ class ProblemOut(Schema):
     instance: str | None = None
 
 
-PROBLEMS = {status: ProblemOut for status in (400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429, 503)}
+PROBLEMS = dict.fromkeys((400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429, 503), ProblemOut)
 
 
 class Unexpected(InvariantBroken):
@@ -76,26 +77,28 @@ def respond_problem(request: HttpRequest, error: LilongError) -> HttpResponse:
 def install_problem_handlers(api: NinjaAPI) -> None:
     """Make every failure of `api` answer with a problem document; nothing shows a traceback to a caller."""
 
-    def on_lilong_error(request: HttpRequest, error: Exception) -> HttpResponse:
-        assert isinstance(error, LilongError)
-        if error.status >= 500:
-            log.error("request_failed", code=error.code, path=request.path, exc_info=error)
-        return respond_problem(request, error)
+    def on_lilong_error(request: HttpRequest, error: LilongError | type[LilongError]) -> HttpResponse:
+        raised = error() if isinstance(error, type) else error
+        if raised.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("request_failed", code=raised.code, path=request.path, exc_info=raised)
+        return respond_problem(request, raised)
 
-    def on_validation_error(request: HttpRequest, error: Exception) -> HttpResponse:
-        assert isinstance(error, ValidationError)
-        return respond_problem(request, InputInvalid(fields=[_field_problem(item) for item in error.errors]))
+    def on_validation_error(request: HttpRequest, error: ValidationError | type[ValidationError]) -> HttpResponse:
+        fields = [] if isinstance(error, type) else [_field_problem(item) for item in error.errors]
+        return respond_problem(request, InputInvalid(fields=fields))
 
-    def on_http_error(request: HttpRequest, error: Exception) -> HttpResponse:
+    def on_http_error(request: HttpRequest, error: HttpError | type[HttpError]) -> HttpResponse:
         return respond_problem(request, RequestMalformed(detail=str(error)))
 
-    def on_missing(request: HttpRequest, _error: Exception) -> HttpResponse:
+    def on_missing(request: HttpRequest, _error: Http404 | type[Http404]) -> HttpResponse:
         return respond_problem(request, NotFound())
 
-    def on_unauthenticated(request: HttpRequest, _error: Exception) -> HttpResponse:
+    def on_unauthenticated(
+        request: HttpRequest, _error: AuthenticationError | type[AuthenticationError]
+    ) -> HttpResponse:
         return respond_problem(request, NotSignedIn())
 
-    def on_unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
+    def on_unexpected(request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
         log.error("request_failed", code=Unexpected.code, path=request.path, exc_info=error)
         return respond_problem(request, Unexpected())
 
