@@ -1,1 +1,0 @@
-"""Lilong's typed HTTP client. Start with `lilong.sdk.client.Lilong`."""

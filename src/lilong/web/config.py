@@ -37,8 +37,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - handed in by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - handed in by name
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file in the home folder."""
         file = TomlConfigSettingsSource(settings_cls, toml_file=_home_from_environment() / "settings.toml")

@@ -3,12 +3,12 @@
 import os
 import sys
 
+from django.core.management import execute_from_command_line
+
 
 def main() -> None:
     """Hand the command line to Django."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lilong.web.settings")
-    from django.core.management import execute_from_command_line
-
     execute_from_command_line([f"{sys.executable} -m lilong.web.manage", *sys.argv[1:]])
 
 

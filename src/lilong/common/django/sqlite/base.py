@@ -1,5 +1,6 @@
 """The database wrapper that Django loads for ENGINE `lilong.common.django.sqlite`."""
 
+from sqlite3 import Connection
 from typing import Any
 
 from django.db.backends.sqlite3 import base
@@ -13,9 +14,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.transaction_mode = "IMMEDIATE"
         return super().get_connection_params() | {"timeout": 30}
 
-    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         """Open a connection that survives a crash of the process (WAL) and of the machine (synchronous=FULL)."""
-        connection = super().get_new_connection(conn_params)
+        connection: Connection = super().get_new_connection(conn_params)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         return connection

@@ -1,0 +1,61 @@
+# Every command goes through .venv/bin/python -m, and every path is relative: the folder may hold spaces or be deep.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+PY := .venv/bin/python
+# Tools that load Django's settings need a home folder; it is theirs alone.
+CHECK_HOME := LILONG_HOME=.cache/check-home
+LONG_BENCHES := crash fuzz
+BENCHES := $(filter-out _% $(LONG_BENCHES),$(basename $(notdir $(wildcard tests/bench/*.py))))
+
+.PHONY: help setup runtime demo serve test check format lint types imports licences project bench docs
+
+help: ## Show the targets
+	@grep -hE '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /	/' | expand -t 14
+
+setup: ## Make the environment for working on Lilong
+	@sh setup/environment dev
+
+runtime:
+	@sh setup/environment
+
+demo: runtime ## Play one paid job from quote to settlement in a fresh folder
+	@sh setup/system-packages bubblewrap
+	@$(PY) -m lilong.cli.main demo
+
+serve: runtime ## Run a hub here: web, worker and agent
+	@sh setup/system-packages bubblewrap
+	@$(PY) -m lilong.cli.main serve
+
+test: setup ## Run every test suite: see tests/suites.toml
+	@sh setup/system-packages bubblewrap postgresql
+	@$(PY) -m tests.run
+
+check: format lint types imports licences project ## Formatting, lint, types, import contracts, licences, lock file
+
+format: setup
+	@echo "== format" && $(PY) -m ruff format --check --quiet || { echo "Run: $(PY) -m ruff format"; exit 1; }
+
+lint: setup
+	@echo "== lint" && $(PY) -m ruff check --quiet
+
+types: setup
+	@echo "== types" && $(CHECK_HOME) $(PY) -m mypy && $(PY) -m basedpyright
+
+imports: setup
+	@echo "== imports" && $(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-logo
+
+licences: setup
+	@echo "== licences" && $(PY) -m pytest -q tests/architecture/test_licences.py
+
+project: setup
+	@echo "== project" && $(PY) -m uv lock --check --quiet && $(PY) -m uv build --quiet --out-dir .cache/dist
+
+bench: $(addprefix bench-,$(BENCHES)) ## Run every short bench; bench-NAME runs tests/bench/NAME.py alone
+
+bench-%: setup
+	@sh setup/system-packages bubblewrap postgresql
+	@echo "== bench $*" && $(PY) -m tests.bench.$*
+
+docs: setup ## Build the documentation into site/
+	@$(PY) -m docs.build
