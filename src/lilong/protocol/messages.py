@@ -13,6 +13,8 @@ from lilong.protocol.spec import Frozen, RunSpec, Sha256
 
 PROTOCOL_VERSION = 1
 PROTOCOL_VERSIONS_SPOKEN = (1,)
+HEARTBEAT_S = 5
+REPORTS_PER_OBSERVATION_MAX = 1_000
 
 
 class AttemptState(StrEnum):
@@ -121,7 +123,7 @@ class Inventory(Frozen):
 
 
 class ReportKind(StrEnum):
-    """What the job wrapper reports."""
+    """What the job wrapper reports: its start, a heartbeat every HEARTBEAT_S, its end."""
 
     START = "start"
     HEARTBEAT = "heartbeat"
@@ -170,11 +172,21 @@ class CheckpointNote(Frozen):
     size_bytes: int = Field(ge=0)
 
 
+class VolumeNote(Frozen):
+    """The content of a volume that was mounted for writing, already uploaded as a manifest and its files."""
+
+    volume_id: str
+    manifest_sha256: Sha256
+    size_bytes: int = Field(ge=0)
+
+
 class Observation(Frozen):
     """What the agent knows of one attempt.
 
     outputs_complete: the attempt has ended and everything that can be kept was uploaded; until then the hub waits.
     log_bytes: size of each rank's log in the spool, by rank. report_key: hexadecimal, made by the agent per attempt.
+    reports: those that the hub lacks (see `SyncResponse.reports_wanted`), in order of sequence within a rank and
+    without a gap, at most REPORTS_PER_OBSERVATION_MAX; report_counts: how many the spool holds, by rank.
     """
 
     attempt_id: str
@@ -192,15 +204,21 @@ class Observation(Frozen):
     staging_total_bytes: int = Field(default=0, ge=0)
     usage: Usage = Usage()
     report_key: str = ""
-    reports: tuple[SignedReport, ...] = ()
+    reports: Annotated[tuple[SignedReport, ...], Field(max_length=REPORTS_PER_OBSERVATION_MAX)] = ()
+    report_counts: dict[int, int] = Field(default_factory=dict)
     log_bytes: dict[int, int] = Field(default_factory=dict)
     artefacts: tuple[Artefact, ...] = ()
     checkpoint: CheckpointNote | None = None
+    volumes: tuple[VolumeNote, ...] = ()
     outputs_complete: bool = False
 
 
 class SyncRequest(Frozen):
-    """All that the agent has to say; `complete` means that every attempt the engine owns is in `observations`."""
+    """All that the agent has to say; `complete` means that every attempt the engine owns is in `observations`.
+
+    absent: attempts that a command named (Locate, Cancel, Extend or Release) and that neither the engine's queue nor
+    its accounting knows; only what a complete look found missing stands here.
+    """
 
     protocol_version: int
     agent_version: str
@@ -209,6 +227,7 @@ class SyncRequest(Frozen):
     sent_at: datetime
     complete: bool
     inventory: Inventory | None = None
+    absent: tuple[str, ...] = ()
     observations: tuple[Observation, ...] = ()
 
 
@@ -229,6 +248,7 @@ class Submit(Frozen):
     """Start this attempt unless the engine already has it: same attempt id, same native job.
 
     token goes into the native job's name. nonce goes into every report of the job wrapper.
+    volumes: manifest of each volume of `spec.inputs` that has content, by volume id; one without content starts empty.
     """
 
     kind: Literal["submit"] = "submit"
@@ -241,6 +261,7 @@ class Submit(Frozen):
     spec: RunSpec
     environment: EnvironmentLock
     checkpoint_sha256: Sha256 | None = None
+    volumes: dict[str, Sha256] = Field(default_factory=dict)
     secrets: dict[str, str] = Field(default_factory=dict, repr=False)
     authorised_ms: int = Field(ge=0)
     epoch: int = Field(ge=0)
@@ -263,20 +284,33 @@ class Extend(Frozen):
     authorised_ms: int = Field(ge=0)
 
 
+class Locate(Frozen):
+    """Look for this attempt in the engine's queue and accounting: observe it again, or name it in `absent`."""
+
+    kind: Literal["locate"] = "locate"
+    attempt_id: str
+    token: str
+
+
 class Release(Frozen):
-    """The hub has everything of this attempt: its spool may go after `keep_spool_s`."""
+    """The hub has everything of this attempt: it is observed no more, and its spool may go after `keep_spool_s`.
+
+    A rise of the epoch takes the release back: what the spool still holds is observed and offered again.
+    """
 
     kind: Literal["release"] = "release"
     attempt_id: str
 
 
-Command = Annotated[Submit | Cancel | Extend | Release, Field(discriminator="kind")]
+Command = Annotated[Submit | Cancel | Extend | Locate | Release, Field(discriminator="kind")]
 
 
 class SyncResponse(Frozen):
     """What the hub wants. Commands repeat in every answer until an observation shows their effect.
 
-    epoch: the hub's; an agent with a lower one adopts it, gets no commands this time, and reports everything anew.
+    epoch: the hub's; an agent with a lower one adopts it, gets no commands this time, reports everything anew and
+    offers every kept object again before it says outputs_complete: the hub may have been restored from a backup.
+    reports_wanted: for each attempt whose observation had report_counts, by rank, the sequence to send from (0 first).
     lease_s: without a successful sync for so long the agent submits nothing new (what runs goes on to its authority).
     """
 
@@ -285,6 +319,7 @@ class SyncResponse(Frozen):
     epoch: int
     server_time: datetime
     commands: tuple[Command, ...] = ()
+    reports_wanted: dict[str, dict[int, int]] = Field(default_factory=dict)
     lease_s: int
     interval_s: float
     keep_spool_s: int
