@@ -1,0 +1,1 @@
+"""Lilong's typed HTTP client. Start with `lilong.sdk.client.Lilong`."""

@@ -77,30 +77,37 @@ def respond_problem(request: HttpRequest, error: LilongError) -> HttpResponse:
 def install_problem_handlers(api: NinjaAPI) -> None:
     """Make every failure of `api` answer with a problem document; nothing shows a traceback to a caller."""
 
-    def respond(request: HttpRequest, error: object) -> HttpResponse:
-        problem = _as_lilong_error(error)
-        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("request_failed", code=problem.code, path=request.path, exc_info=error)
-        return respond_problem(request, problem)
+    def on_lilong_error(request: HttpRequest, error: LilongError | type[LilongError]) -> HttpResponse:
+        raised = error() if isinstance(error, type) else error
+        if raised.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("request_failed", code=raised.code, path=request.path, exc_info=raised)
+        return respond_problem(request, raised)
 
-    for error_class in (LilongError, ValidationError, HttpError, Http404, AuthenticationError, Exception):
-        api.add_exception_handler(error_class, respond)
+    def on_validation_error(request: HttpRequest, error: ValidationError | type[ValidationError]) -> HttpResponse:
+        fields = [] if isinstance(error, type) else [_field_problem(item) for item in error.errors]
+        return respond_problem(request, InputInvalid(fields=fields))
 
+    def on_http_error(request: HttpRequest, error: HttpError | type[HttpError]) -> HttpResponse:
+        return respond_problem(request, RequestMalformed(detail=str(error)))
 
-def _as_lilong_error(error: object) -> LilongError:
-    match error:
-        case LilongError():
-            return error
-        case ValidationError():
-            return InputInvalid(fields=[_field_problem(item) for item in error.errors])
-        case AuthenticationError():
-            return NotSignedIn()
-        case HttpError():
-            return RequestMalformed(detail=str(error))
-        case Http404():
-            return NotFound()
-        case _:
-            return Unexpected()
+    def on_missing(request: HttpRequest, _error: Http404 | type[Http404]) -> HttpResponse:
+        return respond_problem(request, NotFound())
+
+    def on_unauthenticated(
+        request: HttpRequest, _error: AuthenticationError | type[AuthenticationError]
+    ) -> HttpResponse:
+        return respond_problem(request, NotSignedIn())
+
+    def on_unexpected(request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
+        log.error("request_failed", code=Unexpected.code, path=request.path, exc_info=error)
+        return respond_problem(request, Unexpected())
+
+    api.add_exception_handler(LilongError, on_lilong_error)
+    api.add_exception_handler(ValidationError, on_validation_error)
+    api.add_exception_handler(HttpError, on_http_error)
+    api.add_exception_handler(Http404, on_missing)
+    api.add_exception_handler(AuthenticationError, on_unauthenticated)
+    api.add_exception_handler(Exception, on_unexpected)
 
 
 def _field_problem(item: dict[str, object]) -> FieldProblem:

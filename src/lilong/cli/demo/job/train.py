@@ -6,6 +6,7 @@ in the checkpoint, so that an interrupted run and an uninterrupted one end with 
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def save_checkpoint(state):
     CHECKPOINT.parent.mkdir(exist_ok=True)
     fresh = CHECKPOINT.with_suffix(".fresh")
     joblib.dump(state, fresh)
-    fresh.replace(CHECKPOINT)
+    os.replace(fresh, CHECKPOINT)
 
 
 def main():

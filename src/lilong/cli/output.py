@@ -1,0 +1,137 @@
+"""How the command line speaks: tables and sentences for people, JSON for machines, one exit code per kind of error."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import httpx
+from pydantic import BaseModel
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from lilong.common.errors import (
+    Conflict,
+    InputInvalid,
+    LilongError,
+    LimitReached,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    render_problem,
+)
+
+EXIT_UNEXPECTED = 1
+EXIT_RUN_FAILED = 8
+EXIT_TRY_LATER = 75
+EXIT_INTERRUPTED = 130
+EXIT_CODES: Mapping[type[LilongError], int] = {
+    InputInvalid: 3,
+    NotSignedIn: 4,
+    NotAllowed: 4,
+    NotFound: 5,
+    Conflict: 6,
+    LimitReached: 7,
+}
+
+screen = Console(highlight=False)
+messages = Console(stderr=True, highlight=False)
+
+
+class HubUnreachable(LilongError):
+    """The hub did not answer at all."""
+
+    code = "hub.unreachable"
+    title = "The hub does not answer"
+    status = 503
+    next_step = "Check the address with `lilong login`, and that the hub runs (`lilong serve`)."
+    retryable = True
+
+
+def print_json(value: object) -> None:
+    """Print `value` as one JSON document on standard output; pydantic models by their fields."""
+    print(json.dumps(_plain(value), ensure_ascii=False, indent=2))  # noqa: T201 - this is the output
+
+
+def print_table(*, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[str]) -> None:
+    """Print rows under `columns`; those named in `right` hold numbers. Says so when there is nothing."""
+    if not rows:
+        screen.print(f"{title}: none")
+        return
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    screen.print(table)
+
+
+def print_next_step(text: str) -> None:
+    """Say what to do now, apart from the output itself."""
+    messages.print(f"[dim]Next:[/dim] {escape(text)}")
+
+
+@contextmanager
+def byte_progress(*, title: str, quiet: bool = False) -> Iterator[Progress]:
+    """Show bytes moved while the block runs, on standard error and only on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=messages, transient=True, disable=quiet or not messages.is_terminal) as progress:
+        progress.console.set_window_title(title)
+        yield progress
+
+
+@contextmanager
+def errors_as_exit_codes(*, as_json: bool) -> Iterator[None]:
+    """Turn every error of the block into a message with a next step and the exit code of its kind."""
+    try:
+        yield
+    except LilongError as error:
+        report_error(error, as_json=as_json)
+        raise SystemExit(exit_code_of(error)) from None
+    except httpx.TransportError as error:
+        unreachable = HubUnreachable(detail=str(error) or type(error).__name__)
+        report_error(unreachable, as_json=as_json)
+        raise SystemExit(exit_code_of(unreachable)) from None
+    except KeyboardInterrupt:
+        messages.print("Interrupted. What already runs goes on: see `lilong runs`.")
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def exit_code_of(error: LilongError) -> int:
+    """Return the exit code: by kind of error, 75 when the same call may succeed later, else 1.
+
+    >>> exit_code_of(NotFound()), exit_code_of(HubUnreachable())
+    (5, 75)
+    """
+    for error_class, code in EXIT_CODES.items():
+        if isinstance(error, error_class):
+            return code
+    return EXIT_TRY_LATER if error.retryable else EXIT_UNEXPECTED
+
+
+def report_error(error: LilongError, *, as_json: bool) -> None:
+    """Print the error on standard error: as a problem document, or in words with every field and the next step."""
+    if as_json:
+        print(json.dumps(render_problem(error), ensure_ascii=False), file=sys.stderr)  # noqa: T201 - machine output
+        return
+    messages.print(f"[bold red]{escape(error.title)}[/bold red] [dim]({error.code})[/dim]")
+    if error.detail:
+        messages.print(escape(error.detail))
+    for field in error.fields:
+        messages.print(f"  [bold]{escape(field.path)}[/bold]: {escape(field.message)}")
+    for name, fact in error.facts.items():
+        messages.print(f"  {escape(name)}: {escape(str(fact))}")
+    if error.next_step:
+        print_next_step(error.next_step)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
