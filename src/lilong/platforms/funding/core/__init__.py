@@ -1,0 +1,1 @@
+"""Decisions about public money: pure, handed everything they need."""

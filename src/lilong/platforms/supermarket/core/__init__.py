@@ -1,0 +1,1 @@
+"""Decisions of the shop: pure, handed everything they need."""

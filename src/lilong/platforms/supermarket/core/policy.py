@@ -1,0 +1,13 @@
+"""Limits of the shop, in one place."""
+
+from datetime import timedelta
+
+QUOTE_LIFE = timedelta(minutes=15)
+DRAFT_LIFE = timedelta(minutes=10)
+LIVE_QUOTES_MAX = 3
+CANDIDATES_MAX = 8
+FAILOVER_PRICE_FACTOR = 2
+DISPUTE_WINDOW = timedelta(days=7)
+HISTORY_RUNS = 20
+PRICE_MAX_UC = 10**12
+ORDER_MAX_UC = 10**15

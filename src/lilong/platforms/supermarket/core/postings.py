@@ -1,0 +1,184 @@
+"""Plan every movement of an order's money as postings with ids of their own, so that doing it twice does it once.
+
+Amounts come from pricing and from the split frozen in the quote; which account is whose is the caller's knowledge.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lilong.common.money import PPM
+from lilong.platforms.supermarket.core.pricing import ChargeLine, price_time
+from lilong.protocol.messages import Fault
+
+
+class PostingKind(StrEnum):
+    """The four kinds of transfer that the ledger knows."""
+
+    POST = "post"
+    PEND = "pend"
+    SETTLE = "settle"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One transfer to be made; code says what for, pending_id which hold it resolves, corrects which one it mends."""
+
+    id: str
+    kind: PostingKind
+    debit_account: str
+    credit_account: str
+    amount_uc: int
+    code: str
+    pending_id: str = ""
+    corrects: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A pending transfer from a payer into the escrow."""
+
+    id: str
+    account_id: str
+    held_uc: int
+
+
+@dataclass(frozen=True, slots=True)
+class PayeeDue:
+    """What one provider earned with an order, and the hub's fee within it."""
+
+    provider_id: str
+    due_uc: int
+    fee_uc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relief:
+    """What a fault of others costs them; both are zero where nobody but the member is at fault.
+
+    credit_uc: to the member, by provider at fault; forgone_uc: to the provider whose time the hub's fault wasted.
+    """
+
+    credit_uc: Mapping[str, int]
+    forgone_uc: Mapping[str, int]
+
+
+def plan_reserve(*, order_id: str, escrow: str, vouchers_uc: Sequence[tuple[str, int]]) -> tuple[Posting, ...]:
+    """Reserve voucher value for a quote; amounts of zero are not posted."""
+    return tuple(
+        Posting(f"{order_id}.reserve.{number}", PostingKind.PEND, account, escrow, amount_uc, "reserve")
+        for number, (account, amount_uc) in enumerate(vouchers_uc)
+        if amount_uc
+    )
+
+
+def plan_void(*, holds: Sequence[Hold], escrow: str, code: str) -> tuple[Posting, ...]:
+    """Release whole holds, each by a transfer of its own."""
+    return tuple(
+        Posting(f"{hold.id}.void", PostingKind.VOID, hold.account_id, escrow, 0, code, pending_id=hold.id)
+        for hold in holds
+    )
+
+
+def plan_hold(
+    *, order_id: str, escrow: str, reserves: Sequence[Hold], sources_uc: Sequence[tuple[str, int]]
+) -> tuple[Posting, ...]:
+    """Turn the quote's reserves into the order's hold, payer by payer, in one link group."""
+    held = (
+        Posting(f"{order_id}.hold.{number}", PostingKind.PEND, account, escrow, amount_uc, "hold")
+        for number, (account, amount_uc) in enumerate(sources_uc)
+        if amount_uc
+    )
+    return (*plan_void(holds=reserves, escrow=escrow, code="unreserve"), *held)
+
+
+def plan_settlement(
+    *,
+    order_id: str,
+    escrow: str,
+    holds: Sequence[Hold],
+    parts_uc: Mapping[str, int],
+    payees: Sequence[PayeeDue],
+    accruing: Mapping[str, str],
+    fee_account: str,
+) -> tuple[Posting, ...]:
+    """Settle each hold at its payer's part, which releases the rest to the same payer, and pay the escrow out.
+
+    parts_uc: by payer's account; accruing: the provider's account of earnings, by provider. What enters the escrow
+    leaves it in the same link group.
+    """
+    postings: list[Posting] = []
+    for hold in holds:
+        part_uc = parts_uc.get(hold.account_id, 0)
+        kind = PostingKind.SETTLE if part_uc else PostingKind.VOID
+        postings.append(
+            Posting(f"{hold.id}.settle", kind, hold.account_id, escrow, part_uc, "settle", pending_id=hold.id)
+        )
+    for number, payee in enumerate(payees):
+        net_uc = payee.due_uc - payee.fee_uc
+        earned = Posting(
+            f"{order_id}.pay.{number}", PostingKind.POST, escrow, accruing[payee.provider_id], net_uc, "pay"
+        )
+        fee = Posting(f"{order_id}.fee.{number}", PostingKind.POST, escrow, fee_account, payee.fee_uc, "fee")
+        postings.extend(posting for posting in (earned, fee) if posting.amount_uc)
+    return tuple(postings)
+
+
+def plan_correction(
+    *, id_prefix: str, escrow: str, differences_uc: Mapping[str, int], corrects: Mapping[str, str]
+) -> tuple[Posting, ...]:
+    """Post differences through the escrow: below zero an account gets money, above zero it pays; the sum is zero.
+
+    corrects: id of the transfer that each account's difference mends.
+    """
+    postings: list[Posting] = []
+    for number, (account, difference_uc) in enumerate(sorted(differences_uc.items())):
+        if difference_uc:
+            debit, credit = (account, escrow) if difference_uc > 0 else (escrow, account)
+            postings.append(
+                Posting(
+                    f"{id_prefix}.{number}",
+                    PostingKind.POST,
+                    debit,
+                    credit,
+                    abs(difference_uc),
+                    "correction",
+                    corrects=corrects.get(account, ""),
+                )
+            )
+    return tuple(postings)
+
+
+def sum_payees(lines: Iterable[ChargeLine]) -> tuple[PayeeDue, ...]:
+    """Return what each provider earned, by provider id; the fee is rounded down per provider and fee rate."""
+    due_uc: dict[tuple[str, int], int] = {}
+    for line in lines:
+        key = (line.terms.provider_id, line.terms.fee_ppm)
+        due_uc[key] = due_uc.get(key, 0) + line.due_uc
+    sums: dict[str, tuple[int, int]] = {}
+    for (provider_id, fee_ppm), amount_uc in due_uc.items():
+        due, fee = sums.get(provider_id, (0, 0))
+        sums[provider_id] = (due + amount_uc, fee + amount_uc * fee_ppm // PPM)
+    return tuple(PayeeDue(provider_id, due, fee) for provider_id, (due, fee) in sorted(sums.items()))
+
+
+def reckon_relief(lines: Iterable[ChargeLine]) -> Relief:
+    """Return what the faults of providers and of the hub cost them.
+
+    The value of lost time is what was metered and not billed, at the attempt's price. A provider at fault owes the
+    member its service level's part of that value; for a fault of the hub the provider is owed all of it, less fee.
+    """
+    credit_uc: dict[str, int] = {}
+    forgone_uc: dict[str, int] = {}
+    for line in lines:
+        usage, terms = line.usage, line.terms
+        lost_ms = max(usage.metered_ms - usage.billable_ms, 0)
+        lost_uc = price_time(price_uc=terms.price_uc, units=terms.units, duration_ms=lost_ms)
+        if usage.fault is Fault.PROVIDER:
+            share_uc = lost_uc * terms.credit_ppm // PPM
+            credit_uc[terms.provider_id] = credit_uc.get(terms.provider_id, 0) + share_uc
+        elif usage.fault is Fault.HUB:
+            net_uc = lost_uc - lost_uc * terms.fee_ppm // PPM
+            forgone_uc[terms.provider_id] = forgone_uc.get(terms.provider_id, 0) + net_uc
+    return Relief(credit_uc=credit_uc, forgone_uc=forgone_uc)
