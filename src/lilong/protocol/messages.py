@@ -3,13 +3,17 @@
 Everything an agent reports is cumulative, so a message that is late, doubled or out of order is harmless.
 """
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from lilong.protocol.spec import Frozen, RunSpec, Sha256
+
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Word = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]*$", max_length=200)]
+Sentence = Annotated[str, Field(max_length=1000)]
+HexKey = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){0,64}$")]
 
 PROTOCOL_VERSION = 1
 PROTOCOL_VERSIONS_SPOKEN = (1,)
@@ -76,28 +80,28 @@ class Reason(StrEnum):
 class Profile(Frozen):
     """A base environment of the pool: name, Python version such as 3.11.2, platform tag such as linux_x86_64."""
 
-    name: str
-    python_version: str
-    platform: str
+    name: Word
+    python_version: Word
+    platform: Word
 
 
 class AcceleratorInventory(Frozen):
     """Accelerators of one kind on one node, by registry id."""
 
-    accelerator: str
-    total: int = Field(ge=0)
-    free: int = Field(ge=0)
-    drained: int = Field(default=0, ge=0)
+    accelerator: Word
+    total: Count
+    free: Count
+    drained: Count = 0
 
 
 class NodeInventory(Frozen):
     """One node as the engine sees it now; memory in MiB."""
 
-    name: str
-    cores_total: int = Field(ge=0)
-    cores_free: int = Field(ge=0)
-    memory_mib_total: int = Field(ge=0)
-    memory_mib_free: int = Field(ge=0)
+    name: Word
+    cores_total: Count
+    cores_free: Count
+    memory_mib_total: Count
+    memory_mib_free: Count
     accelerators: tuple[AcceleratorInventory, ...] = ()
     healthy: bool = True
 
@@ -105,18 +109,18 @@ class NodeInventory(Frozen):
 class Capabilities(Frozen):
     """What the engine behind the pool can do."""
 
-    engine: str
+    engine: Word
     gang: bool
     sandbox: bool
     network: bool
     accounting: bool
-    sandbox_reason: str = ""
+    sandbox_reason: Sentence = ""
 
 
 class Inventory(Frozen):
     """The pool as observed at one moment."""
 
-    observed_at: datetime
+    observed_at: AwareDatetime
     capabilities: Capabilities
     profiles: tuple[Profile, ...]
     nodes: tuple[NodeInventory, ...]
@@ -138,11 +142,11 @@ class SignedReport(Frozen):
     at which the newest complete checkpoint was written, 0 for none.
     """
 
-    rank: int = Field(ge=0)
-    sequence: int = Field(ge=0)
+    rank: Count
+    sequence: Count
     kind: ReportKind
-    elapsed_ms: int = Field(ge=0)
-    checkpoint_ms: int = Field(default=0, ge=0)
+    elapsed_ms: Count
+    checkpoint_ms: Count = 0
     mac: Sha256
 
 
@@ -152,32 +156,32 @@ class Usage(Frozen):
     metered_ms: by the engine; usable_ms: up to the newest checkpoint; authorised_ms: what the agent enforces now.
     """
 
-    metered_ms: int = Field(default=0, ge=0)
-    usable_ms: int = Field(default=0, ge=0)
-    authorised_ms: int = Field(default=0, ge=0)
+    metered_ms: Count = 0
+    usable_ms: Count = 0
+    authorised_ms: Count = 0
 
 
 class Artefact(Frozen):
     """One kept file, already uploaded; path relative to the work folder."""
 
-    path: str
+    path: Annotated[str, Field(min_length=1, max_length=512)]
     sha256: Sha256
-    size_bytes: int = Field(ge=0)
+    size_bytes: Count
 
 
 class CheckpointNote(Frozen):
     """A checkpoint folder, already uploaded as a manifest and its files."""
 
     manifest_sha256: Sha256
-    size_bytes: int = Field(ge=0)
+    size_bytes: Count
 
 
 class VolumeNote(Frozen):
     """The content of a volume that was mounted for writing, already uploaded as a manifest and its files."""
 
-    volume_id: str
+    volume_id: Word
     manifest_sha256: Sha256
-    size_bytes: int = Field(ge=0)
+    size_bytes: Count
 
 
 class Observation(Frozen):
@@ -189,24 +193,24 @@ class Observation(Frozen):
     without a gap, at most REPORTS_PER_OBSERVATION_MAX; report_counts: how many the spool holds, by rank.
     """
 
-    attempt_id: str
-    native_ref: str = ""
+    attempt_id: Word
+    native_ref: Word = ""
     state: AttemptState
     reason: Reason | None = None
     fault: Fault | None = None
-    detail: Annotated[str, Field(max_length=1000)] = ""
-    observed_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    exit_code: int | None = None
-    nodes: tuple[str, ...] = ()
-    staging_done_bytes: int = Field(default=0, ge=0)
-    staging_total_bytes: int = Field(default=0, ge=0)
+    detail: Sentence = ""
+    observed_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    exit_code: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
+    nodes: tuple[Word, ...] = ()
+    staging_done_bytes: Count = 0
+    staging_total_bytes: Count = 0
     usage: Usage = Usage()
-    report_key: str = ""
+    report_key: HexKey = ""
     reports: Annotated[tuple[SignedReport, ...], Field(max_length=REPORTS_PER_OBSERVATION_MAX)] = ()
-    report_counts: dict[int, int] = Field(default_factory=dict)
-    log_bytes: dict[int, int] = Field(default_factory=dict)
+    report_counts: dict[int, Count] = Field(default_factory=dict)
+    log_bytes: dict[int, Count] = Field(default_factory=dict)
     artefacts: tuple[Artefact, ...] = ()
     checkpoint: CheckpointNote | None = None
     volumes: tuple[VolumeNote, ...] = ()
@@ -221,13 +225,13 @@ class SyncRequest(Frozen):
     """
 
     protocol_version: int
-    agent_version: str
-    epoch: int = Field(ge=0)
-    boot_id: str
-    sent_at: datetime
+    agent_version: Word
+    epoch: Count
+    boot_id: Word
+    sent_at: AwareDatetime
     complete: bool
     inventory: Inventory | None = None
-    absent: tuple[str, ...] = ()
+    absent: tuple[Word, ...] = ()
     observations: tuple[Observation, ...] = ()
 
 
@@ -263,8 +267,8 @@ class Submit(Frozen):
     checkpoint_sha256: Sha256 | None = None
     volumes: dict[str, Sha256] = Field(default_factory=dict)
     secrets: dict[str, str] = Field(default_factory=dict, repr=False)
-    authorised_ms: int = Field(ge=0)
-    epoch: int = Field(ge=0)
+    authorised_ms: Count
+    epoch: Count
 
 
 class Cancel(Frozen):
@@ -273,7 +277,7 @@ class Cancel(Frozen):
     kind: Literal["cancel"] = "cancel"
     attempt_id: str
     reason: Reason
-    grace_s: int = Field(ge=0)
+    grace_s: Count
 
 
 class Extend(Frozen):
@@ -281,7 +285,7 @@ class Extend(Frozen):
 
     kind: Literal["extend"] = "extend"
     attempt_id: str
-    authorised_ms: int = Field(ge=0)
+    authorised_ms: Count
 
 
 class Locate(Frozen):
@@ -317,9 +321,9 @@ class SyncResponse(Frozen):
     protocol_version: int
     hub_id: str
     epoch: int
-    server_time: datetime
+    server_time: AwareDatetime
     commands: tuple[Command, ...] = ()
-    reports_wanted: dict[str, dict[int, int]] = Field(default_factory=dict)
+    reports_wanted: dict[str, dict[int, Count]] = Field(default_factory=dict)
     lease_s: int
     interval_s: float
     keep_spool_s: int
@@ -330,8 +334,8 @@ class JoinRequest(Frozen):
 
     protocol_version: int
     join_token: str
-    agent_version: str
-    hostname: str
+    agent_version: Word
+    hostname: Word
 
 
 class JoinResponse(Frozen):
