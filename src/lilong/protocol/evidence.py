@@ -1,0 +1,117 @@
+"""What the record hands to an outsider: leaves without persons or texts, bundles with proofs, and keys files."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lilong.common.canonical import Json, canonical_json
+from lilong.common.time import format_moment
+from lilong.protocol.checkpoint import KeyInvalid, VerifierKey
+from lilong.protocol.exports import render_json
+
+COMMITMENT_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One entry of the log as the tree holds it.
+
+    kind: what was decided; subject_id: an opaque id; commitment: hexadecimal HMAC of a payload kept elsewhere.
+    """
+
+    kind: str
+    recorded_at: datetime
+    subject_id: str
+    commitment: str
+
+    @property
+    def fields(self) -> dict[str, Json]:
+        """Return the members of the leaf as everybody may see them."""
+        return {
+            "commitment": self.commitment,
+            "subject": self.subject_id,
+            "time": format_moment(self.recorded_at),
+            "type": self.kind,
+        }
+
+    @property
+    def content(self) -> bytes:
+        """Return the bytes that are hashed into the tree."""
+        return canonical_json(self.fields)
+
+
+def commit_payload(*, payload: Mapping[str, Json], key: bytes) -> str:
+    """Return the commitment to `payload`: HMAC-SHA256 under the entry's own random key, in hexadecimal.
+
+    Once payload and key are erased, the commitment tells nothing, not even to one who guesses the payload.
+
+    >>> commit_payload(payload={"charged_uc": 1}, key=bytes(32))[:8]
+    '5d50f3bf'
+    """
+    if len(key) != COMMITMENT_KEY_BYTES:
+        raise ValueError(f"A commitment key has {COMMITMENT_KEY_BYTES} bytes.")
+    return hmac.new(key, canonical_json(payload), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """One entry with its payload opened and the proof that it stands at `index` under the bundle's head."""
+
+    leaf: Leaf
+    payload: Mapping[str, Json]
+    key: bytes
+    index: int
+    proof: Sequence[bytes]
+
+
+def build_bundle(
+    *, entries: Sequence[Proven], earlier: str, head: str, consistency: Sequence[bytes]
+) -> dict[str, Json]:
+    """Return the bundle that `tools/verify_record.py` reads; every member of it is checked there.
+
+    earlier, head: signed and cosigned heads, the first from before the entries where there is one, else the same;
+    consistency: the proof that `head` continues `earlier`.
+    """
+    return {
+        "consistency": [_to_base64(node) for node in consistency],
+        "earlier": earlier,
+        "entries": [
+            {
+                "index": entry.index,
+                "key": _to_base64(entry.key),
+                "leaf": entry.leaf.fields,
+                "payload": entry.payload,
+                "proof": [_to_base64(node) for node in entry.proof],
+            }
+            for entry in entries
+        ],
+        "head": head,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Whom a verifier trusts: the log's keys, the witnesses' keys and how many witnesses must have cosigned."""
+
+    logs: tuple[VerifierKey, ...]
+    witnesses: tuple[VerifierKey, ...]
+    required: int
+
+    def render(self) -> bytes:
+        """Return the keys file; raises KeyInvalid when no head could ever satisfy it."""
+        if not self.logs or not 1 <= self.required <= len(self.witnesses):
+            raise KeyInvalid(detail="A keys file needs a log's key and at least as many witnesses as must cosign.")
+        return render_json(
+            {
+                "logs": [key.text for key in self.logs],
+                "required": self.required,
+                "witnesses": [key.text for key in self.witnesses],
+            }
+        )
+
+
+def _to_base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
