@@ -24,9 +24,10 @@ def split(due_uc: int) -> dict[str, int]:  # inside every credit the payers take
 
 
 sys.excepthook = lambda kind, error, _: print(f"REFUSED: {kind.__name__}: {error}", file=sys.stderr)
-folder = Path(sys.argv[1])
-quote, record = (json.loads((folder / name).read_bytes()) for name in ("quote.json", "record.json"))
-usage, transfers = (list(csv.DictReader((folder / name).open(newline=""))) for name in ("usage.csv", "transfers.csv"))
+names = ("quote.json", "record.json", "usage.csv", "transfers.csv")
+texts = [Path(sys.argv[1], name).read_bytes().decode() for name in names]
+quote, record = map(json.loads, texts[:2])
+usage, transfers = (list(csv.DictReader(text.splitlines())) for text in texts[2:])
 offers, total_uc = {offer["offer_id"]: offer for offer in quote["offers"]}, 0
 for attempt in usage:
     offer, billable_ms = offers[attempt["offer_id"]], int(attempt["billable_ms"])

@@ -245,9 +245,7 @@ def _parse_line(text: str) -> SignatureLine:
         case ["\u2014", name, encoded]:
             signature = _from_base64(encoded)
             if signature is not None and len(signature) > _KEY_ID_BYTES and _NAME.fullmatch(name):
-                return SignatureLine(
-                    name=name, key_id=signature[:_KEY_ID_BYTES], signature=signature[_KEY_ID_BYTES:]
-                )
+                return SignatureLine(name=name, key_id=signature[:_KEY_ID_BYTES], signature=signature[_KEY_ID_BYTES:])
         case _:
             pass
     raise NoteInvalid(detail="A signature line is a dash, a name and base64.")
