@@ -72,7 +72,9 @@ def naive_growth(old_size: int, leaves: Sequence[bytes], *, whole: bool = True) 
 
 @given(st.lists(st.integers(0, 40), max_size=8))
 def test_growing_in_batches_gives_the_tree_of_all_leaves(batches):
-    size, peaks, stored = 0, (), []
+    size = 0
+    peaks: tuple[bytes, ...] = ()
+    stored: list[bytes] = []
     for batch in batches:
         grown = grow_tree(size=size, peaks=peaks, leaves=LEAVES[size : min(size + batch, SIZE_MAX)])
         stored.extend(grown.hashes)

@@ -4,7 +4,6 @@
 """
 
 import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 
 from lilong.common.canonical import Json, canonical_json
@@ -51,14 +50,14 @@ def render_csv(*, columns: Sequence[str], rows: Iterable[Mapping[str, str | int]
     >>> render_csv(columns=("id", "amount_uc"), rows=[{"id": "tra_1", "amount_uc": 5}])
     b'id,amount_uc\ntra_1,5\n'
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    lines = _Lines()
+    writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
         if set(row) != set(columns):
             raise ValueError(f"A row needs the columns {', '.join(columns)}.")
         writer.writerow([row[column] for column in columns])
-    return text.getvalue().encode()
+    return "".join(lines).encode()
 
 
 def render_json(value: Json) -> bytes:
@@ -68,3 +67,10 @@ def render_json(value: Json) -> bytes:
     '{"a":"é","b":1}\n'
     """
     return canonical_json(value) + b"\n"
+
+
+class _Lines(list[str]):
+    """What csv needs to write to: the one method that a list lacks."""
+
+    def write(self, line: str) -> None:
+        self.append(line)
