@@ -57,5 +57,7 @@ bench-%: setup
 	@sh setup/system-packages bubblewrap postgresql
 	@echo "== bench $*" && $(PY) -m tests.bench.$*
 
-docs: setup ## Build the documentation into site/
-	@$(PY) -m docs.build
+docs: setup ## Write the generated reference pages, and build site/
+	@$(CHECK_HOME) $(PY) docs/generate.py
+	@$(PY) -m sphinx --quiet --fail-on-warning -b html docs site
+	@echo "The documentation is in site/index.html"

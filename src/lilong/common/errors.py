@@ -108,6 +108,7 @@ class EngineRefused(LilongError):
     code = "engine.refused"
     title = "The engine refuses this"
     status = 422
+    next_step = "Change what the engine names, or choose another pool."
 
 
 class EngineBusy(LilongError):
@@ -116,6 +117,7 @@ class EngineBusy(LilongError):
     code = "engine.busy"
     title = "The engine is busy"
     status = 503
+    next_step = "Wait as long as it says, then call again."
     retryable = True
 
 
@@ -125,6 +127,7 @@ class EngineLost(LilongError):
     code = "engine.lost"
     title = "The engine's answer was lost"
     status = 502
+    next_step = "Do not send it again: the hub looks for what became of it and shows what it finds."
 
 
 class InvariantBroken(LilongError):
