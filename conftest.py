@@ -5,6 +5,7 @@ With LILONG_TEST_POSTGRESQL (a server's URL without a database name) that server
 
 import os
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -76,3 +77,25 @@ def django_db_modify_db_settings() -> None:
     if default.vendor == "sqlite":
         folder = Path(default.settings_dict["NAME"]).parent
         default.settings_dict["TEST"]["NAME"] = str(folder / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_tables_despite_triggers() -> Iterator[None]:
+    """Let Django empty the tables between tests: on SQLite it deletes rows, which append-only triggers refuse."""
+    from django.db.backends.sqlite3.operations import DatabaseOperations  # noqa: PLC0415 - see above
+
+    flush = DatabaseOperations.execute_sql_flush
+
+    def flush_without_triggers(operations: DatabaseOperations, sql_list: Sequence[str]) -> None:
+        with operations.connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = cursor.fetchall()
+            for name, _ in triggers:
+                cursor.execute(f"DROP TRIGGER {name}")
+            flush(operations, sql_list)
+            for _, statement in triggers:
+                cursor.execute(statement)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "execute_sql_flush", flush_without_triggers)
+        yield

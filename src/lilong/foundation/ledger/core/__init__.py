@@ -1,0 +1,1 @@
+"""The ledger's decisions: plain data in, plain data out."""

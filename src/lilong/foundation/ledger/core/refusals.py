@@ -1,0 +1,152 @@
+"""Every reason for which a group of transfers is refused, in words: which rule, whose account, what would pass."""
+
+from datetime import datetime
+
+from lilong.common.money import format_credits
+from lilong.common.time import format_moment
+from lilong.foundation.ledger.core.accounts import Account
+from lilong.foundation.ledger.core.transfers import AMOUNT_MAX_UC, Refusal, Transfer
+
+
+def refuse_short(*, account: Account, available_uc: int, change_uc: int) -> Refusal:
+    """Refuse a group that takes more from a floored account than is available; `change_uc` is negative."""
+    asked_uc = -change_uc
+    missing_uc = asked_uc - available_uc
+    return Refusal(
+        code="ledger.short_of_funds",
+        constraint="ledger_account_floor",
+        account_id=account.id,
+        detail=(
+            f"The {describe(account)} has {format_credits(available_uc)} credits available"
+            f" and would need {format_credits(asked_uc)}; it may not go below 0."
+        ),
+        next_step=f"Add {format_credits(missing_uc)} credits to it or ask for less.",
+        facts={"available_uc": available_uc, "asked_uc": asked_uc, "missing_uc": missing_uc, "limit_uc": 0},
+    )
+
+
+def refuse_resolved(*, transfer: Transfer, resolved_by: str) -> Refusal:
+    """Refuse a second resolution of one hold."""
+    return Refusal(
+        code="ledger.hold_resolved",
+        constraint="ledger_transfer_one_resolution",
+        detail=f"The hold {transfer.pending_id} was already resolved by {resolved_by}.",
+        next_step="Post a correction of the difference as a new transfer.",
+        facts={"pending_id": transfer.pending_id or "", "resolved_by": resolved_by},
+    )
+
+
+def refuse_reused_id(*, transfer_id: str) -> Refusal:
+    """Refuse a transfer whose id stands in the books with other content."""
+    return Refusal(
+        code="ledger.transfer_conflict",
+        constraint="ledger_transfer_pkey",
+        detail=f"The transfer {transfer_id} is in the books with another content.",
+        next_step="Give a new transfer an id of its own.",
+        facts={"transfer_id": transfer_id},
+    )
+
+
+def refuse_unknown_account(*, account_id: str) -> Refusal:
+    """Refuse a transfer on an account that was never opened."""
+    return Refusal(
+        code="ledger.account_unknown",
+        constraint="ledger_transfer_account",
+        account_id=account_id,
+        detail=f"There is no account {account_id}.",
+        next_step="Open the account first.",
+    )
+
+
+def refuse_unknown_hold(*, transfer: Transfer) -> Refusal:
+    """Refuse to resolve a hold that is not in the books or runs between other accounts."""
+    return Refusal(
+        code="ledger.hold_unknown",
+        constraint="ledger_transfer_pending",
+        detail=f"There is no hold {transfer.pending_id} between the accounts of {transfer.id}.",
+        next_step="Name a posted pend and its two accounts.",
+        facts={"pending_id": transfer.pending_id or ""},
+    )
+
+
+def refuse_unknown_correction(*, transfer: Transfer) -> Refusal:
+    """Refuse to correct a transfer that is not in the books."""
+    return Refusal(
+        code="ledger.correction_unknown",
+        constraint="ledger_transfer_corrects",
+        detail=f"There is no transfer {transfer.corrects} that {transfer.id} could correct.",
+        next_step="Name a posted transfer.",
+        facts={"corrects": transfer.corrects or ""},
+    )
+
+
+def refuse_above_hold(*, transfer: Transfer, held_uc: int) -> Refusal:
+    """Refuse to settle more than was held."""
+    return Refusal(
+        code="ledger.above_hold",
+        constraint="ledger_transfer_within_hold",
+        account_id=transfer.debit_account,
+        detail=f"{format_credits(transfer.amount_uc)} credits are asked from a hold of {format_credits(held_uc)}.",
+        next_step=f"Settle at most {format_credits(held_uc)} credits.",
+        facts={"held_uc": held_uc, "asked_uc": transfer.amount_uc},
+    )
+
+
+def refuse_restricted(*, payer: Account, receiver: Account) -> Refusal:
+    """Refuse to spend a voucher on something else than it is for."""
+    return Refusal(
+        code="ledger.voucher_restricted",
+        constraint="ledger_voucher_restriction",
+        account_id=payer.id,
+        detail=f"The {describe(payer)} pays for {payer.restriction} alone, not into the {describe(receiver)}.",
+        next_step=f"Pay into an account that is for {payer.restriction}.",
+        facts={"restriction": payer.restriction},
+    )
+
+
+def refuse_closed_period(*, closed_until: datetime) -> Refusal:
+    """Refuse a transfer that would count for a closed period."""
+    moment = format_moment(closed_until)
+    return Refusal(
+        code="ledger.period_closed",
+        constraint="ledger_period_open",
+        detail=f"The books are closed until {moment}.",
+        next_step="Enter it as a correction that counts from the next period on.",
+        facts={"closed_until": moment},
+    )
+
+
+def refuse_future(*, transfer: Transfer, now: datetime) -> Refusal:
+    """Refuse a transfer that would count for a moment still to come."""
+    return Refusal(
+        code="ledger.effective_later",
+        constraint="ledger_transfer_effective",
+        detail=f"{transfer.id} is to count from {format_moment(transfer.effective_at)}; now is {format_moment(now)}.",
+        next_step="Post it when that moment has come.",
+    )
+
+
+def refuse_by_constraint(*, group_id: str, constraint: str) -> Refusal:
+    """Refuse what the database alone refused."""
+    return Refusal(
+        code="ledger.constraint",
+        constraint=constraint,
+        detail=f"The database refuses group {group_id}: it would break {constraint}.",
+        next_step="Read the balances and the constraint's description in the ledger's reference.",
+    )
+
+
+def refuse_form(*, group_id: str, problem: str) -> Refusal:
+    """Refuse a group whose form is wrong, whatever the books hold."""
+    return Refusal(
+        code="ledger.group_malformed",
+        constraint="ledger_transfer_form",
+        detail=f"Group {group_id}: {problem}.",
+        next_step=f"Amounts are 0 to {AMOUNT_MAX_UC} micro-credits between two accounts, ids 1 to 64 characters.",
+    )
+
+
+def describe(account: Account) -> str:
+    """Return a few words that tell a person which account is meant."""
+    purpose = f" {account.purpose}" if account.purpose else ""
+    return f"{account.kind.replace('_', ' ')}{purpose} ({account.id})"

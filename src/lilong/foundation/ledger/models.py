@@ -1,0 +1,177 @@
+"""Tables of the books. The constraints refuse what must never be; rows are written by `sql.py` alone."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from lilong.common.permissions import Actor
+from lilong.foundation.ledger.core.accounts import FLOORLESS_KINDS, AccountKind
+from lilong.foundation.ledger.core.transfers import AMOUNT_MAX_UC, RESOLUTIONS, TransferKind
+
+SUM_MAX_UC = 10**18
+# Migrations freeze texts, not enums that may move.
+ACCOUNT_KINDS = sorted(kind.value for kind in AccountKind)
+FLOORLESS = sorted(kind.value for kind in FLOORLESS_KINDS)
+TRANSFER_KINDS = sorted(kind.value for kind in TransferKind)
+RESOLUTION_KINDS = sorted(kind.value for kind in RESOLUTIONS)
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    """Filters of accounts."""
+
+    def visible_to(self, actor: Actor) -> "AccountQuerySet":
+        """Keep the accounts of the actor's organisation; operators see all, nobody else anything."""
+        if actor.is_operator:
+            return self
+        return self.filter(owner_id=actor.organisation_id) if actor.organisation_id else self.none()
+
+
+class Account(models.Model):
+    """An account. Sums of a floored one are exact; those of a floorless one lack what stands in `Tail`."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    kind = models.CharField(max_length=32)
+    owner_id = models.CharField(max_length=64)
+    purpose = models.CharField(max_length=64, blank=True)
+    restriction = models.CharField(max_length=64, blank=True)
+    floor_uc = models.BigIntegerField(null=True)
+    posted_uc = models.BigIntegerField(default=0)
+    pending_out_uc = models.BigIntegerField(default=0)
+    pending_in_uc = models.BigIntegerField(default=0)
+    opened_at = models.DateTimeField()
+
+    objects = AccountQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "owner_id", "purpose"], name="ledger_account_once"),
+            models.CheckConstraint(condition=Q(kind__in=ACCOUNT_KINDS), name="ledger_account_kind"),
+            models.CheckConstraint(
+                condition=Q(kind__in=FLOORLESS, floor_uc=None) | (~Q(kind__in=FLOORLESS) & Q(floor_uc=0)),
+                name="ledger_account_floor_by_kind",
+            ),
+            models.CheckConstraint(
+                condition=Q(floor_uc=None) | Q(posted_uc__gte=F("floor_uc") + F("pending_out_uc")),
+                name="ledger_account_floor",
+            ),
+            models.CheckConstraint(
+                condition=Q(floor_uc=None) | Q(pending_out_uc__gte=0, pending_in_uc__gte=0),
+                name="ledger_account_pending",
+            ),
+            models.CheckConstraint(
+                condition=Q(posted_uc__gte=-SUM_MAX_UC, posted_uc__lte=SUM_MAX_UC, pending_in_uc__lte=SUM_MAX_UC),
+                name="ledger_account_range",
+            ),
+        ]
+        indexes = [models.Index(fields=["owner_id"], name="ledger_account_owner")]
+
+
+class TransferQuerySet(models.QuerySet["Transfer"]):
+    """Filters of transfers."""
+
+    def visible_to(self, actor: Actor) -> "TransferQuerySet":
+        """Keep what debits or credits an account of the actor's organisation; operators see all."""
+        if actor.is_operator:
+            return self
+        mine = Account.objects.visible_to(actor).values("pk")
+        return self.filter(Q(debit_account__in=mine) | Q(credit_account__in=mine))
+
+
+class Transfer(models.Model):
+    """A transfer as it was posted. Triggers refuse every change of it.
+
+    held_uc: of a settle or void, the amount of the hold that it ends.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    kind = models.CharField(max_length=8)
+    # The two indexes below begin with the account, so Django's own would be a second one.
+    debit_account = models.ForeignKey(Account, models.PROTECT, related_name="debits", db_index=False)
+    credit_account = models.ForeignKey(Account, models.PROTECT, related_name="credits", db_index=False)
+    amount_uc = models.BigIntegerField()
+    pending = models.ForeignKey("self", models.PROTECT, null=True, related_name="resolutions", db_index=False)
+    held_uc = models.BigIntegerField(null=True)
+    group_id = models.CharField(max_length=64)
+    code = models.CharField(max_length=64)
+    subject = models.CharField(max_length=64, blank=True)
+    effective_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    corrects = models.ForeignKey("self", models.PROTECT, null=True, related_name="corrections", db_index=False)
+
+    objects = TransferQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=TRANSFER_KINDS), name="ledger_transfer_kind"),
+            models.CheckConstraint(
+                condition=Q(amount_uc__gte=0, amount_uc__lte=AMOUNT_MAX_UC), name="ledger_transfer_amount"
+            ),
+            models.CheckConstraint(
+                condition=~Q(debit_account=F("credit_account")), name="ledger_transfer_two_accounts"
+            ),
+            models.CheckConstraint(
+                condition=(
+                    Q(kind__in=RESOLUTION_KINDS, pending__isnull=False, held_uc__isnull=False)
+                    | (~Q(kind__in=RESOLUTION_KINDS) & Q(pending__isnull=True, held_uc__isnull=True))
+                ),
+                name="ledger_transfer_pending",
+            ),
+            models.CheckConstraint(
+                condition=Q(held_uc=None) | Q(amount_uc__lte=F("held_uc")), name="ledger_transfer_within_hold"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind=TransferKind.VOID.value) | Q(amount_uc=0), name="ledger_transfer_void_moves_nothing"
+            ),
+            models.CheckConstraint(condition=Q(effective_at__lte=F("recorded_at")), name="ledger_transfer_effective"),
+            models.UniqueConstraint(
+                fields=["pending"], condition=Q(pending__isnull=False), name="ledger_transfer_one_resolution"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["debit_account", "effective_at"], name="ledger_transfer_debits"),
+            models.Index(fields=["credit_account", "effective_at"], name="ledger_transfer_credits"),
+            models.Index(fields=["subject"], condition=~Q(subject=""), name="ledger_transfer_subject"),
+        ]
+
+
+class Tail(models.Model):
+    """A change of a floorless account that is not yet in its sums. `roll_up` moves it there and deletes the row."""
+
+    id = models.BigAutoField(primary_key=True)  # never shown, so without a prefix; half the width of a text id
+    account = models.ForeignKey(Account, models.PROTECT, related_name="tail", db_index=False)
+    posted_uc = models.BigIntegerField()
+    pending_out_uc = models.BigIntegerField()
+    pending_in_uc = models.BigIntegerField()
+
+
+class Period(models.Model):
+    """A closed stretch of the books: no later transfer may count for a moment before `ends_at`."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    starts_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(unique=True)
+    closed_at = models.DateTimeField()
+    closed_by = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__lte=F("closed_at")), name="ledger_period_past"),
+            models.CheckConstraint(
+                condition=Q(starts_at=None) | Q(starts_at__lt=F("ends_at")), name="ledger_period_order"
+            ),
+        ]
+
+
+class ClosingBalance(models.Model):
+    """Sums of an account at the end of a period, by the moments that transfers count for."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    period = models.ForeignKey(Period, models.PROTECT, related_name="balances", db_index=False)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="closings", db_index=False)
+    posted_uc = models.BigIntegerField()
+    pending_out_uc = models.BigIntegerField()
+    pending_in_uc = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["period", "account"], name="ledger_closing_once"),
+        ]

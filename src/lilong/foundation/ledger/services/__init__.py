@@ -1,0 +1,1 @@
+"""What changes the books, a file per noun."""

@@ -1,0 +1,175 @@
+"""Post groups of transfers: `post_many` is the one way in which money moves."""
+
+import random
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import chain
+
+from django.db import IntegrityError, OperationalError, connection, transaction
+
+from lilong.common.errors import Conflict, LimitReached
+from lilong.foundation.ledger.core.posting import (
+    Known,
+    Prepared,
+    Replayed,
+    net_changes,
+    prepare_group,
+    split_waves,
+    sum_takings,
+)
+from lilong.foundation.ledger.core.refusals import refuse_by_constraint, refuse_closed_period, refuse_short
+from lilong.foundation.ledger.core.transfers import GroupResult, LinkGroup, Refusal
+from lilong.foundation.ledger.sql import Refused, load_known, write_entries
+
+TRIES_MAX = 6
+FIRST_WAIT_S = 0.005
+SERIALISATION_FAILURE, DEADLOCK = "40001", "40P01"
+
+
+class ShortOfFunds(LimitReached):
+    """An account cannot bear what was asked of it."""
+
+    code = "ledger.short_of_funds"
+    title = "There is not enough money for this"
+    status = 402
+
+
+class GroupRefused(Conflict):
+    """The books refuse these transfers; `facts` names the constraint."""
+
+    code = "ledger.refused"
+    title = "The books refuse this"
+
+
+def post_many(*, groups: Sequence[LinkGroup], now: datetime) -> list[GroupResult]:
+    """Post each group entirely or not at all, and say for each, in the order given, whether and why not.
+
+    A group that is in the books already is answered as posted and changes nothing; the same id with another content is
+    refused. The outcome is that of posting one group after the other. Inside a caller's transaction it is
+    part of that; else every group is committed when this returns, and deadlocks are tried again, a bounded number of
+    times. Cost: three statements when all can be posted, two more per halving around each group that cannot.
+    """
+    return [result for wave in split_waves(groups) for result in _post_wave(wave, now=now)]
+
+
+def require_posted(*, results: Sequence[GroupResult]) -> None:
+    """Raise ShortOfFunds or GroupRefused for the first group that was not posted."""
+    for result in results:
+        if result.refusal:
+            raise build_error(refusal=result.refusal)
+
+
+def build_error(*, refusal: Refusal) -> ShortOfFunds | GroupRefused:
+    """Return the error that says what a refusal says."""
+    error_class = ShortOfFunds if refusal.code == ShortOfFunds.code else GroupRefused
+    facts = {"refusal": refusal.code, "constraint": refusal.constraint, "account_id": refusal.account_id}
+    return error_class(detail=f"{refusal.detail} {refusal.next_step}", facts={**facts, **refusal.facts})
+
+
+def _post_wave(groups: Sequence[LinkGroup], *, now: datetime) -> list[GroupResult]:
+    """Post groups of which none names a transfer of another."""
+    known = _load_known(groups)
+    results: dict[str, GroupResult] = {}
+    to_write: list[Prepared] = []
+    for group in groups:
+        prepared = prepare_group(group=group, known=known, now=now)
+        if isinstance(prepared, Prepared):
+            to_write.append(prepared)
+        else:
+            results[group.id] = _answer(prepared, group_id=group.id)
+    by_id = {group.id: group for group in groups}
+    for result in _write_or_halve(to_write, known=known, by_id=by_id, now=now):
+        results[result.id] = result
+    return [results[group.id] for group in groups]
+
+
+def _load_known(groups: Sequence[LinkGroup]) -> Known:
+    transfers = [transfer for group in groups for transfer in group.transfers]
+    holds = {transfer.pending_id for transfer in transfers if transfer.pending_id}
+    corrected = {transfer.corrects for transfer in transfers if transfer.corrects}
+    return load_known(
+        account_ids={a for transfer in transfers for a in (transfer.debit_account, transfer.credit_account)},
+        transfer_ids={transfer.id for transfer in transfers} | holds | corrected,
+        hold_ids=holds,
+    )
+
+
+def _write_or_halve(
+    groups: Sequence[Prepared], *, known: Known, by_id: dict[str, LinkGroup], now: datetime
+) -> list[GroupResult]:
+    """Write all at once; where that is refused, the first half and then the second, down to the groups at fault."""
+    if not groups:
+        return []
+    refused: list[Refused] = []
+    collision: IntegrityError | None = None
+    try:
+        refused = _write_with_retries(groups, known=known, now=now)
+    except IntegrityError as error:
+        collision = error
+    if not refused and collision is None:
+        return [GroupResult(id=group.group_id, posted=True) for group in groups]
+    if len(groups) > 1:
+        middle = len(groups) // 2
+        return [
+            *_write_or_halve(groups[:middle], known=known, by_id=by_id, now=now),
+            *_write_or_halve(groups[middle:], known=known, by_id=by_id, now=now),
+        ]
+    group = by_id[groups[0].group_id]
+    if collision is None:
+        return [_answer(_explain(groups[0], refused, known=known), group_id=group.id)]
+    # Somebody wrote one of our ids, or resolved our hold, after we looked: look again.
+    prepared = prepare_group(group=group, known=_load_known([group]), now=now)
+    if isinstance(prepared, Prepared):
+        prepared = refuse_by_constraint(group_id=group.id, constraint=_read_constraint(collision))
+    return [_answer(prepared, group_id=group.id)]
+
+
+def _write_with_retries(groups: Sequence[Prepared], *, known: Known, now: datetime) -> list[Refused]:
+    """Write the groups; tries again after a deadlock, unless it has undone a caller's transaction as well."""
+    for tries in range(1, TRIES_MAX + 1):
+        try:
+            return _write(groups, known=known, now=now)
+        except OperationalError as error:
+            state = getattr(error.__cause__, "sqlstate", None)
+            if connection.in_atomic_block or state not in {SERIALISATION_FAILURE, DEADLOCK} or tries == TRIES_MAX:
+                raise
+            time.sleep(random.uniform(0, FIRST_WAIT_S * 2**tries))  # noqa: S311 - spreads tries, hides nothing
+    raise AssertionError("unreachable")
+
+
+def _write(groups: Sequence[Prepared], *, known: Known, now: datetime) -> list[Refused]:
+    """Write the groups, all or nothing."""
+    entries = list(chain.from_iterable(group.entries for group in groups))
+    changes = net_changes(entries)
+    takings = sum_takings([net_changes(group.entries) for group in groups])
+    floored = frozenset(account_id for account_id in changes if known.accounts[account_id].has_floor)
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        # One statement is a transaction by itself: two round trips less, and locks held that much shorter.
+        return write_entries(entries=entries, changes=changes, takings=takings, floored=floored, now=now)
+    with transaction.atomic():
+        return write_entries(entries=entries, changes=changes, takings=takings, floored=floored, now=now)
+
+
+def _explain(group: Prepared, refused: Sequence[Refused], *, known: Known) -> Refusal:
+    """Return the refusal in words; closed books come before a lack of money."""
+    for reason in refused:
+        if reason.closed_until:
+            return refuse_closed_period(closed_until=reason.closed_until)
+    reason = min(refused, key=lambda each: each.account_id)
+    change = net_changes(group.entries)[reason.account_id]
+    return refuse_short(
+        account=known.accounts[reason.account_id], available_uc=reason.available_uc, change_uc=change.available_uc
+    )
+
+
+def _answer(outcome: Replayed | Refusal, *, group_id: str) -> GroupResult:
+    if isinstance(outcome, Replayed):
+        return GroupResult(id=group_id, posted=True)
+    return GroupResult(id=group_id, posted=False, refusal=outcome)
+
+
+def _read_constraint(error: IntegrityError) -> str:
+    """Return the name of the constraint that the database said was violated."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return str(getattr(diagnosis, "constraint_name", None) or str(error).rpartition(": ")[2])
