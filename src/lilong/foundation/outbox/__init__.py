@@ -1,1 +1,1 @@
-"""Events waiting for delivery, leases, dead letters, idempotency keys."""
+"""Events waiting for delivery, leases, answers kept for repeated requests. What runs is wired in `web/`."""

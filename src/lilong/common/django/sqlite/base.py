@@ -11,8 +11,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return Django's parameters with our transaction mode and start-up statements."""
-        self.transaction_mode = "IMMEDIATE"
-        return super().get_connection_params() | {"timeout": 30}
+        params = super().get_connection_params() | {"timeout": 30}
+        self.transaction_mode = "IMMEDIATE"  # after Django has set what the settings say, which is nothing
+        return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         """Open a connection that survives a crash of the process (WAL) and of the machine (synchronous=FULL)."""
