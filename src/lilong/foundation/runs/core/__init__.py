@@ -1,0 +1,1 @@
+"""Every decision about runs, attempts, metering and checks, as pure functions."""

@@ -1,0 +1,78 @@
+"""Say in one plain sentence why a run waits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lilong.common.time import format_duration
+from lilong.foundation.runs.core.policy import Policy
+from lilong.foundation.runs.core.silence import is_away
+from lilong.protocol.messages import AttemptState, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStanding:
+    """A pool as far as waiting depends on it."""
+
+    name: str
+    last_sync_at: datetime | None
+    draining: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The attempt of a run that is not over."""
+
+    state: AttemptState
+    reason: Reason | None
+    detail: str
+    settled: bool
+    stopping: bool
+    staging_done_bytes: int
+    staging_total_bytes: int
+
+
+def explain_wait(attempt: Waiting | None, *, pool: PoolStanding, now: datetime, policy: Policy) -> str:
+    """Return why there is no progress, or nothing where there is some.
+
+    >>> from datetime import UTC
+    >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    >>> pool = PoolStanding(name="embedded", last_sync_at=noon, draining=False)
+    >>> explain_wait(None, pool=pool, now=noon.replace(second=40), policy=Policy())
+    'the agent of pool embedded has not reported for 40s'
+    """
+    if is_away(last_sync_at=pool.last_sync_at, now=now, policy=policy):
+        if pool.last_sync_at is None:
+            return f"no agent serves pool {pool.name} yet"
+        silent_s = int((now - pool.last_sync_at).total_seconds())
+        return f"the agent of pool {pool.name} has not reported for {format_duration(silent_s)}"
+    if attempt is None:
+        return "the next attempt is being prepared"
+    if attempt.settled:
+        return "the run is being closed"
+    if attempt.stopping and attempt.state is not AttemptState.STOPPING:
+        return f"pool {pool.name} has been asked to stop and has not confirmed it yet"
+    return _explain_state(attempt, pool=pool)
+
+
+def _explain_state(attempt: Waiting, *, pool: PoolStanding) -> str:
+    match attempt.state:
+        case AttemptState.CREATED if pool.draining:
+            return f"pool {pool.name} takes no new work at present"
+        case AttemptState.CREATED | AttemptState.SUBMITTED:
+            return f"it is being handed to pool {pool.name}"
+        case AttemptState.QUEUED:
+            waits = "free capacity" if attempt.reason is Reason.WAITING_FOR_CAPACITY else "its turn"
+            return attempt.detail or f"it waits for {waits} in pool {pool.name}"
+        case AttemptState.STAGING:
+            done, total = attempt.staging_done_bytes, attempt.staging_total_bytes
+            return attempt.detail or f"its inputs and environment are being brought: {done} of {total} bytes"
+        case AttemptState.STARTING:
+            return attempt.detail or "it is starting"
+        case AttemptState.SUSPENDED:
+            return attempt.detail or f"pool {pool.name} has suspended it; suspended time is not billed"
+        case AttemptState.STOPPING:
+            return "it is being stopped"
+        case AttemptState.RUNNING:
+            return ""
+        case _:
+            return "its outputs are being brought to the hub"
