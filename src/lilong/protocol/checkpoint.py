@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from lilong.common.errors import InputInvalid
@@ -51,6 +52,14 @@ class KeyInvalid(InputInvalid):
     next_step = "Copy the key again: name+id+key, in one line."
 
 
+class KeyFileInvalid(InputInvalid):
+    """The file does not hold an Ed25519 private key."""
+
+    code = "record.key_file_invalid"
+    title = "This is not a signing key"
+    next_step = "Put the key file back from the backup; a key that is lost must be rotated, never imitated."
+
+
 class SignatureWrong(InputInvalid):
     """A key that we trust did not make the signature that bears its name and id."""
 
@@ -87,7 +96,7 @@ class VerifierKey:
     @property
     def text(self) -> str:
         """Return name, id and key in one line."""
-        return f"{self.name}+{self.id.hex()}+{_to_base64(bytes([self.kind]) + self.public_key)}"
+        return f"{self.name}+{self.id.hex()}+{encode_base64(bytes([self.kind]) + self.public_key)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +113,13 @@ class SigningKey:
         public_key = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
         return VerifierKey(name=self.name, kind=self.kind, public_key=public_key)
 
+    @property
+    def pem(self) -> bytes:
+        """The private key as unencrypted PKCS 8, for a file that its owner alone may read."""
+        return Ed25519PrivateKey.from_private_bytes(self.seed).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SignatureLine:
@@ -116,7 +132,7 @@ class SignatureLine:
     @property
     def text(self) -> str:
         """Return the line with its end."""
-        return f"\u2014 {self.name} {_to_base64(self.key_id + self.signature)}\n"
+        return f"\u2014 {self.name} {encode_base64(self.key_id + self.signature)}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +159,25 @@ class Checkpoint:
     @property
     def body(self) -> str:
         """Return the three lines that are signed."""
-        return f"{self.origin}\n{self.size}\n{_to_base64(self.root)}\n"
+        return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
+
+
+def encode_base64(content: bytes) -> str:
+    """Return the one padded form of `content` in base64."""
+    return base64.b64encode(content).decode()
+
+
+def decode_base64(text: str) -> bytes | None:
+    """Return the bytes that `text` says, or None unless it is their one padded form.
+
+    >>> decode_base64("aGk="), decode_base64("aGl=")
+    (b'hi', None)
+    """
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return content if encode_base64(content) == text else None
 
 
 def parse_verifier_key(text: str) -> VerifierKey:
@@ -154,13 +188,24 @@ def parse_verifier_key(text: str) -> VerifierKey:
     """
     name, _, rest = text.partition("+")
     key_id, _, encoded = rest.partition("+")
-    material = _from_base64(encoded)
+    material = decode_base64(encoded)
     if material is None or len(material) != 1 + _KEY_BYTES or material[0] not in set(KeyKind):
         raise KeyInvalid(detail="The key is not Ed25519 of a log or a witness.")
     key = VerifierKey(name=_check_name(name), kind=KeyKind(material[0]), public_key=material[1:])
     if key.id.hex() != key_id:
         raise KeyInvalid(detail=f"The id of the key named {name[:NAME_CHARACTERS_MAX]} does not belong to it.")
     return key
+
+
+def parse_signing_key(*, pem: bytes, name: str, kind: KeyKind) -> SigningKey:
+    """Return the key of a file that `SigningKey.pem` filled; raises KeyFileInvalid."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise KeyFileInvalid(detail="The file is not an unencrypted PEM key.") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFileInvalid(detail="The key is not of the kind Ed25519.")
+    return SigningKey(name=_check_name(name), kind=kind, seed=key.private_bytes_raw())
 
 
 def sign_log_note(*, body: str, key: SigningKey) -> SignatureLine:
@@ -197,7 +242,7 @@ def parse_checkpoint(body: str) -> Checkpoint:
     """
     match body.split("\n"):
         case [origin, size, encoded, ""] if origin and _SIZE.fullmatch(size):
-            root = _from_base64(encoded)
+            root = decode_base64(encoded)
             if root is not None and len(root) == HASH_BYTES:
                 return Checkpoint(origin=origin, size=int(size), root=root)
         case _:
@@ -243,7 +288,7 @@ def _cosigned_message(body: str, signed_s: int) -> bytes:
 def _parse_line(text: str) -> SignatureLine:
     match text.split(" "):
         case ["\u2014", name, encoded]:
-            signature = _from_base64(encoded)
+            signature = decode_base64(encoded)
             if signature is not None and len(signature) > _KEY_ID_BYTES and _NAME.fullmatch(name):
                 return SignatureLine(name=name, key_id=signature[:_KEY_ID_BYTES], signature=signature[_KEY_ID_BYTES:])
         case _:
@@ -255,16 +300,3 @@ def _check_name(name: str) -> str:
     if len(name) > NAME_CHARACTERS_MAX or not _NAME.fullmatch(name):
         raise KeyInvalid(detail=f"A key's name has 1 to {NAME_CHARACTERS_MAX} characters, no spaces and no plus.")
     return name
-
-
-def _to_base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
-def _from_base64(text: str) -> bytes | None:
-    """Return the bytes, or None unless `text` is their one padded form."""
-    try:
-        content = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return content if _to_base64(content) == text else None

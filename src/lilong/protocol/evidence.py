@@ -1,6 +1,5 @@
 """What the record hands to an outsider: leaves without persons or texts, bundles with proofs, and keys files."""
 
-import base64
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,7 @@ from datetime import datetime
 
 from lilong.common.canonical import Json, canonical_json
 from lilong.common.time import format_moment
-from lilong.protocol.checkpoint import KeyInvalid, VerifierKey
+from lilong.protocol.checkpoint import KeyInvalid, VerifierKey, encode_base64
 from lilong.protocol.exports import render_json
 
 COMMITMENT_KEY_BYTES = 32
@@ -76,15 +75,15 @@ def build_bundle(
     consistency: the proof that `head` continues `earlier`.
     """
     return {
-        "consistency": [_to_base64(node) for node in consistency],
+        "consistency": [encode_base64(node) for node in consistency],
         "earlier": earlier,
         "entries": [
             {
                 "index": entry.index,
-                "key": _to_base64(entry.key),
+                "key": encode_base64(entry.key),
                 "leaf": entry.leaf.fields,
                 "payload": entry.payload,
-                "proof": [_to_base64(node) for node in entry.proof],
+                "proof": [encode_base64(node) for node in entry.proof],
             }
             for entry in entries
         ],
@@ -111,7 +110,3 @@ class KeyRing:
                 "witnesses": [key.text for key in self.witnesses],
             }
         )
-
-
-def _to_base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
