@@ -1,0 +1,70 @@
+import os
+
+import pytest
+
+from tests.run import Result, Suite, print_table, read_suites, run_suite
+
+PASSING = "def test_it_passes():\n    assert True\n"
+SKIPPING = "import pytest\n\ndef test_it_skips():\n    pytest.skip('no such machine')\n"
+FAILING = "def test_it_fails():\n    raise AssertionError\n"
+ENDLESS = "import threading\n\ndef test_it_hangs():\n    threading.Event().wait()\n"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a suite that consists of one file of tests."""
+
+    def run_text(text: str, *, minutes: float = 1) -> Result:
+        file = tmp_path / "test_it.py"
+        file.write_text(text)
+        suite = Suite(name="it", arguments=(str(file),), database="sqlite", minutes=minutes, environment={})
+        return run_suite(suite, environment=os.environ, report=tmp_path / "report.xml")
+
+    return run_text
+
+
+def test_a_suite_that_passes_is_counted(run):
+    result = run(PASSING)
+
+    assert (result.passed, result.failed, result.skips, result.outcome) == (1, 0, (), "passed")
+
+
+def test_a_suite_that_fails_is_told(run):
+    result = run(FAILING)
+
+    assert (result.passed, result.failed, result.outcome) == (0, 1, "failed")
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", "skipped"), ("true", "skipped tests")])
+def test_a_skip_is_named_and_fails_where_everything_can_be_installed(run, monkeypatch, ci, outcome):
+    monkeypatch.setenv("CI", ci)
+    result = run(SKIPPING)
+
+    assert result.outcome == outcome
+    assert "no such machine" in result.skips[0]
+
+
+def test_a_suite_over_its_budget_is_stopped_and_has_failed(run):
+    result = run(ENDLESS, minutes=0.05)
+
+    assert result.outcome == "stopped: over 0.05 min"
+    assert result.failed == 1
+    assert result.seconds < 30
+
+
+def test_a_suite_without_a_test_has_failed(run):
+    assert run("").outcome == "found no test"
+
+
+def test_the_sums_stand_alone_on_the_last_line(capsys):
+    suite = Suite(name="it", arguments=(), database="sqlite", minutes=1, environment={})
+    print_table(
+        [Result(suite=suite, passed=3, skips=("a: why",)), Result(suite=suite, passed=1, failed=2, trouble="x")]
+    )
+
+    assert capsys.readouterr().out.splitlines()[-1] == "4 passed, 2 failed, 1 skipped"
+
+
+def test_an_unknown_suite_is_refused_with_those_that_exist():
+    with pytest.raises(SystemExit, match=r"No such suite: nonsense\. There are: unit"):
+        read_suites(names=["nonsense"])
