@@ -82,7 +82,8 @@ def django_db_modify_db_settings() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def empty_tables_despite_triggers() -> Iterator[None]:
     """Let Django empty the tables between tests: on SQLite it deletes rows, which append-only triggers refuse."""
-    from django.db.backends.sqlite3.base import DatabaseOperations  # noqa: PLC0415 - see above
+    from django.db.backends.sqlite3 import base  # noqa: F401, PLC0415 - operations alone imports itself in a ring
+    from django.db.backends.sqlite3.operations import DatabaseOperations  # noqa: PLC0415 - see above
 
     flush = DatabaseOperations.execute_sql_flush
 
