@@ -32,8 +32,8 @@ def test_a_shortcut_is_found(text):
 def test_every_folder_of_tests_belongs_to_a_suite():
     suites = tomllib.loads((REPOSITORY / "tests" / "suites.toml").read_text(encoding="utf-8"))["suite"]
     named = [argument for suite in suites for argument in suite["arguments"] if argument.startswith("tests/")]
-    folders = {path.parent.name for path in (REPOSITORY / "tests").glob("*/*") if path.suffix == ".py"}
-    folders |= {path.parts[-3] for path in (REPOSITORY / "tests").glob("*/*/*.py")}
+    files = [path.relative_to(REPOSITORY / "tests") for path in (REPOSITORY / "tests").rglob("test_*.py")]
+    folders = {path.parts[0] for path in files}
 
     assert not [argument for argument in named if not (REPOSITORY / argument).exists()]
     assert {f"tests/{folder}" for folder in folders - NOT_A_SUITE} <= set(named)

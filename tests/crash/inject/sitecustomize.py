@@ -72,11 +72,11 @@ def _around(effect: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def _install() -> None:
     name = _process_name()
     if name in {"web", "worker"}:
-        from django.db.backends.base.base import BaseDatabaseWrapper
+        from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: PLC0415 - only this process has it
 
-        BaseDatabaseWrapper._commit = _around("commit", BaseDatabaseWrapper._commit)  # type: ignore[method-assign] # noqa: SLF001
+        BaseDatabaseWrapper._commit = _around("commit", BaseDatabaseWrapper._commit)  # type: ignore[attr-defined] # noqa: SLF001
     if name == "agent":
-        import httpx
+        import httpx  # noqa: PLC0415 - only this process needs it
 
         httpx.Client.send = _around("http", httpx.Client.send)  # type: ignore[method-assign]
         subprocess.Popen.__init__ = _around("process", subprocess.Popen.__init__)  # type: ignore[method-assign]
