@@ -61,6 +61,7 @@ def _database(url: str) -> dict[str, object]:
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"prepare_threshold": 5},  # for statements whose parameters the server binds: the ledger's
     }
 
 

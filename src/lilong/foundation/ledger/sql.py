@@ -126,6 +126,10 @@ _ROLL_UP_SQLITE = (
     f"DELETE FROM ledger_tail WHERE id IN ({_OLDEST_TAIL})",
 )
 
+ACCOUNTS_REMEMBERED = 100_000
+# What is read of an account never changes (a trigger sees to that), so it is read once per process.
+_accounts_read: dict[str, Account] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -141,12 +145,23 @@ class Refused:
 
 
 def load_known(*, account_ids: Iterable[str], transfer_ids: Iterable[str], hold_ids: Iterable[str]) -> Known:
-    """Return what the books say about these ids, resolutions of the holds included. Two queries."""
-    accounts = {
-        row[0]: Account(id=row[0], kind=AccountKind(row[1]), owner_id=row[2], purpose=row[3], restriction=row[4])
-        for row in _run(_KNOWN_ACCOUNTS[connection.vendor], {"ids": _ids(account_ids)})
-    }
-    rows = _run(_KNOWN_ENTRIES[connection.vendor], {"ids": _ids(transfer_ids), "holds": _ids(hold_ids)})
+    """Return what the books say about these ids, resolutions of the holds included. At most two queries."""
+    wanted, entry_ids = set(account_ids), list(transfer_ids)
+    unread = wanted - _accounts_read.keys()
+    if unread:
+        if len(_accounts_read) > ACCOUNTS_REMEMBERED:
+            _accounts_read.clear()
+            unread = wanted
+        for row in _run(_KNOWN_ACCOUNTS[connection.vendor], {"ids": _ids(unread)}):
+            _accounts_read[row[0]] = Account(
+                id=row[0], kind=AccountKind(row[1]), owner_id=row[2], purpose=row[3], restriction=row[4]
+            )
+    accounts = {key: account for key in wanted if (account := _accounts_read.get(key))}
+    if not entry_ids:
+        return Known(accounts=accounts, entries={}, resolved_by={})
+    # For an empty list PostgreSQL would plan to read the whole table; no hold has an empty id.
+    holds = list(hold_ids) or [""]
+    rows = _run(_KNOWN_ENTRIES[connection.vendor], {"ids": _ids(entry_ids), "holds": _ids(holds)})
     entries = [_read_entry(row) for row in rows]
     return Known(
         accounts=accounts,
