@@ -134,6 +134,19 @@ def prove(kind: str, subject_id: str, payload: dict[str, Json], index: int) -> P
     return Proven(leaf=leaf, payload=payload, key=key, index=index, proof=())
 
 
+def write_order(folder: Path, order: Order) -> dict[str, Json]:
+    """Write quote, transfers and usage; return what the settlement's entry says of them and of the charge."""
+    files = {
+        QUOTE_FILE: render_json(order.quote),
+        TRANSFERS_FILE: render_csv(columns=TRANSFER_COLUMNS, rows=order.transfers),
+        USAGE_FILE: render_csv(columns=USAGE_COLUMNS, rows=order.usage),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    digests = {f"{name.split('.')[0]}_sha256": hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return {**order.charge, **digests}
+
+
 def write_exports(
     folder: Path,
     order: Order | None = None,
@@ -143,17 +156,10 @@ def write_exports(
 ) -> None:
     """Write the five files. `change` edits the bundle after everything is signed."""
     order = order or Order()
-    files = {
-        QUOTE_FILE: render_json(order.quote),
-        TRANSFERS_FILE: render_csv(columns=TRANSFER_COLUMNS, rows=order.transfers),
-        USAGE_FILE: render_csv(columns=USAGE_COLUMNS, rows=order.usage),
-    }
-    digests: dict[str, Json] = {
-        f"{name.split('.')[0]}_sha256": hashlib.sha256(content).hexdigest() for name, content in files.items()
-    }
+    settlement = write_order(folder, order)
     entries = [
-        prove("supermarket.quote", "quo_1", {"quote_sha256": digests["quote_sha256"]}, QUOTE_INDEX),
-        prove(SETTLEMENT_KIND, "ord_1", {**order.charge, **digests}, SETTLEMENT_INDEX),
+        prove("supermarket.quote", "quo_1", {"quote_sha256": settlement["quote_sha256"]}, QUOTE_INDEX),
+        prove(SETTLEMENT_KIND, "ord_1", settlement, SETTLEMENT_INDEX),
     ]
     leaves = [hash_leaf(number.to_bytes(2, "big")) for number in range(SIZE)]
     for entry in entries:
@@ -179,5 +185,5 @@ def write_exports(
         bundle = copy.deepcopy(bundle)
         change(bundle)
     ring = KeyRing(logs=(LOG.verifier,), witnesses=tuple(key.verifier for key in WITNESSES), required=2)
-    for name, content in {**files, RECORD_FILE: render_json(bundle), KEYS_FILE: ring.render()}.items():
-        (folder / name).write_bytes(content)
+    (folder / RECORD_FILE).write_bytes(render_json(bundle))
+    (folder / KEYS_FILE).write_bytes(ring.render())

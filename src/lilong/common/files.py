@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,22 @@ def write_durably(*, path: Path, content: bytes, mode: int = 0o600) -> None:
 
     The folder must exist. A crash may leave a file of the same name with a dot before and a suffix behind.
     """
+    _write(path, content, mode, os.replace)
+
+
+def create_durably(*, path: Path, content: bytes, mode: int = 0o600) -> bool:
+    """Write the file unless there is one already, which then stays as it is; say whether it was written.
+
+    Of several processes that try at once exactly one succeeds.
+    """
+    try:
+        _write(path, content, mode, os.link)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _write(path: Path, content: bytes, mode: int, put: Callable[[Path, Path], None]) -> None:
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
@@ -18,11 +35,10 @@ def write_durably(*, path: Path, content: bytes, mode: int = 0o600) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
+        put(fresh, path)
+    finally:
         with suppress(FileNotFoundError):
             fresh.unlink()
-        raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

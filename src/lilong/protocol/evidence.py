@@ -10,6 +10,7 @@ from lilong.common.canonical import Json, canonical_json
 from lilong.common.time import format_moment
 from lilong.protocol.checkpoint import KeyInvalid, VerifierKey, encode_base64
 from lilong.protocol.exports import render_json
+from lilong.protocol.transparency import hash_leaf
 
 COMMITMENT_KEY_BYTES = 32
 
@@ -40,6 +41,11 @@ class Leaf:
     def content(self) -> bytes:
         """Return the bytes that are hashed into the tree."""
         return canonical_json(self.fields)
+
+    @property
+    def hash(self) -> bytes:
+        """Return the leaf's hash in the tree."""
+        return hash_leaf(self.content)
 
 
 def commit_payload(*, payload: Mapping[str, Json], key: bytes) -> str:

@@ -3,6 +3,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic_settings import (
@@ -31,6 +32,12 @@ class Settings(BaseSettings):
     web_threads: int = Field(default=16, ge=2, le=256, description="Threads of the web process.")
     outbox_delivery: bool = Field(default=True, description="Deliver events at once; off: reconcilers find all work.")
 
+    record_origin: str = Field(default="", description="Name of the record in its heads; empty: HOST/record.")
+    witnesses: tuple[str, ...] = Field(
+        default=(), description="Who cosigns the record: each `URL KEY`, as `lilong witness serve` prints them."
+    )
+    witnesses_required: int = Field(default=1, ge=1, le=16, description="How many witnesses must cosign each head.")
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -43,6 +50,11 @@ class Settings(BaseSettings):
         """Let the environment win over the file in the home folder."""
         file = TomlConfigSettingsSource(settings_cls, toml_file=_home_from_environment() / "settings.toml")
         return init_settings, env_settings, file
+
+    @property
+    def record_origin_in_force(self) -> str:
+        """The record's name with the default filled in."""
+        return self.record_origin or f"{urlsplit(self.public_url).netloc}/record"
 
     @property
     def database_url_in_force(self) -> str:

@@ -1,0 +1,37 @@
+"""What may be written into the record."""
+
+import re
+from collections.abc import Mapping
+
+from lilong.common.canonical import Json, canonical_json
+from lilong.common.errors import InputInvalid
+
+KIND_CHARACTERS_MAX = 64
+SUBJECT_CHARACTERS_MAX = 64
+PAYLOAD_BYTES_MAX = 65_536
+
+_KIND = re.compile(r"[a-z]+\.[a-z][a-z_]*")
+
+
+class EntryInvalid(InputInvalid):
+    """The entry cannot be recorded as it is."""
+
+    code = "record.entry_invalid"
+    title = "This cannot be recorded"
+    next_step = "A kind is room.what_happened, a subject an id; put texts and names into the payload."
+
+
+def render_payload(*, kind: str, subject_id: str, payload: Mapping[str, Json]) -> str:
+    """Return the payload's canonical JSON; raises EntryInvalid for a kind, subject or payload that does not fit.
+
+    >>> render_payload(kind="supermarket.quote", subject_id="quo_1", payload={"max_uc": 5})
+    '{"max_uc":5}'
+    """
+    if len(kind) > KIND_CHARACTERS_MAX or not _KIND.fullmatch(kind):
+        raise EntryInvalid(detail=f"{kind[:KIND_CHARACTERS_MAX]!r} is not a kind.")
+    if not subject_id or len(subject_id) > SUBJECT_CHARACTERS_MAX or not subject_id.isprintable() or " " in subject_id:
+        raise EntryInvalid(detail=f"{subject_id[:SUBJECT_CHARACTERS_MAX]!r} is not an id.")
+    content = canonical_json(payload)
+    if len(content) > PAYLOAD_BYTES_MAX:
+        raise EntryInvalid(detail=f"A payload has at most {PAYLOAD_BYTES_MAX} bytes; this has {len(content)}.")
+    return content.decode()

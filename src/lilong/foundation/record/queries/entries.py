@@ -1,0 +1,67 @@
+"""Reading entries: what everybody sees of them, and what they say to those who may know."""
+
+from dataclasses import dataclass
+
+from lilong.common.errors import NotFound
+from lilong.common.paging import PAGE_LIMIT_MAX
+from lilong.common.permissions import Actor
+from lilong.foundation.record.models import Entry, Log, Payload
+from lilong.foundation.record.queries.trees import PlaceInvalid
+from lilong.protocol.evidence import Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """What everybody sees of an entry."""
+
+    index: int
+    kind: str
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """An entry for those who may see it. payload: None once it is erased; index: None until it is sealed."""
+
+    id: str
+    leaf: Leaf
+    origin: str
+    index: int | None
+    payload: str | None
+
+
+def leaf_of(entry: Entry, /) -> Leaf:
+    """Return the leaf that the tree holds for an entry."""
+    return Leaf(
+        kind=entry.kind,
+        recorded_at=entry.recorded_at,
+        subject_id=entry.subject_id,
+        commitment=entry.commitment,
+    )
+
+
+def list_feed(*, log: Log, size: int, start: int, limit: int) -> list[FeedItem]:
+    """Return what everybody sees of the entries from index `start`, of those under the head of `size` leaves."""
+    if not 1 <= limit <= PAGE_LIMIT_MAX or start < 0:
+        raise PlaceInvalid(detail=f"Ask for 1 to {PAGE_LIMIT_MAX} entries from an index on.")
+    entries = Entry.objects.filter(log=log, index__gte=start, index__lt=min(size, start + limit)).order_by("index")
+    return [
+        FeedItem(index=entry.index, kind=entry.kind, hash=leaf_of(entry).hash)
+        for entry in entries
+        if entry.index is not None
+    ]
+
+
+def get_entry(*, entry_id: str, actor: Actor) -> EntryView:
+    """Return an entry with what it says; raises NotFound, also when it is not the actor's to see."""
+    entry = Entry.objects.visible_to(actor).select_related("log").filter(pk=entry_id).first()
+    if entry is None:
+        raise NotFound(detail=f"There is no entry {entry_id[:64]}.")
+    payload = Payload.objects.filter(pk=entry_id).values_list("content", flat=True).first()
+    return EntryView(
+        id=entry.id,
+        leaf=leaf_of(entry),
+        origin=entry.log.origin if entry.log else "",
+        index=entry.index,
+        payload=payload,
+    )

@@ -1,0 +1,10 @@
+"""What the record does by itself: it reacts to no event, and finds its work in its tables."""
+
+from datetime import datetime
+
+from lilong.foundation.record.services.sealing import seal
+
+
+def reconcile(*, now: datetime) -> None:
+    """Seal what waits, and have the newest head cosigned by whoever has not yet done so."""
+    seal(now=now)
