@@ -108,7 +108,7 @@ def published_size() -> int:
 
 def take_snapshot() -> str:
     """Return the record's tables, as a backup would hold them."""
-    return serializers.serialize("json", [row for table in TABLES for row in table.objects.all()])
+    return str(serializers.serialize("json", [row for table in TABLES for row in table.objects.all()]))
 
 
 def put_back(snapshot: str) -> None:

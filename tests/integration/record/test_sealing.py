@@ -9,7 +9,7 @@ from lilong.foundation.outbox.public import take_lease
 from lilong.foundation.record.core.entries import EntryInvalid
 from lilong.foundation.record.models import Entry, Head, Node, Payload
 from lilong.foundation.record.public import append, erase_payload, seal, verify
-from lilong.foundation.record.queries.entries import get_entry, leaf_of, list_feed
+from lilong.foundation.record.queries.entries import get_entry, list_feed
 from lilong.foundation.record.queries.heads import find_open_log
 from lilong.foundation.record.queries.trees import PlaceInvalid, get_root, prove_consistency, prove_inclusion
 from lilong.foundation.record.services import sealing
@@ -68,11 +68,12 @@ def test_every_sealed_entry_is_proven_under_every_later_head(alone, monkeypatch)
     log = open_log()
     sizes = sorted(Head.objects.values_list("size", flat=True))
     assert log.size == Entry.objects.count() == sizes[-1] == 27
-    for entry in Entry.objects.order_by("index"):
-        for size in (size for size in sizes if size > entry.index):
-            proof = prove_inclusion(log=log, index=entry.index, size=size)
+    for index, entry in enumerate(Entry.objects.order_by("index")):
+        assert entry.index == index
+        for size in (size for size in sizes if size > index):
+            proof = prove_inclusion(log=log, index=index, size=size)
             root = get_root(log=log, size=size)
-            assert is_included(leaf=leaf_of(entry).hash, index=entry.index, size=size, proof=proof, root=root)
+            assert is_included(leaf=entry.leaf.hash, index=index, size=size, proof=proof, root=root)
     for old_size in sizes:
         assert is_consistent(
             old_size=old_size,
@@ -157,7 +158,7 @@ def test_everybody_sees_type_and_hash_and_only_the_organisation_what_was_said(al
     assert (item.index, item.kind, item.hash) == (
         1,
         "supermarket.settlement",
-        leaf_of(Entry.objects.get(pk=entry_id)).hash,
+        Entry.objects.get(pk=entry_id).leaf.hash,
     )
     assert get_entry(entry_id=entry_id, actor=MEMBER).payload == '{"charged_uc":1}'
     assert get_entry(entry_id=entry_id, actor=OPERATOR).payload == '{"charged_uc":1}'
@@ -205,7 +206,7 @@ def test_sealers_and_writers_at_once_give_each_entry_one_place(alone, monkeypatc
     seal_all(later(3600 * next(hours)))
 
     assert failures == []
-    assert sorted(Entry.objects.values_list("index", flat=True)) == list(range(31))
+    assert list(Entry.objects.order_by("index").values_list("index", flat=True)) == list(range(31))
     assert verify().problems == ()
 
 

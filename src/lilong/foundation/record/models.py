@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from lilong.common.permissions import Actor
+from lilong.protocol.evidence import Leaf
 
 POSITION_BITS = 48
 
@@ -74,6 +75,13 @@ class Entry(models.Model):
             models.Index(fields=["id"], condition=Q(log=None), name="record_entry_unsealed"),
             models.Index(fields=["subject_id"], name="record_entry_subject"),
         ]
+
+    @property
+    def leaf(self) -> Leaf:
+        """What the tree holds of this entry."""
+        return Leaf(
+            kind=self.kind, recorded_at=self.recorded_at, subject_id=self.subject_id, commitment=self.commitment
+        )
 
 
 class Payload(models.Model):

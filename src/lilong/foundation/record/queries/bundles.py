@@ -7,7 +7,6 @@ from lilong.common.canonical import Json
 from lilong.common.errors import LimitReached, NotFound
 from lilong.common.permissions import Actor
 from lilong.foundation.record.models import Entry, Log, Payload
-from lilong.foundation.record.queries.entries import leaf_of
 from lilong.foundation.record.queries.heads import NotWitnessedYet, find_first_head_over, find_last_head_before
 from lilong.foundation.record.queries.trees import prove_consistency, prove_inclusion
 from lilong.protocol.evidence import Proven, build_bundle
@@ -56,7 +55,7 @@ def _prove(log: Log, entries: dict[int, Entry]) -> dict[str, Json]:
     opened = Payload.objects.in_bulk([entry.id for entry in entries.values()])
     proven = [
         Proven(
-            leaf=leaf_of(entry),
+            leaf=entry.leaf,
             payload=json.loads(opened[entry.id].content),
             key=bytes(opened[entry.id].key),
             index=index,

@@ -30,23 +30,13 @@ class EntryView:
     payload: str | None
 
 
-def leaf_of(entry: Entry, /) -> Leaf:
-    """Return the leaf that the tree holds for an entry."""
-    return Leaf(
-        kind=entry.kind,
-        recorded_at=entry.recorded_at,
-        subject_id=entry.subject_id,
-        commitment=entry.commitment,
-    )
-
-
 def list_feed(*, log: Log, size: int, start: int, limit: int) -> list[FeedItem]:
     """Return what everybody sees of the entries from index `start`, of those under the head of `size` leaves."""
     if not 1 <= limit <= PAGE_LIMIT_MAX or start < 0:
         raise PlaceInvalid(detail=f"Ask for 1 to {PAGE_LIMIT_MAX} entries from an index on.")
     entries = Entry.objects.filter(log=log, index__gte=start, index__lt=min(size, start + limit)).order_by("index")
     return [
-        FeedItem(index=entry.index, kind=entry.kind, hash=leaf_of(entry).hash)
+        FeedItem(index=entry.index, kind=entry.kind, hash=entry.leaf.hash)
         for entry in entries
         if entry.index is not None
     ]
@@ -60,7 +50,7 @@ def get_entry(*, entry_id: str, actor: Actor) -> EntryView:
     payload = Payload.objects.filter(pk=entry_id).values_list("content", flat=True).first()
     return EntryView(
         id=entry.id,
-        leaf=leaf_of(entry),
+        leaf=entry.leaf,
         origin=entry.log.origin if entry.log else "",
         index=entry.index,
         payload=payload,

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from lilong.common.errors import LilongError
 from lilong.foundation.record.models import POSITION_BITS, Cosignature, Entry, Head, Log, Node
-from lilong.foundation.record.queries.entries import leaf_of
 from lilong.foundation.record.queries.heads import count_required, get_key_ring
 from lilong.protocol.checkpoint import KeyKind, list_signers, parse_checkpoint, parse_note
 from lilong.protocol.evidence import KeyRing, commit_payload
@@ -84,7 +83,7 @@ def _list_leaf_hashes(log: Log, start: int, end: int, findings: _Findings) -> It
             findings.erased += 1
         elif commit_payload(payload=json.loads(payload.content), key=bytes(payload.key)) != entry.commitment:
             findings.add(f"{entry.id}: the payload is not the one that was committed to.")
-        yield leaf_of(entry).hash
+        yield entry.leaf.hash
 
 
 def _read_stored(log: Log, start: int, end: int) -> list[bytes]:

@@ -7,7 +7,6 @@ from django.db import transaction
 from lilong.common.ids import new_id
 from lilong.foundation.outbox.public import release_lease, take_lease
 from lilong.foundation.record.models import POSITION_BITS, Cosignature, Entry, Head, Log, Node
-from lilong.foundation.record.queries.entries import leaf_of
 from lilong.foundation.record.queries.heads import count_required, find_open_log
 from lilong.foundation.record.queries.trees import read_peaks
 from lilong.foundation.record.services.cosigning import collect_cosignatures, list_lagging_witnesses
@@ -67,7 +66,7 @@ def _seal_batch(now: datetime) -> int:
         if not entries:
             return 0
         peaks = read_peaks(log=log, size=log.size)
-        growth = grow_tree(size=log.size, peaks=peaks, leaves=[leaf_of(entry).hash for entry in entries])
+        growth = grow_tree(size=log.size, peaks=peaks, leaves=[entry.leaf.hash for entry in entries])
         _store_hashes(log, growth)
         for index, entry in enumerate(entries, start=log.size):
             entry.log, entry.index = log, index
