@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     allowed_hosts: tuple[str, ...] = Field(default=("127.0.0.1", "localhost"), description="Accepted Host headers.")
     web_threads: int = Field(default=16, ge=2, le=256, description="Threads of the web process.")
     outbox_delivery: bool = Field(default=True, description="Deliver events at once; off: reconcilers find all work.")
+    object_quota_bytes: int = Field(default=50 * 1024**3, ge=0, description="Most bytes that one organisation stores.")
+    object_retention_days: int = Field(default=30, ge=1, description="Days that an object nobody uses or holds stays.")
+    object_grace_hours: int = Field(default=24, ge=1, description="Hours from an object's last owner to its deletion.")
+    storage_reserve_bytes: int = Field(default=512 * 1024**2, ge=0, description="Disk space that uploads leave free.")
 
     record_origin: str = Field(default="", description="Name of the record in its heads; empty: HOST/record.")
     witnesses: tuple[str, ...] = Field(

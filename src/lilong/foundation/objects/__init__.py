@@ -1,1 +1,1 @@
-"""Content-addressed bytes: resumable upload, quota, retention, scoped links."""
+"""Content-addressed bytes: resumable uploads, quota, holds, retention, links."""

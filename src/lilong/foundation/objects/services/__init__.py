@@ -1,0 +1,1 @@
+"""Writes of the objects room, by noun."""
