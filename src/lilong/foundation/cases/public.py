@@ -1,0 +1,16 @@
+"""The door of cases."""
+
+from lilong.foundation.cases.core.decisions import CaseState, Decision
+from lilong.foundation.cases.queries import CaseMissing, CaseView, get_many
+from lilong.foundation.cases.services.cases import CaseClosed, decide_case, open_case
+
+__all__ = [
+    "CaseClosed",
+    "CaseMissing",
+    "CaseState",
+    "CaseView",
+    "Decision",
+    "decide_case",
+    "get_many",
+    "open_case",
+]

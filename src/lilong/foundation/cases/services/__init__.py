@@ -1,0 +1,1 @@
+"""What opens and decides cases."""

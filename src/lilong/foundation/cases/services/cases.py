@@ -1,0 +1,147 @@
+"""Open cases and decide them: by people, or by a published rule."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import transaction
+
+from lilong.common.canonical import Json
+from lilong.common.errors import Conflict
+from lilong.common.ids import new_id
+from lilong.common.permissions import Actor, require
+from lilong.foundation.cases.core.admission import PublishedRule, RuleOutcome
+from lilong.foundation.cases.core.decisions import CaseState, Decision, Opinion, find_state, may_decide
+from lilong.foundation.cases.events import CaseDecided
+from lilong.foundation.cases.models import Case, CaseOpinion
+from lilong.foundation.cases.queries import CaseMissing
+from lilong.foundation.outbox.public import emit
+from lilong.foundation.record.public import append
+
+BY_RULE = {Decision.APPROVE: CaseState.APPROVED, Decision.REFUSE: CaseState.REFUSED}
+
+
+class CaseClosed(Conflict):
+    """The case is decided, and a decision stays."""
+
+    code = "cases.closed"
+    title = "This case is decided already"
+    next_step = "Read its decision; open a new request if the facts have changed."
+
+
+def open_case(
+    *,
+    kind: str,
+    subject_id: str,
+    organisation_id: str,
+    opened_by: str,
+    facts: Mapping[str, Json],
+    approvals_needed: int,
+    due_at: datetime,
+    now: datetime,
+) -> str:
+    """Open the one case of this kind about this subject and return its id; if it is there, return that.
+
+    organisation_id: whom it concerns and who therefore may see and not decide it; empty for the hub itself.
+    """
+    with transaction.atomic():
+        case, _ = Case.objects.get_or_create(
+            kind=kind,
+            subject_id=subject_id,
+            defaults={
+                "id": new_id("cas"),
+                "organisation_id": organisation_id,
+                "opened_by": opened_by,
+                "facts": dict(facts),
+                "approvals_needed": approvals_needed,
+                "opened_at": now,
+                "due_at": due_at,
+                "state": CaseState.OPEN,
+            },
+        )
+    return case.id
+
+
+def decide_case(*, actor: Actor, case_id: str, decision: Decision, reason: str, now: datetime) -> CaseState:
+    """Give the actor's opinion and return where the case then stands.
+
+    The last approval needed decides, as does the first refusal. Raises CaseMissing, CaseClosed, NotAllowed.
+    """
+    with transaction.atomic():
+        case = _lock(case_id)
+        opinions = [
+            Opinion(person_id=row.person_id, decision=Decision(row.decision))
+            for row in CaseOpinion.objects.filter(case=case)
+        ]
+        require(
+            may_decide(actor=actor, opened_by=case.opened_by, organisation_id=case.organisation_id, opinions=opinions)
+        )
+        if case.state != CaseState.OPEN:
+            raise CaseClosed(detail=f"It was {case.state}: {case.reason}")
+        CaseOpinion.objects.create(
+            id=new_id("opn"),
+            case=case,
+            person_id=actor.person_id,
+            decision=decision,
+            reason=reason,
+            given_at=now,
+        )
+        opinions.append(Opinion(person_id=actor.person_id, decision=decision))
+        state = find_state(opinions=opinions, approvals_needed=case.approvals_needed)
+        if state is not CaseState.OPEN:
+            _close(case, state=state, reason=reason, now=now)
+        return state
+
+
+def decide_by_rule(*, case_id: str, rule: PublishedRule, outcome: RuleOutcome, now: datetime) -> CaseState:
+    """Decide an open case as a published rule says, and return where it stands; one that is closed stays as it is.
+
+    Where the rule leaves it to people, its verdict and distance are kept beside the open case.
+    """
+    with transaction.atomic():
+        case = _lock(case_id)
+        if case.state == CaseState.OPEN:
+            case.rule_name, case.rule_version, case.rule_sha256 = rule.name, rule.version, rule.sha256
+            case.rule_distance = outcome.distance
+            if outcome.decision:
+                _close(case, state=BY_RULE[outcome.decision], reason=outcome.reason, now=now)
+            else:
+                case.reason = outcome.reason
+                case.save(update_fields=["rule_name", "rule_version", "rule_sha256", "rule_distance", "reason"])
+        return CaseState(case.state)
+
+
+def mark_overdue(*, now: datetime) -> int:
+    """Mark the open cases whose time is over, so that they stand out, and return how many."""
+    with transaction.atomic():
+        return Case.objects.filter(state=CaseState.OPEN, due_at__lte=now, overdue_at=None).update(overdue_at=now)
+
+
+def _lock(case_id: str) -> Case:
+    case = Case.objects.select_for_update().filter(pk=case_id).first()
+    if case is None:
+        raise CaseMissing(detail=f"There is no case {case_id[:64]}.")
+    return case
+
+
+def _close(case: Case, *, state: CaseState, reason: str, now: datetime) -> None:
+    case.state, case.reason, case.decided_at = state, reason, now
+    case.save()
+    append(
+        kind="cases.decision",
+        subject_id=case.id,
+        payload={
+            "case_kind": case.kind,
+            "subject_id": case.subject_id,
+            "decision": state.value,
+            "reason": reason,
+            "approvals": [
+                {"person_id": opinion.person_id, "decision": opinion.decision, "reason": opinion.reason}
+                for opinion in CaseOpinion.objects.filter(case=case).order_by("id")
+            ],
+            "rule": {"name": case.rule_name, "version": case.rule_version, "sha256": case.rule_sha256},
+            "rule_distance": case.rule_distance,
+        },
+        organisation_id=case.organisation_id,
+        now=now,
+    )
+    emit(event=CaseDecided(case_id=case.id, kind=case.kind, subject_id=case.subject_id, decision=state.value))
