@@ -1,0 +1,25 @@
+"""How gunicorn serves the hub: one process, sync threads. Read by `gunicorn -c python:lilong.web.gunicorn`.
+
+One process is enough for a laptop and keeps SQLite calm; a large hub starts more web processes over PostgreSQL.
+"""
+
+from lilong.web.config import load_settings
+
+_settings = load_settings()
+
+wsgi_app = "lilong.web.wsgi:application"
+bind = [_settings.bind]
+workers = 1
+worker_class = "gthread"
+threads = _settings.web_threads
+timeout = 120
+graceful_timeout = 10
+keepalive = 15
+worker_tmp_dir = None
+control_socket_disable = True
+limit_request_line = 8190
+limit_request_fields = 64
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+proc_name = "lilong-web"

@@ -1,0 +1,30 @@
+"""Who reacts to what, and what is looked for again and again: the one list of subscribers and reconcilers.
+
+An event only wakes up. Each reconciler finds the same work from its tables, so that nothing hangs on a delivery.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from lilong.foundation.cases import reactions as cases
+from lilong.foundation.objects import reactions as objects
+from lilong.foundation.outbox.public import Subscriber
+from lilong.foundation.record import reactions as record
+
+
+class Reconciler(Protocol):
+    """Finds what is left to do in its room's tables, and does it. Safe to call at any time and by two at once."""
+
+    def __call__(self, *, now: datetime) -> object:
+        """Do what is due at `now`."""
+
+
+SUBSCRIBERS: Mapping[str, Sequence[Subscriber]] = {}
+
+RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
+    ("record", 1.0, record.reconcile),
+    ("objects", 60.0, objects.reconcile),
+    ("cases", 10.0, cases.reconcile),
+)
+"""Name, period in seconds, function."""
