@@ -1,7 +1,7 @@
 """The worker's loop over a table of (name, period, function).
 
-Any number of workers may run. Deliveries are claimed one by one; every other step belongs to whoever holds its lease,
-and a worker that dies loses it a little later.
+Any number of workers may run. Deliveries are claimed one by one; all other steps belong to the one worker that holds
+the lease, and one that dies loses it a few seconds later.
 """
 
 import os
@@ -23,8 +23,8 @@ from lilong.web.wiring import RECONCILERS, SUBSCRIBERS
 
 BACKOFF_FACTOR = 2.0
 BACKOFF_MAX_S = 60.0
-LEASE_PERIODS = 4
-LEASE_MIN_S = 15.0
+LEASE = "worker"
+LEASE_S = 6.0
 
 log = structlog.get_logger()
 
@@ -39,7 +39,6 @@ class Step:
     alone: bool = True
     due_s: float = 0.0
     failures: int = 0
-    leased_until_s: float = 0.0
 
 
 class Worker:
@@ -48,6 +47,7 @@ class Worker:
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = list(steps)
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._leased_until_s = 0.0
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -55,7 +55,7 @@ class Worker:
         self._stopped.set()
 
     def run(self) -> None:
-        """Run until stopped, sleeping while nothing is due; then hand all leases back."""
+        """Run until stopped, sleeping while nothing is due; then hand the lease back."""
         while not self._stopped.is_set():
             self.run_due()
             pause_s = min(step.due_s for step in self._steps) - time.monotonic()
@@ -71,7 +71,7 @@ class Worker:
 
     def _run_step(self, step: Step) -> None:
         try:
-            if not step.alone or self._holds_lease(step):
+            if not step.alone or self._holds_lease():
                 step.act(utc_now())
             step.failures = 0
         except Exception:  # a broken step must not end the others; it is logged and tried again
@@ -80,20 +80,18 @@ class Worker:
         pause_s = step.period_s * BACKOFF_FACTOR**step.failures
         step.due_s = time.monotonic() + (min(pause_s, BACKOFF_MAX_S) if step.failures else step.period_s)
 
-    def _holds_lease(self, step: Step) -> bool:
-        """Hold the step's lease, renewing it only when half of it is gone: most rounds write nothing."""
-        seconds = max(LEASE_MIN_S, step.period_s * LEASE_PERIODS)
+    def _holds_lease(self) -> bool:
+        """Hold the lease, renewing it only when half of it is gone: most rounds write nothing."""
         asked_s = time.monotonic()
-        if step.leased_until_s - asked_s > seconds / 2:
+        if self._leased_until_s - asked_s > LEASE_S / 2:
             return True
-        held = take_lease(name=f"worker:{step.name}", holder=self._holder, seconds=seconds, now=utc_now())
-        step.leased_until_s = asked_s + seconds if held else 0.0
+        held = take_lease(name=LEASE, holder=self._holder, seconds=LEASE_S, now=utc_now())
+        self._leased_until_s = asked_s + LEASE_S if held else 0.0
         return held
 
     def _hand_back(self) -> None:
-        for step in self._steps:
-            if step.leased_until_s:
-                release_lease(name=f"worker:{step.name}", holder=self._holder)
+        if self._leased_until_s:
+            release_lease(name=LEASE, holder=self._holder)
 
 
 def build_steps() -> list[Step]:
