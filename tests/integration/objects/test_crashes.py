@@ -45,19 +45,20 @@ def kill(folder):
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdin
-    assert process.stdout
+    orders, answers = process.stdin, process.stdout
+    assert orders
+    assert answers
 
     def act(**order):
-        process.stdin.write(json.dumps(order) + "\n")
-        process.stdin.flush()
-        code = int(process.stdout.readline())
+        orders.write(json.dumps(order) + "\n")
+        orders.flush()
+        code = int(answers.readline())
         assert code in {0, -signal.SIGKILL}
         return code == 0
 
     with process:
         yield act
-        process.stdin.close()
+        orders.close()
 
 
 def sweep_all(folder, *, now):

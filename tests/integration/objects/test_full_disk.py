@@ -45,8 +45,10 @@ print("whole")
 
 def test_a_full_disk_takes_back_the_request_and_the_part_goes_on_when_there_is_room():
     done = subprocess.run(
-        ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--size", "4000000", "--tmpfs", "/small"]
-        + ["--unshare-user", sys.executable, "-c", SCRIPT],
+        [
+            *("bwrap", "--bind", "/", "/", "--dev", "/dev", "--size", "4000000", "--tmpfs", "/small"),
+            *("--unshare-user", sys.executable, "-c", SCRIPT),
+        ],
         capture_output=True,
         text=True,
         check=False,
