@@ -35,7 +35,7 @@ def init(
 ) -> None:
     """Make a hub in a folder and print the first operator's one-time token."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _manage(home, "init", "--email", email)
+    manage(home, "init", "--email", email)
 
 
 @app.command()
@@ -58,23 +58,24 @@ def worker(home: Home = HOME_DEFAULT) -> None:
 @app.command()
 def backup(archive: Path, home: Home = HOME_DEFAULT) -> None:
     """Write database, objects and keys of a running hub into one archive."""
-    _manage(home, "backup", str(archive.resolve()))
+    manage(home, "backup", str(archive.resolve()))
 
 
 @app.command()
 def restore(archive: Path, home: Home = HOME_DEFAULT) -> None:
     """Make a hub from a backup in an empty folder; pay-outs stay frozen until statements are matched."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _manage(home, "restore", str(archive.resolve()))
+    manage(home, "restore", str(archive.resolve()))
 
 
 @ledger.command("verify")
 def ledger_verify(home: Home = HOME_DEFAULT) -> None:
     """Recompute every balance from the transfers and name each difference."""
-    _manage(home, "ledger_verify")
+    manage(home, "ledger_verify")
 
 
-def _manage(home: Path, command: str, *arguments: str) -> None:
+def manage(home: Path, command: str, *arguments: str) -> None:
+    """Run a management command of the hub in `home` as a child process and exit as it does."""
     with errors_as_exit_codes(as_json=False):
         _require_home(home)
     finished = subprocess.run(

@@ -2,7 +2,7 @@
 
 import typer
 
-from lilong.cli import hub
+from lilong.cli import hub, record
 
 app = typer.Typer(
     name="lilong",
@@ -12,6 +12,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(hub.app)
+app.add_typer(record.app)
 
 
 def main() -> None:

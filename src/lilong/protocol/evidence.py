@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.canonical import Json, canonical_json
+from lilong.common.errors import Conflict
 from lilong.common.time import format_moment
-from lilong.protocol.checkpoint import KeyInvalid, VerifierKey, encode_base64
+from lilong.protocol.checkpoint import VerifierKey, encode_base64
 from lilong.protocol.exports import render_json
 from lilong.protocol.transparency import hash_leaf
 
@@ -97,6 +98,14 @@ def build_bundle(
     }
 
 
+class KeyRingIncomplete(Conflict):
+    """The keys would verify nothing: a log's key is missing, or fewer witnesses are known than must cosign."""
+
+    code = "record.key_ring_incomplete"
+    title = "There are not enough keys for a keys file"
+    next_step = "Set `witnesses` in the hub's settings, at least as many as `witnesses_required`."
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRing:
     """Whom a verifier trusts: the log's keys, the witnesses' keys and how many witnesses must have cosigned."""
@@ -106,9 +115,9 @@ class KeyRing:
     required: int
 
     def render(self) -> bytes:
-        """Return the keys file; raises KeyInvalid when no head could ever satisfy it."""
+        """Return the keys file; raises KeyRingIncomplete when no head could ever satisfy it."""
         if not self.logs or not 1 <= self.required <= len(self.witnesses):
-            raise KeyInvalid(detail="A keys file needs a log's key and at least as many witnesses as must cosign.")
+            raise KeyRingIncomplete(detail=f"{len(self.witnesses)} witnesses are set, {self.required} must cosign.")
         return render_json(
             {
                 "logs": [key.text for key in self.logs],

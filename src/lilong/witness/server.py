@@ -1,19 +1,24 @@
 """A witness over HTTP, with nothing but the standard library. Put TLS before it where it is not on loopback."""
 
+import signal
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import FrameType
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
+from lilong.common.errors import InputInvalid
 from lilong.common.time import utc_now
 from lilong.protocol.witnessing import ADD_CHECKPOINT, LAST_HEAD, REQUEST_BYTES_MAX, SIZE_CONTENT_TYPE
 from lilong.witness.core import Cosigned, Refusal, RefusalCode, decide_cosign
-from lilong.witness.memory import load_key, load_logs, save_logs
+from lilong.witness.memory import load_key, load_logs, lock_witness, save_logs
 
 KEY = "/key"
+PORT_MAX = 65_535
 SECONDS_A_REQUEST = 10
 PLAIN = "text/plain; charset=utf-8"
 STATUSES = {
@@ -26,6 +31,14 @@ STATUSES = {
     RefusalCode.INCONSISTENT: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 log = structlog.get_logger()
+
+
+class BindInvalid(InputInvalid):
+    """The address to listen on is not HOST:PORT."""
+
+    code = "witness.bind_invalid"
+    title = "This is not an address to listen on"
+    next_step = "Write it like 127.0.0.1:9310."
 
 
 class Witness:
@@ -66,6 +79,29 @@ class WitnessServer(ThreadingHTTPServer):
     def __init__(self, *, witness: Witness, host: str, port: int) -> None:
         super().__init__((host, port), _Handler)
         self.witness = witness
+
+
+def serve_witness(*, folder: Path, bind: str) -> None:
+    """Serve the witness in `folder` at HOST:PORT (port 0: any) until SIGTERM or SIGINT.
+
+    The first line on standard output is the address and the key: what a hub's setting `witnesses` takes.
+    """
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > PORT_MAX:
+        raise BindInvalid(detail=f"{bind!r} is not an address.")
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    with lock_witness(folder):
+        server = WitnessServer(witness=Witness(folder), host=host, port=int(port))
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            threading.Thread(target=server.shutdown).start()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        sys.stdout.write(f"http://{host}:{server.server_port} {server.witness.key_text}\n")
+        sys.stdout.flush()
+        with server:
+            server.serve_forever(poll_interval=0.2)
 
 
 class _Handler(BaseHTTPRequestHandler):

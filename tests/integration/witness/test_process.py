@@ -15,7 +15,7 @@ from tests.witnessed_log import FORKED, LOG_KEY, TRUE
 
 
 def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "lilong.witness.main", *map(str, arguments)]
+    return [sys.executable, "-m", "lilong.cli.main", "witness", *map(str, arguments)]
 
 
 def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -103,7 +103,7 @@ def test_a_second_process_on_the_same_memory_is_refused(folder):
         second = call("serve", "--home", folder, "--bind", "127.0.0.1:0")
         trusting = call("trust", "--home", folder, LOG_KEY.verifier.text)
 
-    assert (second.returncode, trusting.returncode) == (1, 1)
+    assert (second.returncode, trusting.returncode) == (6, 6)
     assert "This witness is running already" in second.stderr
 
 
@@ -120,6 +120,6 @@ def test_a_lost_memory_is_said_plainly(folder):
 
     answer = call("serve", "--home", folder, "--bind", "127.0.0.1:0")
 
-    assert answer.returncode == 1
+    assert answer.returncode == 6
     assert "The witness has lost its memory" in answer.stderr
     assert "Traceback" not in answer.stderr

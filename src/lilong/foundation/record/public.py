@@ -2,12 +2,12 @@
 
 from lilong.foundation.record.queries.bundles import get_bundle
 from lilong.foundation.record.queries.heads import NotWitnessedYet, get_key_ring
+from lilong.foundation.record.queries.status import is_restoring
 from lilong.foundation.record.queries.verification import VerifyReport, verify
 from lilong.foundation.record.services.entries import append, erase_payload
 from lilong.foundation.record.services.keys import Signature, rotate_key, sign
 from lilong.foundation.record.services.logs import end_restore
 from lilong.foundation.record.services.sealing import seal
-from lilong.foundation.record.services.standing import is_restoring
 
 __all__ = [
     "NotWitnessedYet",

@@ -34,6 +34,8 @@ def list_feed(*, log: Log, size: int, start: int, limit: int) -> list[FeedItem]:
     """Return what everybody sees of the entries from index `start`, of those under the head of `size` leaves."""
     if not 1 <= limit <= PAGE_LIMIT_MAX or start < 0:
         raise PlaceInvalid(detail=f"Ask for 1 to {PAGE_LIMIT_MAX} entries from an index on.")
+    if start >= size:
+        return []
     entries = Entry.objects.filter(log=log, index__gte=start, index__lt=min(size, start + limit)).order_by("index")
     return [
         FeedItem(index=entry.index, kind=entry.kind, hash=entry.leaf.hash)

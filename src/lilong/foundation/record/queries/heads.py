@@ -7,7 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import QuerySet
 
-from lilong.common.errors import Conflict
+from lilong.common.errors import Conflict, NotFound
 from lilong.foundation.record.core.witnesses import WitnessAddress, parse_witness
 from lilong.foundation.record.models import Cosignature, Head, Key, Log
 from lilong.protocol.checkpoint import KeyKind, VerifierKey
@@ -57,6 +57,17 @@ def get_key_ring() -> KeyRing:
 def find_open_log() -> Log | None:
     """Return the log that is written to, or None before the first entry was sealed."""
     return Log.objects.filter(is_open=True).first()
+
+
+def get_published_head(*, number: int | None) -> PublishedHead:
+    """Return the newest published head of log `number`, or of the open log; raises NotFound, NotWitnessedYet."""
+    log = find_open_log() if number is None else Log.objects.filter(number=number).first()
+    if log is None:
+        raise NotFound(detail="There is no such log.")
+    head = find_published_head(log=log)
+    if head is None:
+        raise NotWitnessedYet(retry_after_s=1)
+    return head
 
 
 def find_published_head(*, log: Log) -> PublishedHead | None:

@@ -10,6 +10,7 @@ from lilong.common.errors import LilongError
 from lilong.foundation.record.core.witnesses import Standing, WitnessAddress, judge_standing
 from lilong.foundation.record.models import Log, Witness
 from lilong.foundation.record.queries.heads import count_required, find_open_log, list_witnesses
+from lilong.foundation.record.queries.status import count_confirmed
 from lilong.foundation.record.queries.trees import get_root
 from lilong.foundation.record.services.keys import list_public_keys
 from lilong.foundation.record.services.logs import name_log, open_log_after_restore
@@ -25,7 +26,6 @@ from lilong.protocol.checkpoint import (
 )
 
 CHECK_EVERY = timedelta(seconds=60)
-TRUSTED_FOR = timedelta(minutes=10)
 RETRY_AFTER = timedelta(seconds=10)
 LOGS_MAX = 1_000
 
@@ -37,17 +37,6 @@ class SeenHead:
     number: int
     note: str
     checkpoint: Checkpoint
-
-
-def is_restoring(*, now: datetime) -> bool:
-    """Say whether money must not be paid out: after a restore, or while the witnesses have not confirmed our log.
-
-    Witnesses that do not answer freeze pay-outs after ten minutes: a hub that was rolled back looks just like that.
-    """
-    log = find_open_log()
-    if log is not None and log.number > 1 and log.restore_ended_at is None:
-        return True
-    return _count_confirmed(now, TRUSTED_FOR) < count_required()
 
 
 def confirm_standing(*, now: datetime) -> bool:
@@ -75,7 +64,7 @@ def confirm_standing(*, now: datetime) -> bool:
         number = max(furthest.number, log.number) + 1
         open_log_after_restore(number=number, follows_note=furthest.note, now=now)
         return confirm_standing(now=now)
-    return _count_confirmed(now, CHECK_EVERY) >= count_required()
+    return count_confirmed(now=now, within=CHECK_EVERY) >= count_required()
 
 
 def list_due_witnesses(*, now: datetime, every: timedelta) -> list[WitnessAddress]:
@@ -109,11 +98,6 @@ def note_doubt(*, witness: WitnessAddress) -> None:
 def _note(witness: WitnessAddress, changes: dict[str, datetime | str | None]) -> None:
     with transaction.atomic():
         Witness.objects.update_or_create(key=witness.key.text, defaults=changes)
-
-
-def _count_confirmed(now: datetime, within: timedelta) -> int:
-    keys = [witness.key.text for witness in list_witnesses()]
-    return Witness.objects.filter(key__in=keys, checked_at__gt=now - within).count()
 
 
 def _judge(log: Log, head: SeenHead) -> Standing:
