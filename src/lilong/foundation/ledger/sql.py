@@ -90,15 +90,50 @@ SELECT value ->> 'id', value ->> 'kind', value ->> 'debit', value ->> 'credit', 
     value ->> 'group_id', value ->> 'held_uc', %(now)s
 FROM json_each(%(entries)s)"""
 
-_SUMS_SELECT = """
-SELECT a.id, CAST(a.posted_uc + coalesce(sum(t.posted_uc), 0) AS bigint),
-    CAST(a.pending_out_uc + coalesce(sum(t.pending_out_uc), 0) AS bigint),
-    CAST(a.pending_in_uc + coalesce(sum(t.pending_in_uc), 0) AS bigint)
+_STORED = """
+SELECT a.id, CAST(a.posted_uc + coalesce(sum(t.posted_uc), 0) AS bigint) AS posted_uc,
+    CAST(a.pending_out_uc + coalesce(sum(t.pending_out_uc), 0) AS bigint) AS pending_out_uc,
+    CAST(a.pending_in_uc + coalesce(sum(t.pending_in_uc), 0) AS bigint) AS pending_in_uc
 FROM ledger_account a LEFT JOIN ledger_tail t ON t.account_id = a.id AND a.floor_uc IS NULL"""
-_SUMS = {
-    "postgresql": f"{_SUMS_SELECT} WHERE a.id = ANY(%(ids)s::text[]) GROUP BY a.id",
-    "sqlite": f"{_SUMS_SELECT} WHERE a.id IN (SELECT value FROM json_each(%(ids)s)) GROUP BY a.id",
+_MOVED = "CASE kind WHEN 'pend' THEN 0 ELSE amount_uc END"
+_PENDED = "CASE kind WHEN 'pend' THEN amount_uc ELSE -coalesce(held_uc, 0) END"
+_ID_IN = {"postgresql": "= ANY(%(ids)s::text[])", "sqlite": "IN (SELECT value FROM json_each(%(ids)s))"}
+
+
+def _recomputed(where_debit: str, where_credit: str) -> str:
+    """Return the statement that sums transfers by account; it is called while this module is read, with constants."""
+    return f"""
+SELECT id, CAST(sum(posted_uc) AS bigint) AS posted_uc, CAST(sum(pending_out_uc) AS bigint) AS pending_out_uc,
+    CAST(sum(pending_in_uc) AS bigint) AS pending_in_uc
+FROM (
+    SELECT debit_account_id AS id, -{_MOVED} AS posted_uc, {_PENDED} AS pending_out_uc, 0 AS pending_in_uc
+    FROM ledger_transfer WHERE {where_debit}
+    UNION ALL
+    SELECT credit_account_id, {_MOVED}, 0, {_PENDED} FROM ledger_transfer WHERE {where_credit}
+) AS side GROUP BY id"""
+
+
+_WITHIN = "effective_at >= %(begin)s AND effective_at < %(end)s"
+_SUMS = {vendor: f"{_STORED} WHERE a.id {id_in} GROUP BY a.id" for vendor, id_in in _ID_IN.items()}
+_SUMS_OF_WITHIN = {
+    vendor: _recomputed(f"debit_account_id {id_in} AND {_WITHIN}", f"credit_account_id {id_in} AND {_WITHIN}")
+    for vendor, id_in in _ID_IN.items()
 }
+_SUMS_WITHIN = _recomputed(_WITHIN, _WITHIN)
+_WRONG_SUMS = f"""
+WITH stored AS ({_STORED} GROUP BY a.id), recomputed AS ({_recomputed("1 = 1", "1 = 1")})
+SELECT s.id, s.posted_uc, s.pending_out_uc, s.pending_in_uc, coalesce(r.posted_uc, 0),
+    coalesce(r.pending_out_uc, 0), coalesce(r.pending_in_uc, 0)
+FROM stored s LEFT JOIN recomputed r ON r.id = s.id
+WHERE s.posted_uc <> coalesce(r.posted_uc, 0) OR s.pending_out_uc <> coalesce(r.pending_out_uc, 0)
+    OR s.pending_in_uc <> coalesce(r.pending_in_uc, 0)
+ORDER BY s.id"""
+_WRONG_HOLDS = """
+SELECT r.id FROM ledger_transfer r JOIN ledger_transfer p ON p.id = r.pending_id
+WHERE p.kind <> 'pend' OR r.held_uc <> p.amount_uc OR r.debit_account_id <> p.debit_account_id
+    OR r.credit_account_id <> p.credit_account_id
+ORDER BY r.id"""
+_LOCK_TRANSFERS = "LOCK TABLE ledger_transfer IN SHARE MODE"
 _TAIL_SUMS = """SELECT account_id AS id, sum(posted_uc) AS posted_uc, sum(pending_out_uc) AS pending_out_uc,
         sum(pending_in_uc) AS pending_in_uc FROM"""
 _ROLL_UP_CHANGE = """UPDATE ledger_account SET posted_uc = ledger_account.posted_uc + s.posted_uc,
@@ -202,10 +237,42 @@ def write_entries(
     return [Refused(row[0], row[1], _read_moment(row[2])) for row in refused]
 
 
-def add_sums(*, account_ids: Iterable[str]) -> dict[str, Change]:
-    """Return the sums of these accounts with the tail added. One query."""
-    rows = _run(_SUMS[connection.vendor], {"ids": _ids(account_ids)})
-    return {row[0]: Change(posted_uc=row[1], pending_out_uc=row[2], pending_in_uc=row[3]) for row in rows}
+def read_sums(*, account_ids: Iterable[str]) -> dict[str, Change]:
+    """Return the sums of these accounts, tail included, as they are now. One query."""
+    return _read_changes(_run(_SUMS[connection.vendor], {"ids": _ids(account_ids)}))
+
+
+def sum_transfers(*, account_ids: Iterable[str] | None, begin: datetime, end: datetime) -> dict[str, Change]:
+    """Return what transfers that count for `begin` up to, not including, `end` change; None asks for all accounts.
+
+    One query. Cost: linear in these transfers of these accounts.
+    """
+    span = {"begin": _moment(begin), "end": _moment(end)}
+    if account_ids is None:
+        return _read_changes(_run(_SUMS_WITHIN, span))
+    return _read_changes(_run(_SUMS_OF_WITHIN[connection.vendor], {"ids": _ids(account_ids), **span}))
+
+
+def find_wrong_sums() -> list[tuple[str, Change, Change]]:
+    """Return the accounts whose sums are not those of their transfers: id, stored, recomputed.
+
+    One query, hence one consistent view. Cost: linear in all transfers.
+    """
+    return [(row[0], Change(*row[1:4]), Change(*row[4:7])) for row in _run(_WRONG_SUMS, {})]
+
+
+def find_wrong_holds() -> list[str]:
+    """Return the resolutions that differ from their hold in accounts or amount held. One query."""
+    return [row[0] for row in _run(_WRONG_HOLDS, {})]
+
+
+def wait_for_writers() -> None:
+    """Keep others from posting until the transaction ends, once those who are at it have finished.
+
+    On SQLite the transaction has the write lock anyway.
+    """
+    if connection.vendor == "postgresql":
+        _run(_LOCK_TRANSFERS, {})
 
 
 def roll_up_tail(*, limit: int) -> int:
@@ -228,6 +295,10 @@ def _run(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=True)
         return cast("list[Any]", cursor.fetchall() if cursor.description else [])
+
+
+def _read_changes(rows: Iterable[Any]) -> dict[str, Change]:
+    return {row[0]: Change(posted_uc=row[1], pending_out_uc=row[2], pending_in_uc=row[3]) for row in rows}
 
 
 def _ids(ids: Iterable[str]) -> list[str] | str:

@@ -45,6 +45,12 @@ class Change:
         """Change of posted less pending out."""
         return self.posted_uc - self.pending_out_uc
 
+    def add(self, other: "Change") -> None:
+        """Add another change to this one."""
+        self.posted_uc += other.posted_uc
+        self.pending_out_uc += other.pending_out_uc
+        self.pending_in_uc += other.pending_in_uc
+
 
 @dataclass(frozen=True, slots=True)
 class Known:

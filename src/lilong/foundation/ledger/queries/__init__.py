@@ -1,0 +1,1 @@
+"""Reads of the books, a file per noun."""

@@ -1,0 +1,116 @@
+"""Accounts and what they hold, now or at any past moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from lilong.common.django.paging import page_oldest_first
+from lilong.common.errors import NotFound
+from lilong.common.paging import Page
+from lilong.common.permissions import Actor
+from lilong.foundation.ledger.core.accounts import AccountKind
+from lilong.foundation.ledger.core.posting import Change
+from lilong.foundation.ledger.models import Account, ClosingBalance, Period
+from lilong.foundation.ledger.sql import read_sums, sum_transfers
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+SHORTEST = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account holds: posted, of which `pending_out_uc` is held; `pending_in_uc` may still come."""
+
+    posted_uc: int
+    pending_out_uc: int
+    pending_in_uc: int
+
+    @property
+    def available_uc(self) -> int:
+        """What can be spent: posted less pending out."""
+        return self.posted_uc - self.pending_out_uc
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account with its balance."""
+
+    id: str
+    kind: AccountKind
+    owner_id: str
+    purpose: str
+    restriction: str
+    balance: Balance
+
+
+class AccountMissing(NotFound):
+    """One of the accounts asked for was never opened."""
+
+    code = "ledger.account_missing"
+    title = "There is no such account"
+
+
+def get_balances(*, account_ids: Sequence[str], at: datetime | None = None) -> dict[str, Balance]:
+    """Return the balances by account: now, or from all that counts for moments up to and including `at`.
+
+    What counts for a closed period never changes; in an open one, a transfer may still be entered for a past moment.
+    Two or three queries. Cost of a past moment: linear in the accounts' transfers since the last period closed before
+    it. Raises AccountMissing.
+    """
+    now = read_sums(account_ids=account_ids)
+    missing = [account_id for account_id in account_ids if account_id not in now]
+    if missing:
+        raise AccountMissing(detail=f"There is no account {missing[0][:64]}.")
+    sums = now if at is None else _sum_until(account_ids=account_ids, at=at)
+    return {account_id: _balance(sums.get(account_id, Change())) for account_id in account_ids}
+
+
+def get_account(*, actor: Actor, account_id: str) -> AccountView:
+    """Return an account that the actor may see; raises AccountMissing. Two queries."""
+    account = Account.objects.visible_to(actor).filter(pk=account_id).first()
+    if account is None:
+        raise AccountMissing(detail=f"There is no account {account_id[:64]} that you can see.")
+    return _with_balances([account])[0]
+
+
+def list_accounts(*, actor: Actor, cursor: str | None, limit: int) -> Page[AccountView]:
+    """Return one page of the accounts that the actor may see, oldest first. Two queries."""
+    page = page_oldest_first(Account.objects.visible_to(actor), cursor=cursor, limit=limit)
+    return Page(items=_with_balances(page.items), next_cursor=page.next_cursor)
+
+
+def _with_balances(accounts: Sequence[Account]) -> list[AccountView]:
+    sums = read_sums(account_ids=[account.id for account in accounts])
+    return [
+        AccountView(
+            id=account.id,
+            kind=AccountKind(account.kind),
+            owner_id=account.owner_id,
+            purpose=account.purpose,
+            restriction=account.restriction,
+            balance=_balance(sums[account.id]),
+        )
+        for account in accounts
+    ]
+
+
+def _sum_until(*, account_ids: Sequence[str], at: datetime) -> dict[str, Change]:
+    """Start from the closing balances of the last period that had ended by then."""
+    end = at + SHORTEST
+    period = Period.objects.filter(ends_at__lte=end).order_by("-ends_at").first()
+    sums = sum_transfers(account_ids=account_ids, begin=period.ends_at if period else BEGINNING, end=end)
+    if period:
+        for closing in ClosingBalance.objects.filter(period=period, account__in=account_ids):
+            sums.setdefault(closing.account_id, Change()).add(closing_change(closing=closing))
+    return sums
+
+
+def closing_change(*, closing: ClosingBalance) -> Change:
+    """Return the sums of a closing balance."""
+    return Change(
+        posted_uc=closing.posted_uc, pending_out_uc=closing.pending_out_uc, pending_in_uc=closing.pending_in_uc
+    )
+
+
+def _balance(change: Change) -> Balance:
+    return Balance(posted_uc=change.posted_uc, pending_out_uc=change.pending_out_uc, pending_in_uc=change.pending_in_uc)
