@@ -1,25 +1,17 @@
-"""Django's own secret key: made once, kept in the home folder, readable by the hub's user only."""
+"""Django's own secret key."""
 
-import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
+
+from lilong.common.django.key_files import read_or_make_key
 
 
 def read_or_make_django_key(home: Path) -> str:
-    """Return the key in `home/keys/django.key`, making it on first use; two processes that race agree on one.
+    """Return the key in `home/keys/django.key`, making it on first use.
 
     Without a home folder nothing is written: the key lasts as long as the process (checks, `--help`).
     """
     if not home.is_dir():
         return secrets.token_urlsafe(64)
-    path = home / "keys" / "django.key"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = path.with_name(f"django.key.{os.getpid()}.{secrets.token_hex(4)}")
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(64))
-        with suppress(FileExistsError):
-            os.link(fresh, path)
-        fresh.unlink()
-    return path.read_text()
+    key = read_or_make_key(path=home / "keys" / "django.key", make=secrets.token_urlsafe(64).encode)
+    return key.decode()

@@ -1,1 +1,1 @@
-"""Organisations, people, roles, tokens, secrets."""
+"""Organisations, people, roles, tokens and secrets."""

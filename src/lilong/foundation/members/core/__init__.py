@@ -1,0 +1,1 @@
+"""Pure rules of organisations, roles and tokens."""

@@ -1,0 +1,74 @@
+"""Which roles there are in an organisation, what they may do to each other, and how far their tokens reach."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from lilong.common.permissions import Actor, Role, Scope, Verdict, may
+
+
+class OrganisationKind(StrEnum):
+    """What an organisation is to the hub."""
+
+    RESIDENT = "resident"
+    PROVIDER = "provider"
+    HUB = "hub"
+
+
+class OrganisationState(StrEnum):
+    """Whether an organisation may order."""
+
+    APPLIED = "applied"
+    ADMITTED = "admitted"
+    SUSPENDED = "suspended"
+
+
+LOWER_ROLES = frozenset({Role.MEMBER, Role.BILLING, Role.VIEWER})
+HEAD_ROLES: Mapping[OrganisationKind, Role] = {
+    OrganisationKind.RESIDENT: Role.OWNER,
+    OrganisationKind.PROVIDER: Role.OWNER,
+    OrganisationKind.HUB: Role.OPERATOR,
+}
+MANAGERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN})
+
+
+def list_scopes(*, role: Role) -> frozenset[Scope]:
+    """Return the widest scopes that a token of somebody in this role may carry.
+
+    >>> Scope.OPERATE in list_scopes(role=Role.OWNER)
+    False
+    """
+    return frozenset(Scope) if role is Role.OPERATOR else frozenset(Scope) - {Scope.OPERATE}
+
+
+def may_set_role(actor: Actor, *, kind: OrganisationKind, old: Role | None, new: Role | None) -> Verdict:
+    """Say whether the actor may turn `old` into `new` in the actor's own organisation; None stands outside of it.
+
+    Owners and operators set every role of their kind of organisation, admins only member, billing and viewer.
+
+    >>> admin = Actor(role=Role.ADMIN, scopes=frozenset({Scope.MANAGE}))
+    >>> may_set_role(admin, kind=OrganisationKind.RESIDENT, old=Role.OWNER, new=None).reason
+    'An admin may not change an owner.'
+    """
+    allowed = may(actor, roles=MANAGERS, scope=Scope.MANAGE)
+    if not allowed.allowed:
+        return allowed
+    if new is not None and (new is Role.OPERATOR) is not (kind is OrganisationKind.HUB):
+        return Verdict(allowed=False, reason=f"There is no role {new} in this kind of organisation: {kind}.")
+    if actor.role is Role.ADMIN:
+        above = [role for role in (old, new) if role is not None and role not in LOWER_ROLES]
+        if above:
+            return Verdict(allowed=False, reason=f"An admin may not change an {above[0]}.")
+    return Verdict(allowed=True)
+
+
+def may_order(*, state: OrganisationState) -> Verdict:
+    """Say whether an organisation in this state may order.
+
+    >>> may_order(state=OrganisationState.APPLIED).reason
+    'Your organisation has applied and is not admitted yet.'
+    """
+    if state is OrganisationState.APPLIED:
+        return Verdict(allowed=False, reason="Your organisation has applied and is not admitted yet.")
+    if state is OrganisationState.SUSPENDED:
+        return Verdict(allowed=False, reason="Your organisation is suspended.")
+    return Verdict(allowed=True)

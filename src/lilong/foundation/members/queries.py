@@ -1,0 +1,101 @@
+"""Reads of members."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lilong.common.django.paging import page_newest_first, page_oldest_first
+from lilong.common.errors import NotFound
+from lilong.common.paging import Page
+from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState
+from lilong.foundation.members.core.tokens import TokenUse
+from lilong.foundation.members.models import Membership, Organisation, Secret, Token
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationView:
+    """An organisation as other rooms see it."""
+
+    id: str
+    name: str
+    kind: OrganisationKind
+    state: OrganisationState
+    created_at: datetime
+
+
+def get_organisations(*, organisation_ids: Collection[str]) -> dict[str, OrganisationView]:
+    """Return those organisations that exist, by id."""
+    rows = Organisation.objects.filter(id__in=organisation_ids)
+    return {row.id: _view(row) for row in rows}
+
+
+def get_organisation(*, actor: Actor, organisation_id: str) -> OrganisationView:
+    """Return one organisation that the actor may see; raises NotFound."""
+    row = Organisation.objects.visible_to(actor).filter(id=organisation_id).first()
+    if row is None:
+        raise NotFound(detail=f"There is no organisation {organisation_id}.")
+    return _view(row)
+
+
+def list_organisations(*, actor: Actor, cursor: str | None, limit: int) -> Page[OrganisationView]:
+    """Return the organisations that the actor may see, newest first."""
+    page = page_newest_first(Organisation.objects.visible_to(actor), cursor=cursor, limit=limit)
+    return Page(items=[_view(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+def list_applied(*, limit: int) -> Sequence[OrganisationView]:
+    """Return organisations that wait for admission, oldest first: what a reconciler looks at."""
+    rows = Organisation.objects.filter(state=OrganisationState.APPLIED).order_by("id")[:limit]
+    return [_view(row) for row in rows]
+
+
+def list_members(*, actor: Actor, organisation_id: str, cursor: str | None, limit: int) -> Page[Membership]:
+    """Return the present members of an organisation that the actor may see, in the order they joined, with persons."""
+    get_organisation(actor=actor, organisation_id=organisation_id)
+    present = Membership.objects.visible_to(actor).filter(organisation_id=organisation_id, left_at=None)
+    return page_oldest_first(present.select_related("person"), cursor=cursor, limit=limit)
+
+
+def get_own_membership(*, actor: Actor) -> Membership:
+    """Return the membership by which the actor acts, with person and organisation."""
+    rows = Membership.objects.select_related("person", "organisation")
+    return rows.get(person_id=actor.person_id, organisation_id=actor.organisation_id, left_at=None)
+
+
+def list_tokens(*, actor: Actor, cursor: str | None, limit: int, now: datetime) -> Page[Token]:
+    """Return live tokens, newest first: the actor's own; for who manages the organisation, everybody's there."""
+    require(may(actor, roles=frozenset(Role), scope=Scope.READ))
+    live = Token.objects.filter(
+        membership__organisation_id=actor.organisation_id,
+        membership__left_at=None,
+        ended_at=None,
+        expires_at__gt=now,
+        use=TokenUse.ACCESS,
+    )
+    if actor.role not in MANAGERS:
+        live = live.filter(membership__person_id=actor.person_id)
+    return page_newest_first(live.select_related("membership"), cursor=cursor, limit=limit)
+
+
+def list_secrets(*, actor: Actor, cursor: str | None, limit: int) -> Page[Secret]:
+    """Return names and times of the organisation's secrets, by name; never a value."""
+    require(may(actor, roles=frozenset(Role), scope=Scope.READ))
+    own = Secret.objects.filter(organisation_id=actor.organisation_id).defer("sealed")
+    return page_oldest_first(own, cursor=cursor, limit=limit, key="name")
+
+
+def find_missing_secrets(*, organisation_id: str, names: Collection[str]) -> list[str]:
+    """Return which of these names the organisation has no secret for, sorted."""
+    present = Secret.objects.filter(organisation_id=organisation_id, name__in=names).values_list("name", flat=True)
+    return sorted(set(names) - set(present))
+
+
+def _view(row: Organisation) -> OrganisationView:
+    return OrganisationView(
+        id=row.id,
+        name=row.name,
+        kind=OrganisationKind(row.kind),
+        state=OrganisationState(row.state),
+        created_at=row.created_at,
+    )

@@ -1,0 +1,1 @@
+"""Writes of members, by noun."""

@@ -1,0 +1,147 @@
+"""Founding, admitting and suspending organisations, and giving the hub its first operator."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from lilong.common.errors import Conflict, LimitReached, NotFound
+from lilong.common.ids import new_id
+from lilong.common.permissions import Role
+from lilong.common.time import format_moment
+from lilong.foundation.members.core.roles import HEAD_ROLES, OrganisationKind, OrganisationState, list_scopes
+from lilong.foundation.members.core.tokens import LIFE_DEFAULT_S, TokenUse
+from lilong.foundation.members.events import OrganisationAdmitted, OrganisationApplied
+from lilong.foundation.members.models import Membership, Organisation, Person
+from lilong.foundation.members.services.tokens import NewToken, insert_token
+from lilong.foundation.outbox.public import emit
+
+SIGN_UPS_AN_HOUR = 60
+OPERATORS = frozenset({Role.OPERATOR})
+
+
+class EmailTaken(Conflict):
+    """Somebody with this address is here already."""
+
+    code = "members.email_taken"
+    title = "This address belongs to somebody who is here already"
+    next_step = "Ask the owner of your organisation to add you, or sign up with another address."
+
+
+class SignUpsFull(LimitReached):
+    """Too many organisations signed up in the last hour."""
+
+    code = "members.sign_ups_full"
+    title = "Too many organisations signed up in the last hour"
+    next_step = "Try again after the time in resets_at."
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrganisation:
+    """A fresh organisation, its owner, and the owner's token."""
+
+    organisation_id: str
+    person_id: str
+    membership_id: str
+    token: NewToken
+
+
+def sign_up(*, name: str, kind: OrganisationKind, owner_email: str, owner_name: str, now: datetime) -> NewOrganisation:
+    """Let anybody found an organisation that applies for admission; raises EmailTaken and SignUpsFull."""
+    with transaction.atomic():
+        hour_ago = now - timedelta(hours=1)
+        recent = Organisation.objects.filter(created_at__gt=hour_ago).exclude(kind=OrganisationKind.HUB)
+        found = list(recent.order_by("created_at").values_list("created_at", flat=True)[:SIGN_UPS_AN_HOUR])
+        if len(found) >= SIGN_UPS_AN_HOUR:
+            resets_at = format_moment(found[0] + timedelta(hours=1))
+            raise SignUpsFull(facts={"limit": SIGN_UPS_AN_HOUR, "used": len(found), "resets_at": resets_at})
+        return create_organisation(
+            name=name,
+            kind=kind,
+            owner_email=owner_email,
+            owner_name=owner_name,
+            state=OrganisationState.APPLIED,
+            now=now,
+        )
+
+
+def create_organisation(
+    *,
+    name: str,
+    kind: OrganisationKind,
+    owner_email: str,
+    owner_name: str,
+    state: OrganisationState,
+    now: datetime,
+) -> NewOrganisation:
+    """Make an organisation with its first owner (in the hub's: operator) and that person's token; raises EmailTaken."""
+    with transaction.atomic():
+        person = insert_person(email=owner_email, name=owner_name, now=now)
+        organisation = Organisation.objects.create(id=new_id("org"), name=name, kind=kind, state=state, created_at=now)
+        role = HEAD_ROLES[kind]
+        membership = Membership.objects.create(
+            id=new_id("mem"), person=person, organisation=organisation, role=role, joined_at=now
+        )
+        token = insert_token(
+            membership=membership,
+            use=TokenUse.ACCESS,
+            name="first",
+            scopes=list_scopes(role=role),
+            life_s=LIFE_DEFAULT_S,
+            now=now,
+        )
+        if state is OrganisationState.APPLIED:
+            emit(event=OrganisationApplied(organisation_id=organisation.id))
+    return NewOrganisation(
+        organisation_id=organisation.id, person_id=person.id, membership_id=membership.id, token=token
+    )
+
+
+def admit_organisation(*, organisation_id: str, now: datetime) -> None:
+    """Let an applied organisation order; nothing happens to one that is admitted or suspended."""
+    with transaction.atomic():
+        applied = Organisation.objects.filter(id=organisation_id, state=OrganisationState.APPLIED)
+        if applied.update(state=OrganisationState.ADMITTED):
+            emit(event=OrganisationAdmitted(organisation_id=organisation_id))
+        elif not Organisation.objects.filter(id=organisation_id).exists():
+            raise NotFound(detail=f"There is no organisation {organisation_id}.")
+
+
+def bootstrap_operator(*, email: str, now: datetime) -> NewToken:
+    """Return a one-time token for the operator with this address, making hub and operator when they are missing.
+
+    For whoever has the hub's home folder in hand: `lilong init`.
+    """
+    address = email.strip().lower()
+    with transaction.atomic():
+        hub = Organisation.objects.select_for_update().filter(kind=OrganisationKind.HUB).first()
+        if hub is None:
+            hub = Organisation.objects.create(
+                id=new_id("org"),
+                name=settings.LILONG.hub_name,
+                kind=OrganisationKind.HUB,
+                state=OrganisationState.ADMITTED,
+                created_at=now,
+            )
+        person = Person.objects.filter(email=address).first()
+        if person is None:
+            person = insert_person(email=address, name=address.split("@")[0], now=now)
+        membership = Membership.objects.filter(person=person, organisation=hub, left_at=None).first()
+        if membership is None:
+            membership = Membership.objects.create(
+                id=new_id("mem"), person=person, organisation=hub, role=Role.OPERATOR, joined_at=now
+            )
+        return insert_token(membership=membership, use=TokenUse.ONCE, name="init", scopes=(), now=now)
+
+
+def insert_person(*, email: str, name: str, now: datetime) -> Person:
+    """Make a person who signs in by tokens only; raises EmailTaken."""
+    person = Person(id=new_id("per"), email=email.strip().lower(), name=name, created_at=now)
+    person.set_unusable_password()
+    try:
+        with transaction.atomic():
+            person.save(force_insert=True)
+    except IntegrityError as error:
+        raise EmailTaken from error
+    return person
