@@ -42,6 +42,9 @@ def encode_cursor(last_key: str) -> str:
 def decode_cursor(cursor: str) -> str:
     """Return the key after which the page begins; raises CursorInvalid."""
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        key = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:
         raise CursorInvalid(detail=f"{cursor[:80]!r} is not a cursor.") from error
+    if not key.isprintable():
+        raise CursorInvalid(detail=f"{cursor[:80]!r} is not a cursor.")
+    return key

@@ -7,13 +7,38 @@ from ninja import NinjaAPI, Router
 
 from lilong import __version__
 from lilong.common.django.problems import install_problem_handlers
+from lilong.web import health
+from lilong.web.auth import enforce_rule
+from lilong.web.idempotency import act_once, replay_first
+from lilong.web.reading import StrictJson
 from lilong.web.settings import ROOMS
 
-api = NinjaAPI(title="Lilong", version=__version__, urls_namespace="api")
-agent_api = NinjaAPI(title="Lilong agents", version=__version__, urls_namespace="agent", openapi_url=None)
+PEOPLE_BYTES_MAX = 4 * 1024 * 1024
+AGENT_BYTES_MAX = 16 * 1024 * 1024
+
+api = NinjaAPI(
+    title="Lilong",
+    version=__version__,
+    urls_namespace="api",
+    docs_url=None,
+    parser=StrictJson(bytes_max=PEOPLE_BYTES_MAX),
+)
+agent_api = NinjaAPI(
+    title="Lilong agents",
+    version=__version__,
+    urls_namespace="agent",
+    docs_url=None,
+    openapi_url=None,
+    parser=StrictJson(bytes_max=AGENT_BYTES_MAX),
+)
 install_problem_handlers(api)
 install_problem_handlers(agent_api)
+for assembled in (api, agent_api):
+    assembled.add_decorator(enforce_rule, mode="view")
+api.add_decorator(act_once, mode="view")
+api.add_decorator(replay_first, mode="operation")
 
+api.add_router("", health.router)
 for room in ROOMS:
     if find_spec(f"lilong.{room}.api"):
         module = import_module(f"lilong.{room}.api")

@@ -34,6 +34,7 @@ ALLOWED_HOSTS = list(LILONG.allowed_hosts)
 ROOT_URLCONF = "lilong.web.urls"
 WSGI_APPLICATION = "lilong.web.wsgi.application"
 MIDDLEWARE = [
+    "lilong.web.middleware.Envelope",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]

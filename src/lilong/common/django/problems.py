@@ -4,10 +4,12 @@ import json
 from http import HTTPStatus
 
 import structlog
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from lilong.common.django.outages import find_outage
 from lilong.common.errors import (
     FieldProblem,
     InputInvalid,
@@ -63,6 +65,15 @@ class RequestMalformed(InputInvalid):
     next_step = "Send well-formed JSON in UTF-8 with the content type application/json."
 
 
+class RequestTooLarge(InputInvalid):
+    """The body is longer than the hub reads at once."""
+
+    code = "input.too_large"
+    title = "The request is too large"
+    status = 413
+    next_step = "Send less at once; files travel in pieces by the upload road."
+
+
 def respond_problem(request: HttpRequest, error: LilongError) -> HttpResponse:
     """Return `error` as an application/problem+json response."""
     body = json.dumps(render_problem(error, instance=request.path), ensure_ascii=False)
@@ -88,7 +99,16 @@ def install_problem_handlers(api: NinjaAPI) -> None:
         return respond_problem(request, InputInvalid(fields=fields))
 
     def on_http_error(request: HttpRequest, error: HttpError | type[HttpError]) -> HttpResponse:
-        return respond_problem(request, RequestMalformed(detail=str(error)))
+        cause = None if isinstance(error, type) else error.__cause__
+        return respond_problem(
+            request, cause if isinstance(cause, LilongError) else RequestMalformed(detail=str(error))
+        )
+
+    def on_too_large(request: HttpRequest, _error: RequestDataTooBig | type[RequestDataTooBig]) -> HttpResponse:
+        return respond_problem(request, RequestTooLarge())
+
+    def on_broken_off(request: HttpRequest, _error: UnreadablePostError | type[UnreadablePostError]) -> HttpResponse:
+        return respond_problem(request, RequestMalformed(detail="The body ended early."))
 
     def on_missing(request: HttpRequest, _error: Http404 | type[Http404]) -> HttpResponse:
         return respond_problem(request, NotFound())
@@ -99,12 +119,15 @@ def install_problem_handlers(api: NinjaAPI) -> None:
         return respond_problem(request, NotSignedIn())
 
     def on_unexpected(request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
-        log.error("request_failed", code=Unexpected.code, path=request.path, exc_info=error)
-        return respond_problem(request, Unexpected())
+        problem = (None if isinstance(error, type) else find_outage(error)) or Unexpected()
+        log.error("request_failed", code=problem.code, path=request.path, exc_info=error)
+        return respond_problem(request, problem)
 
     api.add_exception_handler(LilongError, on_lilong_error)
     api.add_exception_handler(ValidationError, on_validation_error)
     api.add_exception_handler(HttpError, on_http_error)
+    api.add_exception_handler(RequestDataTooBig, on_too_large)
+    api.add_exception_handler(UnreadablePostError, on_broken_off)
     api.add_exception_handler(Http404, on_missing)
     api.add_exception_handler(AuthenticationError, on_unauthenticated)
     api.add_exception_handler(Exception, on_unexpected)

@@ -1,6 +1,8 @@
-"""What every HTTP operation declares: who may call it. The authorisation matrix is derived from this."""
+"""Who may call an HTTP operation: declared beside it, enforced by `web/auth.py`, tested as a matrix."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 
 from django.http import HttpRequest
 
@@ -8,6 +10,35 @@ from lilong.common.permissions import PUBLIC, Actor, Role, Scope
 
 ALL_ROLES = frozenset(Role)
 ORGANISATION_ROLES = ALL_ROLES - {Role.OPERATOR}
+OWN_TRANSACTIONS: dict[str, object] = {"x-lilong-transaction": "own"}
+"""Add it with `|` to the rule of a POST that works outside of a transaction, long before it writes or on bytes.
+
+Other POSTs that carry an Idempotency-Key are one transaction with the answer that is kept for the key. With this, a
+process that dies after the effect and before the answer leaves the key free after two minutes: acting twice must be
+harmless.
+"""
+
+
+class Audience(StrEnum):
+    """Whom a rule speaks of."""
+
+    PUBLIC = "public"
+    AGENT = "agent"
+    PEOPLE = "people"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may call an operation; roles and scope are for people."""
+
+    audience: Audience
+    roles: frozenset[Role] = frozenset()
+    scope: Scope = Scope.READ
+    has_own_transactions: bool = False
+
+
+class RuleMissing(TypeError):
+    """An operation does not say who may call it."""
 
 
 def allow(roles: Iterable[Role], scope: Scope) -> dict[str, object]:
@@ -17,12 +48,35 @@ def allow(roles: Iterable[Role], scope: Scope) -> dict[str, object]:
 
 def allow_public() -> dict[str, object]:
     """Return the `openapi_extra` of an operation that needs no token."""
-    return {"x-lilong-allow": ["public"]}
+    return {"x-lilong-allow": [Audience.PUBLIC.value]}
 
 
 def allow_agent() -> dict[str, object]:
     """Return the `openapi_extra` of an operation for the agent of a pool."""
-    return {"x-lilong-allow": ["agent"]}
+    return {"x-lilong-allow": [Audience.AGENT.value]}
+
+
+def read_rule(openapi_extra: Mapping[str, object] | None) -> Rule:
+    """Return the rule that an operation declared; raises RuleMissing.
+
+    >>> read_rule(allow({Role.OWNER}, Scope.PAY)).scope
+    <Scope.PAY: 'pay'>
+    """
+    declared = openapi_extra or {}
+    allowed = declared.get("x-lilong-allow")
+    if not isinstance(allowed, list) or not allowed:
+        raise RuleMissing("openapi_extra says nobody: use allow(), allow_public() or allow_agent().")
+    own = declared.get("x-lilong-transaction") == "own"
+    if allowed == [Audience.PUBLIC]:
+        return Rule(Audience.PUBLIC, has_own_transactions=own)
+    if allowed == [Audience.AGENT]:
+        return Rule(Audience.AGENT, has_own_transactions=own)
+    return Rule(
+        Audience.PEOPLE,
+        roles=frozenset(Role(name) for name in allowed),
+        scope=Scope(str(declared["x-lilong-scope"])),
+        has_own_transactions=own,
+    )
 
 
 def get_actor(request: HttpRequest) -> Actor:

@@ -14,6 +14,7 @@ from lilong.common.django.fields import (
     IdInPath,
     LimitInQuery,
     Name,
+    Reason,
     RequestBody,
 )
 from lilong.common.django.problems import PROBLEMS
@@ -73,6 +74,12 @@ class SignedUpOut(Schema):
     person_id: str
     membership_id: str
     token: TokenMadeOut
+
+
+class OverrideIn(RequestBody):
+    """Why the operator steps in."""
+
+    reason: Reason
 
 
 class MemberOut(Schema):
@@ -257,6 +264,32 @@ def list_members(
     return Status(200, MembersOut(items=[MemberOut.of(row) for row in page.items], next_cursor=page.next_cursor))
 
 
+@router.post(
+    "/organisations/{organisation_id}/suspend",
+    response={204: None, **PROBLEMS},
+    openapi_extra=allow({Role.OPERATOR}, Scope.OPERATE),
+)
+def suspend_organisation(request: HttpRequest, organisation_id: IdInPath, body: OverrideIn) -> Status[object]:
+    """Keep an organisation from ordering."""
+    organisations.suspend_organisation(
+        actor=get_actor(request), organisation_id=organisation_id, reason=body.reason, now=utc_now()
+    )
+    return Status(204, None)
+
+
+@router.post(
+    "/organisations/{organisation_id}/reinstate",
+    response={204: None, **PROBLEMS},
+    openapi_extra=allow({Role.OPERATOR}, Scope.OPERATE),
+)
+def reinstate_organisation(request: HttpRequest, organisation_id: IdInPath, body: OverrideIn) -> Status[object]:
+    """Let a suspended organisation order again."""
+    organisations.reinstate_organisation(
+        actor=get_actor(request), organisation_id=organisation_id, reason=body.reason, now=utc_now()
+    )
+    return Status(204, None)
+
+
 @router.post("/members", response={201: MemberAddedOut, **PROBLEMS}, openapi_extra=allow(MANAGERS, Scope.MANAGE))
 def add_member(request: HttpRequest, body: MemberIn) -> Status[object]:
     """Take a person into one's own organisation."""
@@ -271,7 +304,7 @@ def add_member(request: HttpRequest, body: MemberIn) -> Status[object]:
 )
 def change_role(request: HttpRequest, membership_id: IdInPath, body: RoleIn) -> Status[object]:
     """Give a member of one's own organisation another role."""
-    memberships.change_role(actor=get_actor(request), membership_id=membership_id, role=body.role)
+    memberships.change_role(actor=get_actor(request), membership_id=membership_id, role=body.role, now=utc_now())
     return Status(204, None)
 
 

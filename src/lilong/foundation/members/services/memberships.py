@@ -13,6 +13,7 @@ from lilong.foundation.members.core.tokens import TokenUse
 from lilong.foundation.members.models import Membership, Organisation, Person
 from lilong.foundation.members.services.organisations import insert_person
 from lilong.foundation.members.services.tokens import NewToken, insert_token
+from lilong.foundation.record.public import append
 
 MEMBERS_MAX = 200
 
@@ -71,14 +72,16 @@ def add_member(*, actor: Actor, email: str, name: str, role: Role, now: datetime
             id=new_id("mem"), person=person, organisation=organisation, role=role, joined_at=now
         )
         token = insert_token(membership=membership, use=TokenUse.ONCE, name="welcome", scopes=(), now=now)
+        _record_role(membership, actor=actor, old=None, new=role, now=now)
     return NewMember(membership_id=membership.id, person_id=person.id, one_time_token=token)
 
 
-def change_role(*, actor: Actor, membership_id: str, role: Role) -> None:
+def change_role(*, actor: Actor, membership_id: str, role: Role, now: datetime) -> None:
     """Give a member another role, from the next call on; raises LastHead, NotAllowed, NotFound."""
     with transaction.atomic():
         membership = _lock_for_change(actor, membership_id, new=role)
         Membership.objects.filter(id=membership.id).update(role=role)
+        _record_role(membership, actor=actor, old=membership.role, new=role, now=now)
 
 
 def remove_member(*, actor: Actor, membership_id: str, now: datetime) -> None:
@@ -86,6 +89,7 @@ def remove_member(*, actor: Actor, membership_id: str, now: datetime) -> None:
     with transaction.atomic():
         membership = _lock_for_change(actor, membership_id, new=None)
         Membership.objects.filter(id=membership.id).update(left_at=now)
+        _record_role(membership, actor=actor, old=membership.role, new=None, now=now)
 
 
 def _lock_for_change(actor: Actor, membership_id: str, *, new: Role | None) -> Membership:
@@ -108,3 +112,13 @@ def _lock_organisation(actor: Actor) -> Organisation:
     if organisation is None:
         raise NotFound(detail="You act for no organisation.")
     return organisation
+
+
+def _record_role(membership: Membership, *, actor: Actor, old: str | None, new: str | None, now: datetime) -> None:
+    append(
+        kind="members.role_changed",
+        subject_id=membership.id,
+        payload={"person_id": membership.person_id, "old": old, "new": new, "by": actor.person_id},
+        organisation_id=membership.organisation_id,
+        now=now,
+    )

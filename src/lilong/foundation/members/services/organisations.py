@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from lilong.common.errors import Conflict, LimitReached, NotFound
 from lilong.common.ids import new_id
-from lilong.common.permissions import Role
+from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.time import format_moment
 from lilong.foundation.members.core.roles import HEAD_ROLES, OrganisationKind, OrganisationState, list_scopes
 from lilong.foundation.members.core.tokens import LIFE_DEFAULT_S, TokenUse
@@ -16,9 +16,9 @@ from lilong.foundation.members.events import OrganisationAdmitted, OrganisationA
 from lilong.foundation.members.models import Membership, Organisation, Person
 from lilong.foundation.members.services.tokens import NewToken, insert_token
 from lilong.foundation.outbox.public import emit
+from lilong.foundation.record.public import append
 
 SIGN_UPS_AN_HOUR = 60
-OPERATORS = frozenset({Role.OPERATOR})
 
 
 class EmailTaken(Conflict):
@@ -35,6 +35,14 @@ class SignUpsFull(LimitReached):
     code = "members.sign_ups_full"
     title = "Too many organisations signed up in the last hour"
     next_step = "Try again after the time in resets_at."
+
+
+class OverrideRefused(Conflict):
+    """The organisation is not in the state that this would change."""
+
+    code = "members.override_refused"
+    title = "The organisation's state does not allow this"
+    next_step = "Only an admitted organisation can be suspended, only a suspended one reinstated."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +109,29 @@ def create_organisation(
 def admit_organisation(*, organisation_id: str, now: datetime) -> None:
     """Let an applied organisation order; nothing happens to one that is admitted or suspended."""
     with transaction.atomic():
-        applied = Organisation.objects.filter(id=organisation_id, state=OrganisationState.APPLIED)
-        if applied.update(state=OrganisationState.ADMITTED):
-            emit(event=OrganisationAdmitted(organisation_id=organisation_id))
-        elif not Organisation.objects.filter(id=organisation_id).exists():
-            raise NotFound(detail=f"There is no organisation {organisation_id}.")
+        row = _lock(organisation_id)
+        if row.state != OrganisationState.APPLIED:
+            return
+        Organisation.objects.filter(id=row.id).update(state=OrganisationState.ADMITTED)
+        payload = {"name": row.name, "kind": row.kind}
+        append(
+            kind="members.organisation_admitted", subject_id=row.id, payload=payload, organisation_id=row.id, now=now
+        )
+        emit(event=OrganisationAdmitted(organisation_id=row.id))
+
+
+def suspend_organisation(*, actor: Actor, organisation_id: str, reason: str, now: datetime) -> None:
+    """Keep an organisation from ordering; what runs goes on. Doing it again does nothing. For the operator."""
+    _override(
+        actor, organisation_id, old=OrganisationState.ADMITTED, new=OrganisationState.SUSPENDED, why=reason, now=now
+    )
+
+
+def reinstate_organisation(*, actor: Actor, organisation_id: str, reason: str, now: datetime) -> None:
+    """Let a suspended organisation order again. Doing it again does nothing. For the operator."""
+    _override(
+        actor, organisation_id, old=OrganisationState.SUSPENDED, new=OrganisationState.ADMITTED, why=reason, now=now
+    )
 
 
 def bootstrap_operator(*, email: str, now: datetime) -> NewToken:
@@ -145,3 +171,27 @@ def insert_person(*, email: str, name: str, now: datetime) -> Person:
     except IntegrityError as error:
         raise EmailTaken from error
     return person
+
+
+def _override(
+    actor: Actor, organisation_id: str, *, old: OrganisationState, new: OrganisationState, why: str, now: datetime
+) -> None:
+    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
+    with transaction.atomic():
+        row = _lock(organisation_id)
+        if row.kind == OrganisationKind.HUB:
+            raise OverrideRefused(detail="The hub's own organisation is always admitted.")
+        if row.state == new:
+            return
+        if row.state != old:
+            raise OverrideRefused(detail=f"The organisation is {row.state}.")
+        Organisation.objects.filter(id=row.id).update(state=new)
+        payload = {"old": old, "new": new, "reason": why, "by": actor.person_id}
+        append(kind="hub.override", subject_id=row.id, payload=payload, organisation_id=row.id, now=now)
+
+
+def _lock(organisation_id: str) -> Organisation:
+    row = Organisation.objects.select_for_update().filter(id=organisation_id).first()
+    if row is None:
+        raise NotFound(detail=f"There is no organisation {organisation_id[:64]}.")
+    return row

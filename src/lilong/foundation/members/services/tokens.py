@@ -24,6 +24,7 @@ from lilong.foundation.members.core.tokens import (
     write_scopes,
 )
 from lilong.foundation.members.models import Membership, Token
+from lilong.foundation.record.public import append
 
 TOKENS_MAX = 50
 USE_NOTED_EVERY = timedelta(hours=1)
@@ -115,9 +116,11 @@ def revoke_token(*, actor: Actor, token_id: str, now: datetime) -> None:
         reachable = Token.objects.filter(id=token_id, membership__organisation_id=actor.organisation_id)
         if actor.role not in MANAGERS:
             reachable = reachable.filter(membership__person_id=actor.person_id)
-        if not reachable.exists():
+        row = reachable.select_related("membership").first()
+        if row is None:
             raise NotFound(detail=f"There is no token {token_id}.")
-        Token.objects.filter(id=token_id, ended_at=None).update(ended_at=now)
+        if Token.objects.filter(id=token_id, ended_at=None).update(ended_at=now):
+            _record_key(row, membership=row.membership, deed="revoked", by=actor.person_id, now=now)
 
 
 def insert_token(
@@ -144,6 +147,7 @@ def insert_token(
         created_at=now,
         expires_at=now + timedelta(seconds=life_s),
     )
+    _record_key(row, membership=membership, deed="made", by=membership.person_id, now=now)
     return NewToken(token_id=row.id, secret=secret, scopes=frozenset(scopes), expires_at=row.expires_at)
 
 
@@ -164,3 +168,13 @@ def _note_use(token_id: str, *, now: datetime) -> None:
             Token.objects.filter(id=token_id).update(last_used_at=now)
     except DatabaseError as error:
         log.warning("token_use_not_noted", token=token_id, exc_info=error)
+
+
+def _record_key(row: Token, *, membership: Membership, deed: str, by: str, now: datetime) -> None:
+    append(
+        kind="members.key_changed",
+        subject_id=row.id,
+        payload={"deed": deed, "use": row.use, "person_id": membership.person_id, "scopes": row.scopes, "by": by},
+        organisation_id=membership.organisation_id,
+        now=now,
+    )

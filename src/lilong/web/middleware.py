@@ -1,0 +1,79 @@
+"""Around every request: an id, a line of log, a problem document for each refusal, headers that keep browsers safe."""
+
+import re
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+import structlog
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from lilong.common.django.problems import RequestMalformed, RequestTooLarge, Unexpected, respond_problem
+from lilong.common.errors import InputInvalid, LilongError, NotAllowed, NotFound
+from lilong.common.ids import new_id
+from lilong.web.reading import TextUnstorable, check_text
+
+log = structlog.get_logger("lilong.web")
+
+PROBLEM_JSON = "application/problem+json"
+SAFE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "X-Frame-Options": "DENY",
+}
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class MethodRefused(InputInvalid):
+    """There is something at this address, but not for this method."""
+
+    code = "method.refused"
+    title = "This address does not take this method"
+    status = 405
+    next_step = "Use one of the methods in the header Allow."
+
+
+REFUSALS: dict[int, type[LilongError]] = {
+    HTTPStatus.FORBIDDEN: NotAllowed,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.METHOD_NOT_ALLOWED: MethodRefused,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: RequestTooLarge,
+}
+
+
+class Envelope:
+    """The outermost middleware. A caller's own X-Request-Id is kept when it is short and plain."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request."""
+        began = time.monotonic()
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self._answer(request)
+            response["X-Request-Id"] = request_id
+            for name, value in SAFE_HEADERS.items():
+                response.setdefault(name, value)
+            milliseconds = round((time.monotonic() - began) * 1000)
+            log.info("request", method=request.method, path=request.path, status=response.status_code, ms=milliseconds)
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            check_text(request.path)
+        except TextUnstorable as error:
+            return respond_problem(request, error)
+        response = self._get_response(request)
+        if response.status_code < HTTPStatus.BAD_REQUEST or response.get("Content-Type", "") == PROBLEM_JSON:
+            return response
+        mistake = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        problem = REFUSALS.get(response.status_code, Unexpected if mistake else RequestMalformed)
+        rendered = respond_problem(request, problem())
+        if "Allow" in response:
+            rendered["Allow"] = response["Allow"]
+        return rendered
