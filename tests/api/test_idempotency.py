@@ -3,7 +3,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 
 from lilong.foundation.members.models import Organisation, Token
@@ -80,7 +80,8 @@ def test_what_is_kept_of_an_answer_shows_no_token():
 def test_a_revoked_token_gets_no_answer_again():
     token = found_organisation_today().token.secret
     make_token(token)
-    Token.objects.update(ended_at="2026-01-01T00:00:00Z")
+    with transaction.atomic():
+        Token.objects.update(ended_at="2026-01-01T00:00:00Z")
 
     assert make_token(token).status_code == 401
 

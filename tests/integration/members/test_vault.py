@@ -1,7 +1,7 @@
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from lilong.common.django.sealing import SealBroken
 from lilong.common.errors import NotAllowed, NotFound
@@ -72,7 +72,8 @@ def test_a_viewer_keeps_no_secrets():
 def test_a_sealed_value_moved_to_another_organisation_does_not_open():
     owner, thief = found_owner(), found_owner()
     put_secret(actor=owner, name="KEY", value="x", now=NOW)
-    Secret.objects.update(organisation_id=thief.organisation_id)
+    with transaction.atomic():
+        Secret.objects.update(organisation_id=thief.organisation_id)
 
     with pytest.raises(SealBroken):
         reveal(thief, "KEY")
