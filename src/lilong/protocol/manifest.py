@@ -11,6 +11,7 @@ from lilong.protocol.spec import Frozen, Sha256
 
 FILES_MAX = 20_000
 TOTAL_BYTES_MAX = 64 * 1024**3
+PATH_CHARACTERS_MAX = 512
 
 
 class ManifestInvalid(InputInvalid):
@@ -24,7 +25,7 @@ class ManifestInvalid(InputInvalid):
 class ManifestFile(Frozen):
     """One regular file: relative path with `/`, digest, size in bytes, whether it is executable."""
 
-    path: Annotated[str, Field(min_length=1, max_length=512)]
+    path: Annotated[str, Field(min_length=1, max_length=PATH_CHARACTERS_MAX)]
     sha256: Sha256
     size_bytes: int = Field(ge=0)
     executable: bool = False

@@ -1,0 +1,66 @@
+"""Which files of a working folder travel with a run. Pure: walking the folder is the SDK's.
+
+Ignore files follow gitignore's rules: the last pattern that fits decides, a deeper file beats one above it, and what
+lies in a folder that stays behind cannot be brought back. In one folder `.lilongignore` is read after `.gitignore`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from pathspec import GitIgnoreSpec
+
+from lilong.protocol.manifest import PATH_CHARACTERS_MAX, is_safe_path
+
+IGNORE_FILES = (".gitignore", ".lilongignore")
+ALWAYS_LEFT = frozenset(
+    {".git", ".hg", ".svn", ".jj", ".venv", "__pycache__", "node_modules", ".tox", ".nox", ".DS_Store"}
+    | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"}
+)
+ENVIRONMENT_MARK = "pyvenv.cfg"
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreRules:
+    """The ignore files from the working folder down to one of its folders; `folder` ends with a slash, or is empty."""
+
+    folder: str = ""
+    own: GitIgnoreSpec = field(default_factory=lambda: GitIgnoreSpec([]))
+    above: "IgnoreRules | None" = None
+
+    def enter(self, *, folder: str, lines: Sequence[str]) -> "IgnoreRules":
+        """Return the rules inside `folder`, whose ignore files hold `lines`."""
+        return IgnoreRules(folder=folder, own=GitIgnoreSpec.from_lines(lines), above=self)
+
+    def leaves(self, path: str) -> bool:
+        """Return whether `path`, relative to the working folder, stays behind. The path of a folder ends with a slash.
+
+        >>> rules = IgnoreRules().enter(folder="", lines=["*.log", "/out/"])
+        >>> rules = rules.enter(folder="src/", lines=["!kept.log"])
+        >>> [rules.leaves(path) for path in ("src/a.log", "src/kept.log", "src/out/", "src/__pycache__/")]
+        [True, False, False, True]
+        """
+        if PurePosixPath(path).name in ALWAYS_LEFT:
+            return True
+        rules: IgnoreRules | None = self
+        while rules is not None:
+            verdict = rules.own.check_file(path.removeprefix(rules.folder)).include
+            if verdict is not None:
+                return verdict
+            rules = rules.above
+        return False
+
+
+def find_name_problem(path: str) -> str:
+    r"""Return why a file of this relative path cannot travel, or an empty text.
+
+    >>> find_name_problem("数据/训练 1.csv"), find_name_problem("a\nb")
+    ('', 'its name holds a control character or a backslash')
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    if len(path) > PATH_CHARACTERS_MAX:
+        return f"its path has more than {PATH_CHARACTERS_MAX} characters"
+    return "" if is_safe_path(path) else "its name holds a control character or a backslash"
