@@ -10,7 +10,7 @@ from lilong.foundation.members.public import (
     admit_organisation,
     bootstrap_operator,
     get_organisations,
-    list_applied,
+    list_organisations_in,
 )
 from lilong.foundation.members.queries import get_organisation, list_organisations
 from lilong.foundation.members.services.organisations import (
@@ -42,7 +42,7 @@ def test_who_signs_up_gets_a_token_and_waits_for_admission():
     made = enter("Ada@Example.org ")
 
     assert act(made.token.secret).organisation_id == made.organisation_id
-    assert [view.id for view in list_applied(limit=10)] == [made.organisation_id]
+    assert [view.id for view in list_organisations_in(state=OrganisationState.APPLIED)] == [made.organisation_id]
     assert WaitingEvent.objects.get().payload == {"organisation_id": made.organisation_id}
 
 

@@ -5,7 +5,7 @@ from lilong.foundation.members.queries import (
     OrganisationView,
     find_missing_secrets,
     get_organisations,
-    list_applied,
+    list_organisations_in,
 )
 from lilong.foundation.members.services.organisations import (
     NewOrganisation,
@@ -28,7 +28,7 @@ __all__ = [
     "create_organisation",
     "find_missing_secrets",
     "get_organisations",
-    "list_applied",
+    "list_organisations_in",
     "may_order",
     "reseal_secrets",
     "reveal_secrets",

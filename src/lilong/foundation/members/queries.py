@@ -44,10 +44,9 @@ def list_organisations(*, actor: Actor, cursor: str | None, limit: int) -> Page[
     return Page(items=[_view(row) for row in page.items], next_cursor=page.next_cursor)
 
 
-def list_applied(*, limit: int) -> Sequence[OrganisationView]:
-    """Return organisations that wait for admission, oldest first: what a reconciler looks at."""
-    rows = Organisation.objects.filter(state=OrganisationState.APPLIED).order_by("id")[:limit]
-    return [_view(row) for row in rows]
+def list_organisations_in(*, state: OrganisationState) -> Sequence[OrganisationView]:
+    """Return all organisations in this state, oldest first: what a reconciler looks at."""
+    return [_view(row) for row in Organisation.objects.filter(state=state).order_by("id")]
 
 
 def list_members(*, actor: Actor, organisation_id: str, cursor: str | None, limit: int) -> Page[Membership]:
