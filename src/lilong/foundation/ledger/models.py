@@ -5,6 +5,7 @@ from django.db.models import F, Q
 
 from lilong.common.permissions import Actor
 from lilong.foundation.ledger.core.accounts import FLOORLESS_KINDS, AccountKind
+from lilong.foundation.ledger.core.payments import PayOutState, TopUpState
 from lilong.foundation.ledger.core.transfers import AMOUNT_MAX_UC, RESOLUTIONS, TransferKind
 
 SUM_MAX_UC = 10**18
@@ -12,6 +13,8 @@ SUM_MAX_UC = 10**18
 ACCOUNT_KINDS = sorted(kind.value for kind in AccountKind)
 FLOORLESS = sorted(kind.value for kind in FLOORLESS_KINDS)
 TRANSFER_KINDS = sorted(kind.value for kind in TransferKind)
+TOP_UP_STATES = sorted(state.value for state in TopUpState)
+PAY_OUT_STATES = sorted(state.value for state in PayOutState)
 RESOLUTION_KINDS = sorted(kind.value for kind in RESOLUTIONS)
 
 
@@ -175,3 +178,80 @@ class ClosingBalance(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["period", "account"], name="ledger_closing_once"),
         ]
+
+
+class TopUpQuerySet(models.QuerySet["TopUp"]):
+    """Filters of top-ups."""
+
+    def visible_to(self, actor: Actor) -> "TopUpQuerySet":
+        """Keep those of the actor's organisation; operators see all."""
+        if actor.is_operator:
+            return self
+        return self.filter(organisation_id=actor.organisation_id) if actor.organisation_id else self.none()
+
+
+class TopUp(models.Model):
+    """Money that came in outside and is to be entered into a wallet. A reference is entered once per organisation."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation_id = models.CharField(max_length=64)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="top_ups", db_index=False)
+    amount_uc = models.BigIntegerField()
+    reference = models.CharField(max_length=140)
+    requested_by = models.CharField(max_length=64)
+    requested_at = models.DateTimeField()
+    case_id = models.CharField(max_length=64)
+    state = models.CharField(max_length=16)
+    closed_at = models.DateTimeField(null=True)
+
+    objects = TopUpQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=TOP_UP_STATES), name="ledger_top_up_state"),
+            models.CheckConstraint(
+                condition=Q(amount_uc__gt=0, amount_uc__lte=AMOUNT_MAX_UC), name="ledger_top_up_amount"
+            ),
+            models.UniqueConstraint(fields=["organisation_id", "reference"], name="ledger_top_up_once"),
+        ]
+        indexes = [models.Index(fields=["id"], condition=Q(state="requested"), name="ledger_top_up_waiting")]
+
+
+class PayOutQuerySet(models.QuerySet["PayOut"]):
+    """Filters of pay-outs."""
+
+    def visible_to(self, actor: Actor) -> "PayOutQuerySet":
+        """Keep those of the actor's organisation; operators see all."""
+        if actor.is_operator:
+            return self
+        return self.filter(organisation_id=actor.organisation_id) if actor.organisation_id else self.none()
+
+
+class PayOut(models.Model):
+    """Money that an organisation has earned and wants outside; held on its available account until sent or refused."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation_id = models.CharField(max_length=64)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="pay_outs", db_index=False)
+    amount_uc = models.BigIntegerField()
+    beneficiary = models.CharField(max_length=140)
+    requested_by = models.CharField(max_length=64)
+    requested_at = models.DateTimeField()
+    case_id = models.CharField(max_length=64)
+    state = models.CharField(max_length=16)
+    bank_reference = models.CharField(max_length=140, blank=True)
+    closed_at = models.DateTimeField(null=True)
+
+    objects = PayOutQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=PAY_OUT_STATES), name="ledger_pay_out_state"),
+            models.CheckConstraint(
+                condition=Q(amount_uc__gt=0, amount_uc__lte=AMOUNT_MAX_UC), name="ledger_pay_out_amount"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=PayOutState.SENT.value) | ~Q(bank_reference=""), name="ledger_pay_out_sent"
+            ),
+        ]
+        indexes = [models.Index(fields=["id"], condition=Q(state="requested"), name="ledger_pay_out_waiting")]

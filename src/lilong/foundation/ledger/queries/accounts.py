@@ -1,17 +1,17 @@
 """Accounts and what they hold, now or at any past moment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lilong.common.django.paging import page_oldest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
-from lilong.common.permissions import Actor
+from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.core.posting import Change
 from lilong.foundation.ledger.models import Account, ClosingBalance, Period
-from lilong.foundation.ledger.sql import read_sums, sum_transfers
+from lilong.foundation.ledger.sql import read_sums, sum_by_kind, sum_transfers
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 SHORTEST = timedelta(microseconds=1)
@@ -43,6 +43,15 @@ class AccountView:
     balance: Balance
 
 
+@dataclass(frozen=True, slots=True)
+class TrialLine:
+    """All accounts of one kind together."""
+
+    kind: AccountKind
+    accounts: int
+    balance: Balance
+
+
 class AccountMissing(NotFound):
     """One of the accounts asked for was never opened."""
 
@@ -65,22 +74,33 @@ def get_balances(*, account_ids: Sequence[str], at: datetime | None = None) -> d
     return {account_id: _balance(sums.get(account_id, Change())) for account_id in account_ids}
 
 
-def get_account(*, actor: Actor, account_id: str) -> AccountView:
-    """Return an account that the actor may see; raises AccountMissing. Two queries."""
+def get_account(*, actor: Actor, account_id: str, at: datetime | None = None) -> AccountView:
+    """Return an account that the actor may see, with its balance now or at a moment; raises AccountMissing."""
     account = Account.objects.visible_to(actor).filter(pk=account_id).first()
     if account is None:
         raise AccountMissing(detail=f"There is no account {account_id[:64]} that you can see.")
-    return _with_balances([account])[0]
+    return _views([account], balances=get_balances(account_ids=[account_id], at=at))[0]
 
 
 def list_accounts(*, actor: Actor, cursor: str | None, limit: int) -> Page[AccountView]:
     """Return one page of the accounts that the actor may see, oldest first. Two queries."""
     page = page_oldest_first(Account.objects.visible_to(actor), cursor=cursor, limit=limit)
-    return Page(items=_with_balances(page.items), next_cursor=page.next_cursor)
+    balances = get_balances(account_ids=[account.id for account in page.items])
+    return Page(items=_views(page.items, balances=balances), next_cursor=page.next_cursor)
 
 
-def _with_balances(accounts: Sequence[Account]) -> list[AccountView]:
-    sums = read_sums(account_ids=[account.id for account in accounts])
+def get_trial_balance(*, actor: Actor) -> list[TrialLine]:
+    """Return what all accounts of each kind hold together; for the operator. Posted sums add up to zero. One query."""
+    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
+    sums = sum_by_kind()
+    return [
+        TrialLine(kind=kind, accounts=sums[kind][0], balance=_balance(sums[kind][1]))
+        for kind in AccountKind
+        if kind in sums
+    ]
+
+
+def _views(accounts: Sequence[Account], *, balances: Mapping[str, Balance]) -> list[AccountView]:
     return [
         AccountView(
             id=account.id,
@@ -88,7 +108,7 @@ def _with_balances(accounts: Sequence[Account]) -> list[AccountView]:
             owner_id=account.owner_id,
             purpose=account.purpose,
             restriction=account.restriction,
-            balance=_balance(sums[account.id]),
+            balance=balances[account.id],
         )
         for account in accounts
     ]

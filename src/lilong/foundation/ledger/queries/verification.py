@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.ledger.core.posting import Change
 from lilong.foundation.ledger.models import Account, ClosingBalance, Period, Transfer
 from lilong.foundation.ledger.queries.accounts import BEGINNING, closing_change
@@ -54,6 +55,12 @@ def verify(*, now: datetime) -> VerifyReport:
         transfers=Transfer.objects.count(),
         differences=tuple(differences),
     )
+
+
+def verify_for(*, actor: Actor, now: datetime) -> VerifyReport:
+    """Recompute the books for an operator; raises NotAllowed."""
+    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
+    return verify(now=now)
 
 
 def _find_wrong_closings() -> list[Difference]:
