@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
             if os.environ.get("CI") == "true":
                 raise pytest.UsageError(str(problem)) from problem
             config.stash[missing] = str(problem)
+    os.environ.setdefault("LILONG_LOG_LEVEL", "warning")
     os.environ["DJANGO_SETTINGS_MODULE"] = "lilong.web.settings"
     from django.conf import settings  # noqa: PLC0415 - only now does the environment say which database
 

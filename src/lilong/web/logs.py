@@ -1,38 +1,58 @@
-"""Logs: one JSON object a line on standard error, Django's and gunicorn's lines among ours. Values of secrets never."""
+"""Logs: one JSON object a line on standard error, Django's lines among ours. Tracebacks show no values."""
 
 import logging
 import sys
+from collections.abc import Mapping
+from typing import TextIO
 
 import structlog
 from structlog.typing import Processor
 
-SHARED: tuple[Processor, ...] = (
+_SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 )
+_QUIET = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "django.request": logging.CRITICAL}
 
 
-def configure_logs(*, level: str) -> None:
-    """Send all logs of this process through structlog; calling it again changes nothing but the level."""
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=SHARED,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to whatever is standard error at that moment."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # a plain attribute in the base class
+        return sys.stderr
+
+
+def configure_logs(options: Mapping[str, str]) -> None:
+    """Send all logs of this process through structlog; Django calls this with its setting LOGGING.
+
+    Refused requests are kept out: they stand in our own line of each request.
+    """
+    handler = _StandardError()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_SHARED,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
     root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("django.request").setLevel(logging.ERROR)  # refusals stand in our own line of each request
+    root.addHandler(handler)
+    root.setLevel(options["level"])
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
+    for name in ("django", "django.server"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     structlog.configure(
-        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
     )

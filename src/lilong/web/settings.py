@@ -38,6 +38,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]
+LOGGING_CONFIG = "lilong.web.logs.configure_logs"
+LOGGING = {"level": LILONG.log_level.upper()}
 APPEND_SLASH = False
 USE_TZ = True
 TIME_ZONE = "UTC"

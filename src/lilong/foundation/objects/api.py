@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, TypeAlias
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Router, Schema, Status
 from ninja.errors import HttpError
 
 from lilong.common.django.problems import PROBLEMS, ProblemOut, respond_problem
@@ -177,7 +177,7 @@ def probe_upload(request: HttpRequest, upload_id: str, response: HttpResponse) -
     """Say in the headers Upload-Offset and Upload-Length where to go on."""
     upload = _find_upload(request, upload_id)
     response["Upload-Offset"], response["Upload-Length"] = str(upload.offset), str(upload.size_bytes)
-    return 204, None
+    return Status(204, None)
 
 
 @router.put(
@@ -201,7 +201,7 @@ def abandon(request: HttpRequest, upload_id: str) -> object:
     """Abandon an upload; what it counted against the quota is free again."""
     organisation_id = _writes(request)
     abandon_upload(organisation_id=organisation_id, upload_id=upload_id)
-    return 204, None
+    return Status(204, None)
 
 
 @router.get(
@@ -236,7 +236,7 @@ def delete(request: HttpRequest, sha256: Sha256) -> object:
     """Delete an object of the organisation, with its links; refused while something needs it."""
     organisation_id = _writes(request)
     delete_object(organisation_id=organisation_id, sha256=sha256, now=utc_now())
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/objects/{sha256}/links", openapi_extra=allow(WRITERS, Scope.RUN), response={200: LinkOut, **PROBLEMS})
@@ -251,7 +251,7 @@ def link(request: HttpRequest, sha256: Sha256, body: LinkIn) -> object:
 def revoke(request: HttpRequest, sha256: Sha256) -> object:
     """End all links to this object."""
     revoke_links(organisation_id=_writes(request), sha256=sha256)
-    return 204, None
+    return Status(204, None)
 
 
 @router.get(

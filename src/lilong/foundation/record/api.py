@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Path, Query, Router, Schema
+from ninja import Path, Query, Router, Schema, Status
 from pydantic import Field
 
 from lilong.common.canonical import Json
@@ -238,24 +238,24 @@ def read_status(request: HttpRequest) -> StatusOut:
 
 
 @router.delete("/record/entries/{entry_id}/payload", openapi_extra=OPERATORS, response={204: None, **PROBLEMS})
-def delete_payload(request: HttpRequest, entry_id: EntryId) -> tuple[int, None]:
+def delete_payload(request: HttpRequest, entry_id: EntryId) -> Status[None]:
     """Erase what an entry says; every proof stays valid."""
     erase_payload(entry_id=entry_id, actor=get_actor(request), now=utc_now())
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/record/keys/rotate", openapi_extra=OPERATORS, response={201: KeyOut, **PROBLEMS})
-def post_rotation(request: HttpRequest) -> tuple[int, KeyOut]:
+def post_rotation(request: HttpRequest) -> Status[KeyOut]:
     """Make a new signing key; the old one signs beside it for seven days."""
     key = rotate_key(actor=get_actor(request), now=utc_now())
-    return 201, KeyOut(key=key.text, fingerprint=key.fingerprint)
+    return Status(201, KeyOut(key=key.text, fingerprint=key.fingerprint))
 
 
 @router.post("/record/restore/end", openapi_extra=OPERATORS, response={204: None, **PROBLEMS})
-def post_end_of_restore(request: HttpRequest, asked: EndRestoreIn) -> tuple[int, None]:
+def post_end_of_restore(request: HttpRequest, asked: EndRestoreIn) -> Status[None]:
     """Let money be paid out again after a restore, once the statements are matched."""
     end_restore(actor=get_actor(request), reason=asked.reason, now=utc_now())
-    return 204, None
+    return Status(204, None)
 
 
 def _require_published(number: int | None, size: int) -> PublishedHead:
