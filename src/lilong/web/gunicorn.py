@@ -15,6 +15,7 @@ threads = _settings.web_threads
 timeout = 120
 graceful_timeout = 10
 keepalive = 15
+umask = 0o077  # nobody else on this machine reads what the hub writes
 worker_tmp_dir = None
 control_socket_disable = True
 limit_request_line = 8190

@@ -12,6 +12,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--once", action="store_true", help="run every step once and end")
     once = parser.parse_args().once
+    os.umask(0o077)  # nobody else on this machine reads what the hub writes
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lilong.web.settings")
     django.setup()
     from lilong.web.rounds import Worker, build_steps  # noqa: PLC0415 - needs Django to be set up
