@@ -6,7 +6,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.backends.sqlite3 import base
+from django.db.backends.sqlite3 import base, features
 from django.db.transaction import TransactionManagementError
 
 from lilong.common.django.gate import FairGate
@@ -14,8 +14,16 @@ from lilong.common.django.gate import FairGate
 _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 
 
+class DatabaseFeatures(features.DatabaseFeatures):
+    """What SQLite can do, but for a limit that Django takes from versions before 3.32."""
+
+    max_query_params = 32_766
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """SQLite in WAL mode. Every transaction passes the fair gate and takes the write lock when it begins."""
+
+    features_class = DatabaseFeatures
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = DEFAULT_DB_ALIAS) -> None:
         super().__init__(settings_dict, alias)
