@@ -14,6 +14,7 @@ from lilong.common.errors import NotSignedIn
 from lilong.common.permissions import Actor, may, require
 from lilong.common.time import utc_now
 from lilong.foundation.members.public import authenticate
+from lilong.foundation.runs.public import authenticate_pool
 
 Run: TypeAlias = Callable[..., HttpResponseBase]
 
@@ -36,12 +37,24 @@ class PeopleAuth(HttpBearer):
         return actor
 
 
+class AgentAuth(HttpBearer):
+    """The token of a pool, good for the roads of agents alone."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Actor:  # noqa: ARG002 - the signature is ninja's
+        """Return the pool that acts; raises NotSignedIn."""
+        if len(token) > TOKEN_LENGTH_MAX or not token.isascii():
+            raise NotSignedIn(detail="This token is unknown.")
+        return authenticate_pool(token=token, now=utc_now())
+
+
 def enforce_rule(run: Run) -> Run:
     """Bind the rule that an operation declares to it; a decorator of a whole API, in the mode `view`."""
     operation = find_operation(run)
     rule = read_rule(operation.openapi_extra)
     if rule.audience is Audience.PEOPLE:
         operation.auth_callbacks = [PeopleAuth(rule)]
+    elif rule.audience is Audience.AGENT:
+        operation.auth_callbacks = [AgentAuth()]
     return run
 
 

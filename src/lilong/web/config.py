@@ -38,6 +38,14 @@ class Settings(BaseSettings):
     object_grace_hours: int = Field(default=24, ge=1, description="Hours from an object's last owner to its deletion.")
     storage_reserve_bytes: int = Field(default=512 * 1024**2, ge=0, description="Disk space that uploads leave free.")
 
+    package_index_url: str = Field(default="", description="Index that requirements resolve from; empty: uv's own.")
+    agent_interval_s: float = Field(default=1.0, gt=0, le=60, description="Seconds between two calls of an agent.")
+    agent_keep_spool_hours: int = Field(
+        default=24, ge=1, description="Hours that agents keep what they delivered: longer than between backups."
+    )
+    artefact_keep_days: int = Field(default=90, ge=1, description="Days that the artefacts of a finished run stay.")
+    log_keep_days: int = Field(default=90, ge=1, description="Days that the logs of a finished run stay.")
+
     record_origin: str = Field(default="", description="Name of the record in its heads; empty: HOST/record.")
     witnesses: tuple[str, ...] = Field(
         default=(), description="Who cosigns the record: each `URL KEY`, as `lilong witness serve` prints them."

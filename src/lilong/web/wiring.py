@@ -11,6 +11,7 @@ from lilong.foundation.cases import reactions as cases
 from lilong.foundation.objects import reactions as objects
 from lilong.foundation.outbox.public import Subscriber
 from lilong.foundation.record import reactions as record
+from lilong.foundation.runs import reactions as runs
 
 
 class Reconciler(Protocol):
@@ -26,5 +27,6 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("record", 1.0, record.reconcile),
     ("objects", 60.0, objects.reconcile),
     ("cases", 10.0, cases.reconcile),
+    ("runs", 1.0, runs.reconcile),
 )
 """Name, period in seconds, function."""

@@ -56,13 +56,13 @@ def test_too_many_lines_are_refused_at_once():
 
 
 def test_the_resolvers_words_lose_their_frame():
-    output = (
+    framed = (
         "warning: something\n  × No solution found when resolving dependencies:\n"
         "  ╰─▶ Because lilong-nothing was not found in the package registry and you require lilong-nothing, we\n"
         "      can conclude that your requirements are unsatisfiable.\n\nhint: try this\n"
     )
 
-    assert explain_failure(output) == (
+    assert explain_failure(framed) == (
         "Because lilong-nothing was not found in the package registry and you require lilong-nothing, we "
         "can conclude that your requirements are unsatisfiable."
     )

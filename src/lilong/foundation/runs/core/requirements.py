@@ -18,6 +18,8 @@ _VERSIONS = rf"(?:\s*(?:{_CLAUSE}(?:\s*,\s*{_CLAUSE})*|\(\s*{_CLAUSE}(?:\s*,\s*{
 _MARKER = r"(?:\s*;[A-Za-z0-9_.'\"()<>=!~\s,-]+)?"
 _REQUIREMENT = re.compile(rf"\s*{_NAME}{_EXTRAS}{_VERSIONS}{_MARKER}\s*")
 
+_HEADINGS = ("warning:", "error: No solution", "No solution", "Using ")
+
 _UV_PLATFORMS: Mapping[str, str] = MappingProxyType(
     {
         "linux_x86_64": "x86_64-manylinux_2_28",
@@ -63,13 +65,13 @@ def digest_environment(*, profile: str, python_version: str, platform: str, lock
 
 
 def explain_failure(output: str) -> str:
-    r"""Return uv's reason in one paragraph: what stands after its heading, without frames, arrows and hints.
+    r"""Return uv's reason in one paragraph: the causes it names, without frames, headings and hints.
 
-    >>> explain_failure("  × No solution found when resolving dependencies:\n  ╰─▶ Because a was not found …")
+    >>> explain_failure("error: No solution found when resolving dependencies\n  cause: Because a was not found …")
     'Because a was not found …'
     """
-    lines = [line.strip(" ×╰─▶│├✗") for line in output.splitlines()]
-    kept = [line for line in lines if line and not line.startswith(("hint:", "warning:", "Using ", "No solution"))]
+    lines = [line.strip(" ×╰─▶│├✗") for line in output.split("\nhint:", maxsplit=1)[0].splitlines()]
+    kept = [line.removeprefix("cause: ") for line in lines if line and not line.startswith(_HEADINGS)]
     return " ".join(kept)[:1500] or "The resolver gave no reason."
 
 

@@ -1,0 +1,29 @@
+"""The door of runs."""
+
+from lilong.foundation.runs.core.runs import RunState
+from lilong.foundation.runs.queries.pools import PoolView, check_spec, get_pools
+from lilong.foundation.runs.queries.runs import ArtefactView, AttemptView, RunView, get_runs
+from lilong.foundation.runs.services.environments import RequirementUnresolvable, resolve_environment
+from lilong.foundation.runs.services.pools import NewJoinToken, authenticate_pool, create_join_token, create_pool
+from lilong.foundation.runs.services.runs import Candidate, cancel_run, extend_authority, submit_run
+
+__all__ = [
+    "ArtefactView",
+    "AttemptView",
+    "Candidate",
+    "NewJoinToken",
+    "PoolView",
+    "RequirementUnresolvable",
+    "RunState",
+    "RunView",
+    "authenticate_pool",
+    "cancel_run",
+    "check_spec",
+    "create_join_token",
+    "create_pool",
+    "extend_authority",
+    "get_pools",
+    "get_runs",
+    "resolve_environment",
+    "submit_run",
+]

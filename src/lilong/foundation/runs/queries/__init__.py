@@ -1,0 +1,1 @@
+"""Reads of the runs room, by noun."""

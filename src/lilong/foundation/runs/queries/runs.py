@@ -1,0 +1,204 @@
+"""Reads of runs: what became of them, why they wait, what they used."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Prefetch, QuerySet
+
+from lilong.common.django.paging import page_newest_first
+from lilong.common.errors import NotFound
+from lilong.common.paging import Page
+from lilong.common.permissions import Actor
+from lilong.foundation.runs.core.policy import POLICY
+from lilong.foundation.runs.core.runs import OPEN_STATES, RunState
+from lilong.foundation.runs.core.waiting import PoolStanding, Waiting, explain_wait
+from lilong.foundation.runs.models import Artefact, Attempt, Run
+from lilong.foundation.runs.queries.rows import bill_attempt
+from lilong.protocol.messages import AttemptState, Fault, Reason
+from lilong.protocol.spec import RunSpec
+
+
+class RunMissing(NotFound):
+    """There is no such run, or it belongs to somebody else."""
+
+    code = "runs.run_missing"
+    title = "There is no such run"
+    next_step = "List your runs with `lilong runs`."
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactView:
+    """One file that a run made and the hub keeps."""
+
+    attempt_number: int
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One try on one pool. ref: the candidate's, as it was handed in. final: nothing billed will change any more.
+
+    meters_agree: the engine claims no more than the job's own signed reports support, within the tolerance.
+    """
+
+    id: str
+    number: int
+    pool_id: str
+    ref: str
+    state: AttemptState
+    reason: Reason | None
+    fault: Fault | None
+    detail: str
+    metered_ms: int
+    billable_ms: int
+    usable_ms: int
+    meters_agree: bool
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    exit_code: int | None
+    node_names: tuple[str, ...]
+    resumed: bool
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with all its attempts. finished: its last attempt has settled and no other will follow."""
+
+    id: str
+    organisation_id: str
+    person_id: str
+    name: str
+    spec_sha256: str
+    state: RunState
+    reason: Reason | None
+    fault: Fault | None
+    detail: str
+    waiting_reason: str
+    authorised_ms: int
+    metered_ms: int
+    billable_ms: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempts: tuple[AttemptView, ...]
+    artefacts: tuple[ArtefactView, ...]
+    finished: bool
+
+
+def get_runs(*, run_ids: Sequence[str], now: datetime) -> dict[str, RunView]:
+    """Return the runs that exist, by id. Three queries, however many they are."""
+    return {run.id: _view_run(run, now=now) for run in _with_all(Run.objects.filter(id__in=set(run_ids)))}
+
+
+def get_run(*, actor: Actor, run_id: str, now: datetime) -> RunView:
+    """Return a run that the actor can see; raises RunMissing."""
+    return _view_run(find_own_run(actor=actor, run_id=run_id), now=now)
+
+
+def get_spec(*, actor: Actor, run_id: str) -> RunSpec:
+    """Return the spec of a run that the actor can see; raises RunMissing."""
+    return RunSpec.model_validate(find_own_run(actor=actor, run_id=run_id).spec)
+
+
+def list_runs(*, actor: Actor, cursor: str | None, limit: int, now: datetime) -> Page[RunView]:
+    """Return a page of the runs that the actor can see, newest first."""
+    page = page_newest_first(_with_all(Run.objects.visible_to(actor)), cursor=cursor, limit=limit)
+    return Page(items=[_view_run(run, now=now) for run in page.items], next_cursor=page.next_cursor)
+
+
+def find_own_run(*, actor: Actor, run_id: str) -> Run:
+    """Return the row of a run that the actor can see, with all that a view needs; raises RunMissing."""
+    run = _with_all(Run.objects.visible_to(actor).filter(id=run_id)).first()
+    if run is None:
+        raise RunMissing
+    return run
+
+
+def _with_all(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Load attempts and artefacts with the runs: three queries, whatever their number."""
+    attempts = Attempt.objects.select_related("candidate", "pool", "meter").order_by("number")
+    artefacts = Prefetch("artefacts", queryset=Artefact.objects.order_by("path"))
+    return runs.prefetch_related(Prefetch("attempts", queryset=attempts.prefetch_related(artefacts)))
+
+
+def _view_run(run: Run, *, now: datetime) -> RunView:
+    rows = list(run.attempts.all())
+    attempts = tuple(_view_attempt(row, run=run) for row in rows)
+    is_open = run.state in OPEN_STATES
+    return RunView(
+        id=run.id,
+        organisation_id=run.organisation_id,
+        person_id=run.person_id,
+        name=run.name,
+        spec_sha256=run.spec_sha256,
+        state=RunState(run.state),
+        reason=Reason(run.reason) if run.reason else None,
+        fault=Fault(run.fault) if run.fault else None,
+        detail=run.detail,
+        waiting_reason=_explain_wait(run, rows, now=now) if is_open else "",
+        authorised_ms=run.authorised_ms,
+        metered_ms=sum(attempt.metered_ms for attempt in attempts),
+        billable_ms=sum(attempt.billable_ms for attempt in attempts),
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        attempts=attempts,
+        artefacts=tuple(_list_artefacts(rows)),
+        finished=not is_open,
+    )
+
+
+def _view_attempt(row: Attempt, *, run: Run) -> AttemptView:
+    bill = bill_attempt(row=row, run=run)
+    return AttemptView(
+        id=row.id,
+        number=row.number,
+        pool_id=row.pool_id,
+        ref=row.candidate.ref,
+        state=AttemptState(row.state),
+        reason=Reason(row.reason) if row.reason else None,
+        fault=Fault(row.fault) if row.fault else None,
+        detail=row.detail,
+        metered_ms=row.meter.metered_ms,
+        billable_ms=bill.billable_ms,
+        usable_ms=bill.usable_ms,
+        meters_agree=bill.meters_agree,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        exit_code=row.exit_code,
+        node_names=tuple(row.node_names),
+        resumed=bool(row.start_checkpoint_sha256),
+        final=row.settled_at is not None,
+    )
+
+
+def _list_artefacts(rows: Iterable[Attempt]) -> list[ArtefactView]:
+    return [
+        ArtefactView(
+            attempt_number=row.number, path=artefact.path, sha256=artefact.sha256, size_bytes=artefact.size_bytes
+        )
+        for row in rows
+        for artefact in row.artefacts.all()
+    ]
+
+
+def _explain_wait(run: Run, rows: Sequence[Attempt], *, now: datetime) -> str:
+    last = rows[-1]
+    pool = last.pool
+    standing = PoolStanding(name=pool.name, last_sync_at=pool.last_sync_at, draining=pool.draining_at is not None)
+    waiting = Waiting(
+        state=AttemptState(last.state),
+        reason=Reason(last.reason) if last.reason else None,
+        detail=last.detail,
+        settled=last.settled_at is not None,
+        stopping=run.stopped_at is not None,
+        staging_done_bytes=last.meter.staging_done_bytes,
+        staging_total_bytes=last.meter.staging_total_bytes,
+    )
+    return explain_wait(waiting, pool=standing, now=now, policy=POLICY)

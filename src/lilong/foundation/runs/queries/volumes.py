@@ -1,0 +1,62 @@
+"""Reads of volumes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lilong.common.django.paging import page_newest_first
+from lilong.common.errors import NotFound
+from lilong.common.paging import Page
+from lilong.common.permissions import Actor
+from lilong.foundation.runs.models import Volume
+
+
+class VolumeMissing(NotFound):
+    """There is no such volume of this organisation."""
+
+    code = "runs.volume_missing"
+    title = "There is no such volume"
+    next_step = "List your volumes with `GET /api/v1/volumes`."
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeView:
+    """A volume and its present content; version 0 is empty. writer_run_id: the run that writes to it now, if any."""
+
+    id: str
+    name: str
+    max_bytes: int
+    version: int
+    manifest_sha256: str
+    size_bytes: int
+    created_at: datetime
+    changed_at: datetime
+    writer_run_id: str
+
+
+def get_volume(*, actor: Actor, volume_id: str) -> VolumeView:
+    """Return a volume of the actor's organisation; raises VolumeMissing."""
+    volume = Volume.objects.visible_to(actor).filter(id=volume_id).first()
+    if volume is None:
+        raise VolumeMissing
+    return view_volume(volume=volume)
+
+
+def list_volumes(*, actor: Actor, cursor: str | None, limit: int) -> Page[VolumeView]:
+    """Return a page of the volumes of the actor's organisation, newest first."""
+    page = page_newest_first(Volume.objects.visible_to(actor), cursor=cursor, limit=limit)
+    return Page(items=[view_volume(volume=volume) for volume in page.items], next_cursor=page.next_cursor)
+
+
+def view_volume(*, volume: Volume) -> VolumeView:
+    """Return the row as others see it."""
+    return VolumeView(
+        id=volume.id,
+        name=volume.name,
+        max_bytes=volume.max_bytes,
+        version=volume.version,
+        manifest_sha256=volume.manifest_sha256,
+        size_bytes=volume.size_bytes,
+        created_at=volume.created_at,
+        changed_at=volume.changed_at,
+        writer_run_id=volume.writer_id or "",
+    )

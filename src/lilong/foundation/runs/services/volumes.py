@@ -1,0 +1,141 @@
+"""Volumes: named folders of an organisation that outlive runs. Their content is a manifest of objects."""
+
+import re
+from datetime import datetime
+
+from django.db import transaction
+
+from lilong.common.errors import Conflict, FieldProblem, InputInvalid, LimitReached
+from lilong.common.ids import new_id
+from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.foundation.objects.public import drop_hold, hold
+from lilong.foundation.runs.models import Volume
+from lilong.foundation.runs.queries.manifests import read_manifest
+from lilong.foundation.runs.queries.volumes import VolumeMissing, VolumeView, view_volume
+from lilong.protocol.manifest import TOTAL_BYTES_MAX
+
+VOLUMES_PER_ORGANISATION_MAX = 100
+KEEPERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN, Role.MEMBER})
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class VolumeInvalid(InputInvalid):
+    """A volume needs a name and a size within bounds."""
+
+    code = "runs.volume_invalid"
+    title = "This volume cannot be created"
+    next_step = "Correct the fields named here."
+
+
+class VolumeNameTaken(Conflict):
+    """The organisation has a volume of this name with another size."""
+
+    code = "runs.volume_name_taken"
+    title = "There is a volume of this name already"
+    next_step = "Choose another name, or use the volume that is there."
+
+
+class VolumesReached(LimitReached):
+    """An organisation has a bounded number of volumes."""
+
+    code = "runs.volumes_reached"
+    title = "Your organisation has as many volumes as it may"
+    next_step = "Delete one that is not needed any more."
+
+
+class VolumeFull(LimitReached):
+    """The content is larger than the volume."""
+
+    code = "runs.volume_full"
+    title = "This is more than the volume takes"
+    next_step = "Put less into it, or create a larger volume."
+
+
+class VolumeWritten(Conflict):
+    """A run has the volume mounted for writing."""
+
+    code = "runs.volume_written"
+    title = "A run is writing to this volume"
+    next_step = "Wait until the run named here has finished."
+
+
+def create_volume(*, actor: Actor, name: str, max_bytes: int, now: datetime) -> VolumeView:
+    """Create an empty volume of the actor's organisation; the same call again returns the same volume."""
+    require(may(actor, roles=KEEPERS, scope=Scope.RUN))
+    problems: list[FieldProblem] = []
+    if not _NAME.fullmatch(name):
+        message = "Use small letters, digits and hyphens, beginning with a letter or digit, at most 63."
+        problems.append(FieldProblem(path="name", code="runs.volume_name", message=message))
+    if not 1 <= max_bytes <= TOTAL_BYTES_MAX:
+        message = f"Between 1 and {TOTAL_BYTES_MAX} bytes."
+        problems.append(FieldProblem(path="max_bytes", code="runs.volume_size", message=message))
+    if problems:
+        raise VolumeInvalid(fields=problems)
+    with transaction.atomic():
+        mine = Volume.objects.visible_to(actor)
+        volume = mine.filter(name=name).first()
+        if volume is None:
+            if mine.count() >= VOLUMES_PER_ORGANISATION_MAX:
+                raise VolumesReached(facts={"limit": VOLUMES_PER_ORGANISATION_MAX})
+            volume = Volume.objects.create(
+                id=new_id("vol"),
+                organisation_id=actor.organisation_id,
+                name=name,
+                max_bytes=max_bytes,
+                created_at=now,
+                changed_at=now,
+            )
+        if volume.max_bytes != max_bytes:
+            raise VolumeNameTaken(facts={"max_bytes": volume.max_bytes})
+    return view_volume(volume=volume)
+
+
+def put_volume(*, actor: Actor, volume_id: str, manifest_sha256: str, now: datetime) -> VolumeView:
+    """Give a volume new content: a manifest whose files the organisation has uploaded. The old content is let go.
+
+    Raises VolumeMissing, VolumeWritten, VolumeFull, ObjectMissing, ManifestInvalid.
+    """
+    require(may(actor, roles=KEEPERS, scope=Scope.RUN))
+    manifest = read_manifest(organisation_id=actor.organisation_id, sha256=manifest_sha256)
+    with transaction.atomic():
+        volume = _lock_own(actor, volume_id)
+        if manifest.size_bytes > volume.max_bytes:
+            raise VolumeFull(facts={"limit": volume.max_bytes, "used": manifest.size_bytes})
+        write_version(volume=volume, manifest_sha256=manifest_sha256, size_bytes=manifest.size_bytes, now=now)
+    return view_volume(volume=volume)
+
+
+def delete_volume(*, actor: Actor, volume_id: str) -> None:
+    """Delete a volume; runs that read it keep what they mounted. Raises VolumeMissing and VolumeWritten."""
+    require(may(actor, roles=KEEPERS, scope=Scope.RUN))
+    with transaction.atomic():
+        volume = _lock_own(actor, volume_id)
+        drop_hold(holder=_name_holder(volume))
+        volume.delete()
+
+
+def write_version(*, volume: Volume, manifest_sha256: str, size_bytes: int, now: datetime) -> None:
+    """Make a manifest the content of a locked volume: the new one is held before the old one is let go."""
+    old = _name_holder(volume)
+    manifest = read_manifest(organisation_id=volume.organisation_id, sha256=manifest_sha256)
+    volume.version += 1
+    volume.manifest_sha256, volume.size_bytes, volume.changed_at = manifest_sha256, size_bytes, now
+    digests = sorted({manifest_sha256, *(file.sha256 for file in manifest.files)})
+    hold(organisation_id=volume.organisation_id, sha256s=digests, holder=_name_holder(volume), until=None, now=now)
+    volume.save(update_fields=["version", "manifest_sha256", "size_bytes", "changed_at"])
+    drop_hold(holder=old)
+
+
+def _lock_own(actor: Actor, volume_id: str) -> Volume:
+    """Return the volume, locked; raises VolumeMissing, and VolumeWritten while a run writes to it."""
+    volume = Volume.objects.visible_to(actor).select_for_update().filter(id=volume_id).first()
+    if volume is None:
+        raise VolumeMissing
+    if volume.writer_id is not None:
+        raise VolumeWritten(facts={"run_id": volume.writer_id})
+    return volume
+
+
+def _name_holder(volume: Volume) -> str:
+    return f"{volume.id}.{volume.version}"
