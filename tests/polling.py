@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], *, within_s: float, every_s: float = 0.02) -> T:
+def wait_until(condition: Callable[[], T | None], *, within_s: float, every_s: float = 0.02) -> T:
     """Call `condition` until it returns something true, and return that; fail when `within_s` have passed."""
     deadline = time.monotonic() + within_s
     while True:

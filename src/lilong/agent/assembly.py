@@ -1,0 +1,125 @@
+"""Put one agent together from its settings: the only place where the parts meet."""
+
+import os
+import threading
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from lilong import __version__
+from lilong.agent.attempts import Attempts
+from lilong.agent.background import Background
+from lilong.agent.cache import ObjectCache
+from lilong.agent.engines.local.capacity import split_machine
+from lilong.agent.engines.local.engine import LocalEngine
+from lilong.agent.engines.local.host import read_memory_mib
+from lilong.agent.engines.local.probe import Found, probe_machine
+from lilong.agent.environments import BaseProfile, EnvironmentStore, ProfileUnusable, read_profile
+from lilong.agent.hub import HubClient
+from lilong.agent.loop import MIB, AgentLoop, Lease
+from lilong.agent.settings import AgentSettings, LocalSettings
+from lilong.agent.spool import Spool
+from lilong.agent.staging import SecretFolders, Stager
+from lilong.agent.uploads import Uploads
+from lilong.agent.work import Work
+from lilong.common.time import utc_now
+
+_MEMORY_SHARE_PERCENT = 85
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What this machine gives to jobs: profiles, cores, memory, and how jobs are isolated."""
+
+    profiles: dict[str, BaseProfile]
+    unusable: dict[str, ProfileUnusable]
+    cores: tuple[int, ...]
+    memory_mib: int
+    found: Found
+
+
+def examine_machine(*, home: Path, profiles: dict[str, Path], local: LocalSettings) -> Machine:
+    """Read the base profiles and prove the sandbox by a run; takes about half a second. Refuses nothing, tells all."""
+    usable: dict[str, BaseProfile] = {}
+    unusable: dict[str, ProfileUnusable] = {}
+    for name, interpreter in profiles.items():
+        try:
+            usable[name] = read_profile(name=name, interpreter=interpreter, for_other_users=os.geteuid() == 0)
+        except ProfileUnusable as error:
+            unusable[name] = error
+    cores = tuple(sorted(os.sched_getaffinity(0)))[: local.cores]
+    memory_mib = local.memory_mib or read_memory_mib()[0] * _MEMORY_SHARE_PERCENT // 100
+    beside = sorted({base.prefix for base in usable.values()})
+    interpreter = next((base.interpreter for base in usable.values()), Path("/usr/bin/python3"))
+    found = probe_machine(home=home, limits=local.limits, interpreter=interpreter, beside=beside, cores=cores)
+    return Machine(profiles=usable, unusable=unusable, cores=cores, memory_mib=memory_mib, found=found)
+
+
+def build_engine(*, home: Path, settings: AgentSettings, machine: Machine, lease: Lease) -> LocalEngine:
+    """Return the embedded engine on this machine."""
+    nodes = split_machine(
+        name=os.uname().nodename[:60] or "node",
+        cores=machine.cores,
+        memory_mib=machine.memory_mib,
+        nodes=settings.local.nodes,
+    )
+    return LocalEngine(
+        spool=Spool(home=home),
+        nodes=nodes,
+        profiles=[base.profile for base in machine.profiles.values()],
+        limits=settings.local.limits,
+        isolation=machine.found.isolation,
+        sandbox_reason=machine.found.reason,
+        may_start=lease.holds,
+        clock=utc_now,
+    )
+
+
+def build_loop(*, home: Path, settings: AgentSettings, executor: Executor, wake: threading.Event) -> AgentLoop:
+    """Return an agent that is ready to run; `wake` is set whenever a step in a thread is done."""
+    machine = examine_machine(home=home, profiles=settings.profiles, local=settings.local)
+    for error in machine.unusable.values():
+        log.error("profile refused", code=error.code, detail=error.detail, next_step=error.next_step)
+    if machine.found.reason:
+        log.warning("untrusted work is refused", reason=machine.found.reason)
+    lease = Lease()
+    spool = Spool(home=home)
+    engine = build_engine(home=home, settings=settings, machine=machine, lease=lease)
+    hub = HubClient(hub_url=settings.hub_url, pool_token=settings.pool_token)
+    cache = ObjectCache(folder=home / "cache", hub=hub)
+    environments = EnvironmentStore(folder=home / "environments", profiles=machine.profiles, packages=settings.packages)
+    secrets = SecretFolders(home=home)
+    secrets.drop_others({folder.attempt_id for folder in spool.list_live()})
+    uploads = Uploads(hub=hub, engine=engine)
+    stager = Stager(cache=cache, free_disk_bytes=settings.free_disk_mib * MIB)
+    work = Work(stager=stager, environments=environments, secrets=secrets, uploads=uploads, clock=utc_now)
+    attempts = Attempts(
+        spool=spool,
+        engine=engine,
+        work=work,
+        environments=environments,
+        secrets=secrets,
+        uploads=uploads,
+        background=Background(executor=executor, on_done=wake.set),
+        clock=utc_now,
+    )
+    return AgentLoop(
+        home=home,
+        settings=settings,
+        version=__version__,
+        boot_id=uuid4().hex,
+        spool=spool,
+        engine=engine,
+        attempts=attempts,
+        hub=hub,
+        cache=cache,
+        environments=environments,
+        lease=lease,
+        wake=wake,
+        clock=utc_now,
+    )

@@ -1,0 +1,1 @@
+"""Engines that run attempts: one port, one adapter per kind of machine."""

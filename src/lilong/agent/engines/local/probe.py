@@ -1,0 +1,171 @@
+"""Find out what this machine can isolate, and prove it by a real run before untrusted work is taken. Fails closed."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lilong.agent.engines.local import proof, seccomp
+from lilong.agent.engines.local.capacity import Seat
+from lilong.agent.engines.local.cgroups import Groups, find_groups, remove_rank_groups
+from lilong.agent.engines.local.host import end_leftovers, missing_programs, read_system
+from lilong.agent.engines.local.launch import (
+    Isolation,
+    LocalLimits,
+    NativeJob,
+    give_to_user,
+    group_name,
+    prepare_rank,
+    start_shim,
+)
+from lilong.agent.engines.local.sandbox import STAGE, build_drop
+from lilong.agent.spool import AttemptFolder, read_json
+from lilong.protocol.spec import Resources, RunSpec
+
+PROOF_S = 20.0
+_PROOF_PROCESSES_MAX = 32
+_PROOF_ID = "att_" + "0" * 32
+_INSTALL = "install bubblewrap (Debian and Ubuntu: apt-get install bubblewrap)"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What jobs get on this machine, and why untrusted work is refused; an empty reason means that it is taken."""
+
+    isolation: Isolation
+    reason: str
+
+
+def probe_machine(
+    *, home: Path, limits: LocalLimits, interpreter: Path, beside: Sequence[Path], cores: Sequence[int]
+) -> Found:
+    """Return how jobs are isolated here, after a run in the sandbox itself; takes about half a second.
+
+    interpreter: a base profile's Python, which runs the proof; beside: folders a job sees besides /usr.
+    """
+    system = read_system(beside=tuple(beside))
+    drops_user = os.geteuid() == 0 and _succeeds([*build_drop(uid=limits.uid_first), "true"])
+    stages = drops_user and _succeeds(
+        ["unshare", "--mount", "--propagation", "private", "--", "mount", "-t", "tmpfs", "lilong", STAGE]
+    )
+    bare = Isolation(
+        drops_user=drops_user, stages=stages, sandboxed=False, system=system, groups=find_groups(), seccomp=b""
+    )
+    machine = os.uname().machine
+    missing = missing_programs("bwrap", "prlimit", "setpriv", "unshare", "mount")
+    if "bwrap" in missing:
+        return Found(bare, f"bubblewrap is missing: {_INSTALL}.")
+    if missing:
+        return Found(bare, f"{', '.join(missing)} is missing: install util-linux.")
+    if machine not in seccomp.MACHINES:
+        return Found(bare, f"There is no system-call filter for {machine}.")
+    if os.geteuid() == 0 and not (drops_user and stages):
+        return Found(bare, "The agent is root and can neither drop to another user nor mount; jobs never run as root.")
+    sandboxed = replace(bare, sandboxed=True, seccomp=seccomp.build_filter(machine=machine))
+    reason = _prove(home=home, limits=limits, isolation=sandboxed, interpreter=interpreter, cores=cores)
+    if reason and bare.groups != Groups(bare.groups.version, None, None):
+        without = replace(sandboxed, groups=Groups(bare.groups.version, None, None))
+        if not _prove(home=home, limits=limits, isolation=without, interpreter=interpreter, cores=cores):
+            return Found(without, "")
+    return Found(bare, f"The proof run failed: {reason}") if reason else Found(sandboxed, "")
+
+
+def judge_proof(facts: Mapping[str, object]) -> str:
+    """Return the first thing that a sandbox let through, or an empty text.
+
+    >>> judge_proof({"sees_hidden": True})
+    "a job sees the agent's files"
+    """
+    forks = facts.get("forks")
+    leaks = (
+        (facts.get("sees_hidden") is not False, "a job sees the agent's files"),
+        (facts.get("reaches_network") is not False, "a job reaches this machine's network"),
+        (facts.get("interfaces") != ["lo"], "a job sees network interfaces"),
+        (facts.get("writes_system") != [], f"a job may write to {facts.get('writes_system')}"),
+        (facts.get("writes_work") is not True, "a job cannot write to its work folder"),
+        (facts.get("capabilities") != 0, "a job has capabilities"),
+        (facts.get("no_new_privileges") is not True, "a job may gain privileges"),
+        (facts.get("filtered") is not True, "the system-call filter does not hold"),
+        (facts.get("user_namespaces") is not False, "a job may make user namespaces"),
+        (not isinstance(facts.get("processes"), int) or facts["processes"] not in range(1, 6), "it sees processes"),
+        (not isinstance(forks, int) or forks not in range(1, _PROOF_PROCESSES_MAX), "the process limit does not hold"),
+    )
+    return next((text for leaked, text in leaks if leaked), "")
+
+
+def _prove(*, home: Path, limits: LocalLimits, isolation: Isolation, interpreter: Path, cores: Sequence[int]) -> str:
+    """Run proof.py as an untrusted job would run, through a shim; returns why the sandbox does not hold."""
+    folder = AttemptFolder(home / "proof" / _PROOF_ID)
+    shutil.rmtree(folder.path, ignore_errors=True)
+    (folder.path / "environment").mkdir(parents=True)
+    (home / "proof").chmod(0o700)
+    hidden = home / "proof" / "hidden"
+    hidden.touch()
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+        spec = RunSpec(
+            name="proof",
+            command=f"{interpreter} -I -S /run/lilong/proof.py {str(hidden)!r} {port}",
+            resources=Resources(memory_mib=256, disk_mib=64),
+            walltime_s=int(PROOF_S),
+        )
+        try:
+            return _run_proof(folder, spec=spec, limits=limits, isolation=isolation, cores=cores)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            return str(error)
+        finally:
+            remove_rank_groups(groups=isolation.groups, name=group_name(attempt_id=_PROOF_ID, rank=0))
+            shutil.rmtree(home / "proof", ignore_errors=True)
+
+
+def _run_proof(
+    folder: AttemptFolder, *, spec: RunSpec, limits: LocalLimits, isolation: Isolation, cores: Sequence[int]
+) -> str:
+    job = NativeJob(
+        ref="lilong-proof",
+        attempt_id=_PROOF_ID,
+        run_id="",
+        number=1,
+        hub_id="",
+        token="",
+        nonce="",
+        report_key="",
+        spec=spec,
+        authorised_ms=int(PROOF_S * 1000),
+        uid=limits.uid_first + limits.uid_count if isolation.drops_user else None,
+        environment_folder=str(folder.path / "environment"),
+        secrets_folder="",
+        sandboxed=True,
+    )
+    give_to_user(folder=folder, job=job)
+    seat = Seat(node="proof", cores=tuple(cores[:1]), memory_mib=spec.resources.memory_mib)
+    narrow = replace(limits, processes_max=_PROOF_PROCESSES_MAX)
+    prepare_rank(folder=folder, job=job, seat=seat, rank=0, limits=narrow, isolation=isolation)
+    given = folder.rank(0) / "given" / "proof.py"
+    shutil.copyfile(proof.__file__, given)
+    given.chmod(0o644)
+    start_shim(folder.rank(0))
+    deadline_s = time.monotonic() + PROOF_S
+    while not (end := read_json(folder.rank(0) / "exit.json")) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    if end is None:
+        end_leftovers(uid=job.uid, attempt_id=_PROOF_ID, jobs=[])
+        return "it did not end in time"
+    output = (folder.rank(0) / "log").read_text(encoding="utf-8", errors="replace")
+    if not output.startswith("{"):
+        return f"{end.get('cause')} {end.get('detail')} {output[-300:]}".strip()
+    facts: object = json.loads(output.splitlines()[0])
+    return judge_proof(facts) if isinstance(facts, dict) else "it printed no facts"  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _succeeds(command: Sequence[str]) -> bool:
+    try:
+        return subprocess.run(command, check=False, capture_output=True, timeout=10).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False

@@ -1,0 +1,397 @@
+"""Run one rank of an attempt, whatever happens to the agent and the hub: `python -I -S shim.py RANK_FOLDER`.
+
+Standard library only and Python 3.6 syntax, like watch.py beside it: both run where Lilong is not installed. It
+detaches, starts the command of launch.json from its main thread, and writes what is known to its folder: shim.json
+(pid and start time), log, usage.json, reports.jsonl and, last and once, exit.json. It ends the rank by itself at the
+authorised time (authority.json), the walltime, a limit, or cancel.json; its own death ends the rank with it.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import resource
+import select
+import signal
+import stat
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+
+if TYPE_CHECKING:
+    from lilong.agent.engines.local.watch import Watch, list_children, list_descendants, started_ticks, walk
+else:
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from watch import Watch, list_children, list_descendants, started_ticks, walk
+
+TICK_S, USAGE_EVERY_S = 0.1, 0.5
+START_WAIT_S, PEER_WAIT_S = 60.0, 30.0
+CHUNK_BYTES, RESERVE_BYTES = 256 * 1024, 64 * 1024
+MASKED_BYTES_MIN, MASK = 4, b"***"
+MARKER_FD, RESERVED_FDS = 9, (7, 8, 9)  # one digit, as a plain shell reads them
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def _read_json(*parts: str) -> Optional[Dict[str, Any]]:
+    try:
+        with open(os.path.join(*parts), encoding="utf-8") as file:
+            value: Any = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType]
+
+
+def _write_json(path: str, value: Dict[str, Any]) -> None:
+    with open(path + ".fresh", "w", encoding="utf-8") as file:
+        json.dump(value, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".fresh", path)
+
+
+def _utc_text() -> str:
+    now_s = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s)) + f".{int(now_s % 1 * 1e6):06d}Z"
+
+
+class _Log:
+    """The rank's output: secrets masked, at most `limit` bytes kept, then a mark while the job goes on."""
+
+    def __init__(self, path: str, limit: int, secrets: List[bytes]) -> None:
+        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        self.room = self.limit = limit
+        self.secrets = sorted(secrets, key=len, reverse=True)
+        self.held = self.tail = b""
+        self.lost_bytes = 0
+
+    def feed(self, chunk: bytes, final: bool = False) -> None:
+        """Keep `chunk`; what may be the beginning of a secret waits for the next one."""
+        content = self.held + chunk
+        for secret in self.secrets:
+            content = content.replace(secret, MASK)
+        longest = 0 if final else min(len(content), max((len(secret) - 1 for secret in self.secrets), default=0))
+        held = next((n for n in range(longest, 0, -1) if any(s.startswith(content[-n:]) for s in self.secrets)), 0)
+        content, self.held = content[: len(content) - held], content[len(content) - held :]
+        self.tail = (self.tail + content)[-400:]
+        if not content or not self.room:
+            return
+        kept = content[: self.room]
+        self.room -= len(kept)
+        if not self.room:
+            kept += f"\n[lilong: the log limit of {self.limit} bytes is reached; the job goes on]\n".encode()
+        try:
+            while kept:
+                kept = kept[os.write(self.file, kept) :]
+        except OSError:  # a full disk must not end the job
+            self.lost_bytes += len(kept)
+
+
+class _Reports:
+    """The chain of signed reports: each carries the HMAC of the one before."""
+
+    def __init__(self, path: str, order: Dict[str, Any]) -> None:
+        self.path, self.order = path, order
+        self.previous, self.sequence, self.waiting = "0" * 64, 0, b""
+
+    def add(self, kind: str, elapsed_ms: int, checkpoint_ms: int) -> None:
+        """Sign one report and append it; while the disk is full it waits in memory."""
+        order = self.order
+        fields = [order["nonce"], order["attempt_id"], order["rank"], self.sequence, kind, elapsed_ms, checkpoint_ms]
+        text = "\n".join([str(field) for field in fields] + [self.previous])
+        self.previous = hmac.new(bytes.fromhex(order["report_key"]), text.encode(), hashlib.sha256).hexdigest()
+        report = {"rank": order["rank"], "sequence": self.sequence, "kind": kind, "mac": self.previous}
+        report.update(elapsed_ms=elapsed_ms, checkpoint_ms=checkpoint_ms)
+        self.sequence += 1
+        self.waiting += json.dumps(report).encode() + b"\n"
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with contextlib.suppress(OSError):
+            while self.waiting:
+                self.waiting = self.waiting[os.write(file, self.waiting) :]
+        os.close(file)
+
+
+class _Rank:
+    """One rank from start to exit.json."""
+
+    def __init__(self, folder: str, order: Dict[str, Any]) -> None:
+        self.folder, self.attempt, self.order = folder, os.path.dirname(os.path.dirname(folder)), order
+        self.watch = Watch(order)
+        self.reports = _Reports(os.path.join(folder, "reports.jsonl"), order)
+        self.log = _Log(os.path.join(folder, "log"), order["log_max"], _read_secrets(order["secrets"]))
+        self.process: Optional["subprocess.Popen[bytes]"] = None
+        self.cause = self.detail = self.started_at = ""
+        self.base_s, self.final_ms = 0.0, 0
+        self.kill_s = self.peer_kill_s = float("inf")
+        self.checkpoint_ms, self.authorised_ms = 0, int(order["authorised_ms"])
+        self.provider_stops = False
+
+    def stop_for_provider(self, _number: int, _frame: object) -> None:
+        self.provider_stops = True
+
+    def run(self) -> None:
+        """Start, watch until the end, write exit.json."""
+        code = None
+        try:
+            output = self.start()
+            if self.base_s:
+                self.reports.add("start", 0, 0)
+                code = self.follow(output)
+        except (OSError, subprocess.SubprocessError) as error:
+            self.cause, self.detail = self.cause or "launch_failed", str(error)
+        self.finish(code)
+
+    def start(self) -> int:
+        """Start the command and wait until all ranks run: till then it is the engine's time. Returns its output."""
+        order = self.order
+        for number, name in order["files"].items():
+            _move_fd(os.open(os.path.join(self.folder, name), os.O_RDONLY), int(number))
+        (marker, marker_end), (output, output_end) = os.pipe(), os.pipe()
+        _move_fd(marker_end, MARKER_FD)
+        fds = [MARKER_FD] + [int(number) for number in order["files"]]
+        self.process = subprocess.Popen(
+            order["argv"], stdin=subprocess.DEVNULL, stdout=output_end, stderr=output_end, env=order["environment"],
+            cwd=order["cwd"], pass_fds=fds, start_new_session=True, preexec_fn=lambda: _prepare_child(order),
+        )  # fmt: skip
+        for fd in [*fds, output_end]:
+            os.close(fd)
+        os.set_blocking(output, False)
+        pid = self.process.pid
+        _write_json(os.path.join(self.folder, "job.json"), {"pid": pid, "started_ticks": started_ticks(pid)})
+        if select.select([marker], [], [], START_WAIT_S)[0] and os.read(marker, 1) == b"r":
+            self.started_at = _utc_text()
+            self.wait_for_gang()
+        else:
+            self.read_output(output, 0.5)
+            self.log.feed(b"", final=True)
+            self.cause, self.detail = "launch_failed", self.log.tail.decode("utf-8", "replace").strip()
+        return output
+
+    def wait_for_gang(self) -> None:
+        """Say that this rank runs and set `base_s` to the moment since which all do, unless it must not go on."""
+        _write_json(os.path.join(self.folder, "running.json"), {"monotonic_s": time.monotonic()})
+        deadline_s, count = time.monotonic() + START_WAIT_S, self.order["ranks"]
+        while not self.cause:
+            peers = [_read_json(self.attempt, "ranks", str(n), "running.json") for n in range(count)]
+            if all(peers):
+                self.base_s = max(float(peer["monotonic_s"]) for peer in peers if peer)
+                return
+            self.begin_stop(self.find_order_to_stop() or self.look_at_peers())
+            if time.monotonic() > deadline_s:
+                self.begin_stop("peer_lost")
+            time.sleep(TICK_S / 4)
+
+    def follow(self, output: int) -> Optional[int]:
+        """Read output, enforce limits and report until the command has ended; returns its exit code."""
+        next_report_s, next_usage_s = self.base_s + self.order["period_s"], 0.0
+        code = None
+        while code is None:
+            self.read_output(output, TICK_S)
+            code = self.reap()
+            now_s = time.monotonic()
+            if not self.cause and code is None:
+                self.begin_stop(self.find_order_to_stop() or self.watch.look() or self.look_at_peers())
+            if now_s >= self.kill_s or (now_s - self.base_s) * 1000 >= self.limit()[0]:
+                self.cause = self.cause or self.limit()[1]
+                break
+            if now_s >= next_usage_s:
+                self.write_usage()
+                next_usage_s = now_s + USAGE_EVERY_S
+            if now_s >= next_report_s:
+                self.reports.add("heartbeat", self.elapsed_ms(), self.checkpoint_ms)
+                next_report_s += self.order["period_s"]
+        if self.watch.count_event("memory_events", "oom_kill "):
+            self.cause = "memory_exceeded"
+        self.final_ms = self.elapsed_ms()
+        self.end_all()
+        self.read_output(output, 0)
+        return code
+
+    def elapsed_ms(self) -> int:
+        """Return the time since all ranks run, never more than is authorised; it stands still once the rank ended."""
+        return self.final_ms or min(int((time.monotonic() - self.base_s) * 1000), self.limit()[0]) if self.base_s else 0
+
+    def limit(self) -> Tuple[int, str]:
+        """Return the nearer of walltime and authority, in ms, and its name."""
+        fresh = (_read_json(self.attempt, "authority.json") or {}).get("authorised_ms")
+        self.authorised_ms = fresh if isinstance(fresh, int) and fresh >= 0 else self.authorised_ms
+        return min((self.order["walltime_ms"], "walltime_reached"), (self.authorised_ms, "authority_reached"))
+
+    def find_order_to_stop(self) -> str:
+        """Return the cause when hub, provider or time want the rank to end."""
+        cancel = _read_json(self.attempt, "cancel.json")
+        if cancel is not None:
+            return str(cancel.get("reason", "cancelled_by_hub"))
+        if self.provider_stops:
+            return "preempted_by_provider"
+        limit_ms, cause = self.limit()
+        begin_ms = limit_ms - min(self.order["grace_ms"], limit_ms // 10)
+        return cause if self.base_s and self.elapsed_ms() >= begin_ms else ""
+
+    def look_at_peers(self) -> str:
+        """Return the cause when another rank has failed, vanished, or ended a while ago: a gang is all or nothing."""
+        for rank in range(self.order["ranks"]):
+            peer = os.path.join(self.attempt, "ranks", str(rank))
+            shim = _read_json(peer, "shim.json")
+            alive = shim is None or started_ticks(shim["pid"]) == shim["started_ticks"]
+            ended = None if alive and rank != self.order["rank"] else _read_json(peer, "exit.json")
+            if ended is not None and (ended["cause"] or ended["exit_code"] != 0):
+                return "peer_failed"
+            if ended is None and not alive:
+                return "peer_lost"
+            if ended is not None:
+                self.peer_kill_s = min(self.peer_kill_s, time.monotonic() + PEER_WAIT_S)
+        return "peer_ended" if time.monotonic() >= self.peer_kill_s else ""
+
+    def begin_stop(self, cause: str) -> None:
+        """Send the stop signal for `cause` and fix the moment of the kill; a broken limit has no grace."""
+        if not cause:
+            return
+        self.cause, self.detail = cause, self.watch.detail
+        grace_ms = (_read_json(self.attempt, "cancel.json") or {}).get("grace_s", self.order["grace_ms"] / 1000) * 1000
+        self.kill_s = time.monotonic() + (0 if cause.endswith("_exceeded") else grace_ms / 1000)
+        if self.process is not None and grace_ms:
+            main = self.process.pid
+            for _ in range(self.order["shell_depth"]):  # the sandbox's own processes stand above the job's shell
+                main = next(iter(list_children(main)), main)
+            for pid in [main, *list_children(main)]:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, self.order["stop_signal"])
+
+    def read_output(self, output: int, wait_s: float) -> None:
+        """Feed what is there to the log, waiting at most `wait_s` for more."""
+        for _ in range(64):
+            if not select.select([output], [], [], wait_s)[0]:
+                return
+            chunk = os.read(output, CHUNK_BYTES)
+            if not chunk:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    _ = self.process and self.process.wait(wait_s)
+                return
+            self.log.feed(chunk)
+            wait_s = 0
+
+    def reap(self) -> Optional[int]:
+        """Collect ended processes that were handed to us; returns the command's exit code once it has one."""
+        code = self.process.poll() if self.process else None
+        for pid in list_children(os.getpid()) if code is None else []:
+            if self.process and pid != self.process.pid:
+                with contextlib.suppress(OSError):
+                    os.waitpid(pid, os.WNOHANG)
+        return code
+
+    def end_all(self) -> None:
+        """Kill every process below this one and wait until none is left."""
+        pids = list_descendants(os.getpid())
+        while pids:
+            for pid in pids:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(TICK_S / 10)
+            self.reap()
+            pids = [pid for pid in list_descendants(os.getpid()) if started_ticks(pid)]
+
+    def write_usage(self) -> None:
+        """Say what is used so far and when the newest checkpoint was written."""
+        elapsed_ms, newest_s = self.elapsed_ms(), 0.0
+        with contextlib.suppress(OSError):
+            for name, facts in walk(self.order["checkpoint"]):
+                if stat.S_ISREG(facts.st_mode) and not name.endswith(".tmp"):
+                    newest_s = max(newest_s, facts.st_ctime)
+        age_ms = int((time.time() - newest_s) * 1000)
+        self.checkpoint_ms = min(max(self.checkpoint_ms, elapsed_ms - age_ms), elapsed_ms)
+        usage: Dict[str, Any] = {"elapsed_ms": elapsed_ms, "checkpoint_ms": self.checkpoint_ms}
+        usage["authorised_ms"] = self.authorised_ms
+        usage.update(tasks=self.watch.tasks, memory_bytes=self.watch.memory_bytes, disk_bytes=self.watch.disk_bytes)
+        usage.update(cause=self.cause, started_at=self.started_at)
+        with contextlib.suppress(OSError):
+            _write_json(os.path.join(self.folder, "usage.json"), usage)
+
+    def finish(self, code: Optional[int]) -> None:
+        """Report the end and write exit.json, trying until the disk takes it."""
+        self.end_all()
+        self.log.feed(b"", final=True)
+        if self.base_s:
+            self.write_usage()
+            self.reports.add("end", self.final_ms, self.checkpoint_ms)
+        end = {"cause": self.cause, "exit_code": code, "elapsed_ms": self.final_ms, "checkpoint_ms": self.checkpoint_ms}
+        end.update(started_at=self.started_at, ended_at=_utc_text(), detail=self.detail[-400:])
+        while True:
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(os.path.join(self.folder, "reserve"))
+                _write_json(os.path.join(self.folder, "exit.json"), end)
+                return
+            except OSError:
+                time.sleep(1)
+
+
+def _read_secrets(folder: str) -> List[bytes]:
+    values: List[bytes] = []
+    for name in os.listdir(folder) if folder else []:
+        with open(os.path.join(folder, name), "rb") as file:
+            values.append(file.read().strip())
+    return [value for value in values if len(value) >= MASKED_BYTES_MIN]
+
+
+def _move_fd(fd: int, number: int) -> None:
+    os.dup2(fd, number)
+    os.close(fd)
+
+
+def _prepare_child(order: Dict[str, Any]) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    for path in order["cgroups"]:
+        with open(path, "w", encoding="ascii") as file:
+            file.write("0")
+    for name, value in order["rlimits"].items():
+        resource.setrlimit(getattr(resource, name), (value, value))
+    if order["cores"]:
+        os.sched_setaffinity(0, order["cores"])
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def main(folder: str) -> None:
+    """Detach and run the rank in `folder` unless it was started before; the first process ends at once."""
+    begun, begun_end = os.pipe()
+    if os.fork():
+        os.close(begun_end)
+        os.read(begun, 1)  # returns when the detached process has written shim.json or has ended
+        return
+    os.setsid()
+    os.umask(0o077)
+    null, errors = os.open(os.devnull, os.O_RDWR), os.open(os.path.join(folder, "shim.err"), os.O_CREAT | os.O_WRONLY)
+    for source, number in [(null, 0), (null, 1), (errors, 2)] + [(null, number) for number in RESERVED_FDS]:
+        os.dup2(source, number)
+    lock = os.open(os.path.join(folder, "lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    if os.path.exists(os.path.join(folder, "shim.json")):
+        return
+    with open(os.path.join(folder, "reserve"), "wb") as file:
+        file.write(bytes(RESERVE_BYTES))
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        boot_id = file.read().strip()
+    pid = os.getpid()
+    shim = {"pid": pid, "started_ticks": started_ticks(pid), "boot_id": boot_id}
+    _write_json(os.path.join(folder, "shim.json"), shim)
+    os.close(begun_end)
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    order = _read_json(folder, "launch.json")
+    if order is None:
+        return
+    rank = _Rank(folder, order)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, rank.stop_for_provider)
+    rank.run()
+
+
+if __name__ == "__main__":
+    main(os.path.abspath(sys.argv[1]))

@@ -1,0 +1,129 @@
+"""What the contract suite needs of each engine: make it, make it again after its agent died, stage a job, clean up."""
+
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from pathlib import Path
+
+from lilong.agent.assembly import Machine, build_engine, examine_machine
+from lilong.agent.engines.local.host import end_leftovers
+from lilong.agent.engines.port import TERMINAL_STATES, Engine, Job, NativeState
+from lilong.agent.loop import Lease
+from lilong.agent.settings import AgentSettings, LocalSettings
+from lilong.agent.spool import Spool, read_json
+from lilong.common.canonical import sha256_hex
+from lilong.common.ids import new_id
+from lilong.protocol.messages import EnvironmentLock, Reason
+from lilong.protocol.spec import RunSpec
+from tests.contract.fake_engine import FakeEngine, World
+from tests.polling import wait_until
+
+HUB = "hub_1"
+PYTHON = Path("/usr/bin/python3")
+
+
+def make_lock(lock: str = "") -> EnvironmentLock:
+    digest = sha256_hex(f"python3\n3.11.2\nlinux_x86_64\n{lock}\n".encode())
+    return EnvironmentLock(
+        profile="python3", python_version="3.11.2", platform="linux_x86_64", lock=lock, digest=digest
+    )
+
+
+class Rig(ABC):
+    """One engine under test. Jobs carry only commands that every engine understands."""
+
+    engine: Engine
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.spool = Spool(home=home)
+        (home / "environment").mkdir()
+
+    @abstractmethod
+    def restart(self) -> Engine: ...
+
+    def close(self) -> None:
+        for job in self.engine.list_owned(hub_id=HUB):
+            self.engine.cancel(ref=job.ref, reason=Reason.CANCELLED_BY_HUB, grace_s=0)
+
+    def make_job(
+        self, spec: RunSpec, *, authorised_ms: int = 60_000, hub_id: str = HUB, secrets: Path | None = None
+    ) -> Job:
+        attempt_id = new_id("att")
+        folder = self.spool.create(attempt_id, {})
+        folder.work.mkdir(parents=True)
+        return Job(
+            attempt_id=attempt_id,
+            run_id="run_1",
+            number=1,
+            hub_id=hub_id,
+            token=f"t{attempt_id[-8:]}",
+            nonce="nonce",
+            report_key="00" * 32,
+            spec=spec,
+            environment=make_lock(),
+            authorised_ms=authorised_ms,
+            folder=folder.path,
+            environment_folder=self.home / "environment",
+            secrets_folder=secrets,
+        )
+
+    def look(self, ref: str) -> NativeState:
+        return self.engine.observe(refs=[ref]).states[ref]
+
+    def wait_for_end(self, ref: str, *, within_s: float = 30.0) -> NativeState:
+        def ended() -> NativeState | None:
+            state = self.look(ref)
+            return state if state.state in TERMINAL_STATES else None
+
+        return wait_until(ended, within_s=within_s)
+
+
+class FakeRig(Rig):
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.world = World()
+        self.engine = self.restart()
+
+    def restart(self) -> Engine:
+        self.engine = FakeEngine(self.world)
+        return self.engine
+
+
+class LocalRig(Rig):
+    """The embedded engine as an agent would build it here; the machine is examined once per settings."""
+
+    examined: dict[LocalSettings, Machine] = {}  # noqa: RUF012 - shared on purpose
+
+    def __init__(self, home: Path, local: LocalSettings | None = None) -> None:
+        super().__init__(home)
+        self.settings = AgentSettings(
+            hub_url="http://127.0.0.1:1", hub_id=HUB, pool_id="pool_1", pool_token="-", local=local or LocalSettings()
+        )
+        if self.settings.local not in self.examined:
+            self.examined[self.settings.local] = examine_machine(
+                home=home, profiles={"python3": PYTHON}, local=self.settings.local
+            )
+        self.machine = self.examined[self.settings.local]
+        self.engine = self.restart()
+
+    def restart(self) -> Engine:
+        lease = Lease(until_s=float("inf"))
+        self.engine = build_engine(home=self.home, settings=self.settings, machine=self.machine, lease=lease)
+        return self.engine
+
+    def pid(self, job: Job, name: str, *, rank: int = 0) -> int:
+        """Return the pid of a rank's shim or job once it is written."""
+
+        def read() -> int:
+            value = (read_json(job.folder / "ranks" / str(rank) / f"{name}.json") or {}).get("pid")
+            return value if isinstance(value, int) else 0
+
+        return wait_until(read, within_s=10)
+
+    def close(self) -> None:
+        super().close()
+        for job in self.engine.list_owned(hub_id=HUB):
+            with suppress(AssertionError):
+                self.wait_for_end(job.ref, within_s=15)
+            uid = (read_json(self.spool.live / job.attempt_id / "native.json") or {}).get("uid")
+            end_leftovers(uid=uid if isinstance(uid, int) else None, attempt_id=job.attempt_id, jobs=[])
