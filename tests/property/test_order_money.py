@@ -11,6 +11,7 @@ from lilong.platforms.supermarket.core.postings import (
     Hold,
     PostingKind,
     plan_correction,
+    plan_relief,
     plan_settlement,
     reckon_relief,
     sum_payees,
@@ -74,7 +75,7 @@ def settle(terms, usages, shares, max_uc):
         escrow=ESCROW,
         holds=holds,
         parts_uc=parts_of(shares, sum(line.due_uc for line in lines)),
-        payees=sum_payees(lines),
+        payees=sum_payees(lines=lines),
         accruing={"prv_0": "earned_0", "prv_1": "earned_1"},
         fee_account=FEE,
     )
@@ -183,7 +184,7 @@ def test_a_correction_reaches_what_a_settlement_at_the_other_amount_would_have(o
 @given(orders())
 def test_relief_is_owed_only_for_faults_of_others_and_never_above_the_value_lost(order):
     terms, usages, _, max_uc = order
-    relief = reckon_relief(charge_usage(usages=usages, terms=terms, max_uc=max_uc))
+    relief = reckon_relief(lines=charge_usage(usages=usages, terms=terms, max_uc=max_uc))
 
     for fault, owed in ((Fault.PROVIDER, relief.credit_uc), (Fault.HUB, relief.forgone_uc)):
         at_fault = [usage for usage in usages if usage.fault is fault]
@@ -197,3 +198,26 @@ def test_relief_is_owed_only_for_faults_of_others_and_never_above_the_value_lost
             for usage in at_fault
         )
         assert 0 <= sum(owed.values()) <= lost_uc
+
+
+@given(orders())
+def test_credits_come_first_out_of_what_the_provider_at_fault_earned_and_never_exceed_it(order):
+    terms, usages, _, max_uc = order
+    lines = charge_usage(usages=usages, terms=terms, max_uc=max_uc)
+    payees, relief = sum_payees(lines=lines), reckon_relief(lines=lines)
+    postings = plan_relief(
+        order_id="ord",
+        relief=relief,
+        payees=payees,
+        accruing={"prv_0": "earned_0", "prv_1": "earned_1"},
+        reserve="reserve",
+        wallet=WALLET,
+    )
+    balances = balances_after(postings)
+    earned_uc = {f"earned_{payee.provider_id[-1]}": payee.due_uc - payee.fee_uc for payee in payees}
+
+    assert balances[WALLET] == sum(relief.credit_uc.values())
+    assert balances["reserve"] <= 0
+    for posting in postings:
+        if posting.debit_account != "reserve":
+            assert posting.amount_uc <= earned_uc[posting.debit_account]

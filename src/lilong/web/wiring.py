@@ -8,10 +8,13 @@ from datetime import datetime
 from typing import Protocol
 
 from lilong.foundation.cases import reactions as cases
+from lilong.foundation.cases.events import CaseDecided
+from lilong.foundation.members.events import OrganisationAdmitted
 from lilong.foundation.objects import reactions as objects
 from lilong.foundation.outbox.public import Subscriber
 from lilong.foundation.record import reactions as record
 from lilong.foundation.runs import reactions as runs
+from lilong.platforms.funding import reactions as funding
 
 
 class Reconciler(Protocol):
@@ -21,12 +24,16 @@ class Reconciler(Protocol):
         """Do what is due at `now`."""
 
 
-SUBSCRIBERS: Mapping[str, Sequence[Subscriber]] = {}
+SUBSCRIBERS: Mapping[str, Sequence[Subscriber]] = {
+    CaseDecided.name: (funding.on_case_decided,),
+    OrganisationAdmitted.name: (funding.on_organisation_admitted,),
+}
 
 RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("record", 1.0, record.reconcile),
     ("objects", 60.0, objects.reconcile),
     ("cases", 10.0, cases.reconcile),
     ("runs", 1.0, runs.reconcile),
+    ("funding", 10.0, funding.reconcile),
 )
 """Name, period in seconds, function."""

@@ -19,6 +19,7 @@ VOUCHER = VoucherFacts(
     programme_id="prg_1",
     programme_account_id="acc_p1",
     rule_version=1,
+    rule_sha256="0" * 64,
     rate_ppm=300_000,
     cap_uc=8_000_000,
     available_uc=5_000_000,
@@ -78,13 +79,13 @@ def test_a_voucher_carries_no_more_than_it_holds():
 
 def test_a_rule_out_of_range_names_every_wrong_figure():
     with pytest.raises(VoucherRuleInvalid) as raised:
-        check_rule(VoucherRule(rate_ppm=1_000_001, cap_uc=0, expires_in_days=1, starter_uc=-1))
+        check_rule(rule=VoucherRule(rate_ppm=1_000_001, cap_uc=0, expires_in_days=1, starter_uc=-1))
 
     assert [field.path for field in raised.value.fields] == ["rate_ppm", "cap_uc", "starter_uc"]
 
 
 def test_a_rule_in_range_passes():
-    check_rule(RULE)
+    check_rule(rule=RULE)
 
 
 def test_two_rules_that_differ_in_one_figure_have_different_hashes():

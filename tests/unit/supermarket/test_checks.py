@@ -35,7 +35,7 @@ FINE = OrderFacts(
 
 
 def test_an_order_at_every_limit_passes():
-    assert check_order(FINE, now=NOW) == ()
+    assert check_order(facts=FINE, now=NOW) == ()
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_an_order_at_every_limit_passes():
         ({"expires_at": NOW}, "quote.expired"),
         ({"prices_now": {}}, "quote.price_withdrawn"),
         ({"prices_now": {"prc_1": 999}}, "quote.price_withdrawn"),
-        ({"terms": [replace(TERMS, price_uc=0)], "prices_now": {"prc_1": 0}}, "quote.price_withdrawn"),
+        ({"terms": [TERMS.model_copy(update={"price_uc": 0})], "prices_now": {"prc_1": 0}}, "quote.price_withdrawn"),
         ({"spec_sha256": "b"}, "quote.spec_differs"),
         ({"walltime_ms": 60_001}, "order.walltime_too_long"),
         ({"max_cost_uc": 119}, "order.max_cost_exceeded"),
@@ -55,15 +55,15 @@ def test_an_order_at_every_limit_passes():
     ],
 )
 def test_one_step_beyond_a_limit_is_refused_with_a_next_step(change, code):
-    (refusal,) = check_order(replace(FINE, **change), now=NOW)
+    (refusal,) = check_order(facts=replace(FINE, **change), now=NOW)
 
     assert refusal.code == code
     assert refusal.next_step
 
 
 def test_all_refusals_are_told_at_once():
-    refusals = check_order(replace(FINE, admitted=False, max_cost_uc=1), now=NOW)
-    error = gather_refusals(refusals)
+    refusals = check_order(facts=replace(FINE, admitted=False, max_cost_uc=1), now=NOW)
+    error = gather_refusals(refusals=refusals)
 
     assert error.code == "order.not_admitted"
     assert [field.code for field in error.fields] == ["order.not_admitted", "order.max_cost_exceeded"]
@@ -71,7 +71,7 @@ def test_all_refusals_are_told_at_once():
 
 def test_missing_funds_are_told_to_the_micro_credit():
     short = Source(name="wallet", needed_uc=1_000_001, available_uc=1_000_000)
-    (refusal,) = check_order(replace(FINE, sources=[short]), now=NOW)
+    (refusal,) = check_order(facts=replace(FINE, sources=[short]), now=NOW)
 
     assert "0.000001 are missing" in refusal.detail
     assert refusal.facts["short_uc"] == 1

@@ -30,7 +30,7 @@ def test_every_other_step_is_refused():
         for step in OrderStep:
             if (state, step) not in TRANSITIONS:
                 with pytest.raises(StepImpossible):
-                    take_step(state, step)
+                    take_step(state=state, step=step)
                 refused += 1
 
     assert refused == len(OrderState) * len(OrderStep) - len(TRANSITIONS)

@@ -12,6 +12,7 @@ from lilong.platforms.funding.core.split import Share
 
 AMOUNT_MAX_UC = 10**15
 VALID_DAYS_MAX = 3660
+EARMARK = "compute"
 
 
 class VoucherRuleInvalid(InputInvalid):
@@ -55,7 +56,7 @@ class VoucherRule:
         return sha256_hex(canonical_json(self.document))
 
 
-def check_rule(rule: VoucherRule) -> None:
+def check_rule(*, rule: VoucherRule) -> None:
     """Raise VoucherRuleInvalid, naming every figure that is out of range."""
     ranges = {
         "rate_ppm": (1, PPM),
@@ -72,7 +73,7 @@ def check_rule(rule: VoucherRule) -> None:
         raise VoucherRuleInvalid(fields=problems)
 
 
-def expiry_of(rule: VoucherRule, *, issued_at: datetime) -> datetime:
+def expiry_of(*, rule: VoucherRule, issued_at: datetime) -> datetime:
     """Return the moment from which a voucher issued at `issued_at` pays no more."""
     return issued_at + timedelta(days=rule.expires_in_days)
 
@@ -90,6 +91,7 @@ class VoucherFacts:
     programme_id: str
     programme_account_id: str
     rule_version: int
+    rule_sha256: str
     rate_ppm: int
     cap_uc: int
     available_uc: int

@@ -87,11 +87,15 @@ class FundsShort(LimitReached):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who pays at most how much of the hold, and what is there for it (reserved for this quote included)."""
+    """Who pays at most how much of the hold, and what is there for it (reserved for this quote included).
+
+    remedy: what else would make it pass.
+    """
 
     name: str
     needed_uc: int
     available_uc: int
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class OrderFacts:
     sources: Sequence[Source]
 
 
-def check_order(facts: OrderFacts, *, now: datetime) -> tuple[LilongError, ...]:
+def check_order(*, facts: OrderFacts, now: datetime) -> tuple[LilongError, ...]:
     """Return every reason against the order as the error that says it; empty: it may be.
 
     Each says why and what would make it pass. The same function decides at the quote and at the hold.
@@ -133,7 +137,7 @@ def check_order(facts: OrderFacts, *, now: datetime) -> tuple[LilongError, ...]:
     return tuple(error for errors in found for error in errors)
 
 
-def gather_refusals(refusals: Sequence[LilongError]) -> LilongError:
+def gather_refusals(*, refusals: Sequence[LilongError]) -> LilongError:
     """Return the first refusal as the error to raise, with all of them as its fields."""
     first = refusals[0]
     first.fields = tuple(FieldProblem(path="order", code=each.code, message=_sentence(each)) for each in refusals)

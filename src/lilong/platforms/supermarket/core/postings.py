@@ -64,13 +64,9 @@ class Relief:
     forgone_uc: Mapping[str, int]
 
 
-def plan_reserve(*, order_id: str, escrow: str, vouchers_uc: Sequence[tuple[str, int]]) -> tuple[Posting, ...]:
-    """Reserve voucher value for a quote; amounts of zero are not posted."""
-    return tuple(
-        Posting(f"{order_id}.reserve.{number}", PostingKind.PEND, account, escrow, amount_uc, "reserve")
-        for number, (account, amount_uc) in enumerate(vouchers_uc)
-        if amount_uc
-    )
+def plan_pend(*, holds: Sequence[Hold], escrow: str, code: str) -> tuple[Posting, ...]:
+    """Hold each payer's amount for the escrow."""
+    return tuple(Posting(hold.id, PostingKind.PEND, hold.account_id, escrow, hold.held_uc, code) for hold in holds)
 
 
 def plan_void(*, holds: Sequence[Hold], escrow: str, code: str) -> tuple[Posting, ...]:
@@ -79,18 +75,6 @@ def plan_void(*, holds: Sequence[Hold], escrow: str, code: str) -> tuple[Posting
         Posting(f"{hold.id}.void", PostingKind.VOID, hold.account_id, escrow, 0, code, pending_id=hold.id)
         for hold in holds
     )
-
-
-def plan_hold(
-    *, order_id: str, escrow: str, reserves: Sequence[Hold], sources_uc: Sequence[tuple[str, int]]
-) -> tuple[Posting, ...]:
-    """Turn the quote's reserves into the order's hold, payer by payer, in one link group."""
-    held = (
-        Posting(f"{order_id}.hold.{number}", PostingKind.PEND, account, escrow, amount_uc, "hold")
-        for number, (account, amount_uc) in enumerate(sources_uc)
-        if amount_uc
-    )
-    return (*plan_void(holds=reserves, escrow=escrow, code="unreserve"), *held)
 
 
 def plan_settlement(
@@ -150,7 +134,7 @@ def plan_correction(
     return tuple(postings)
 
 
-def sum_payees(lines: Iterable[ChargeLine]) -> tuple[PayeeDue, ...]:
+def sum_payees(*, lines: Iterable[ChargeLine]) -> tuple[PayeeDue, ...]:
     """Return what each provider earned, by provider id; the fee is rounded down per provider and fee rate."""
     due_uc: dict[tuple[str, int], int] = {}
     for line in lines:
@@ -163,7 +147,7 @@ def sum_payees(lines: Iterable[ChargeLine]) -> tuple[PayeeDue, ...]:
     return tuple(PayeeDue(provider_id, due, fee) for provider_id, (due, fee) in sorted(sums.items()))
 
 
-def reckon_relief(lines: Iterable[ChargeLine]) -> Relief:
+def reckon_relief(*, lines: Iterable[ChargeLine]) -> Relief:
     """Return what the faults of providers and of the hub cost them.
 
     The value of lost time is what was metered and not billed, at the attempt's price. A provider at fault owes the
@@ -182,3 +166,32 @@ def reckon_relief(lines: Iterable[ChargeLine]) -> Relief:
             net_uc = lost_uc - lost_uc * terms.fee_ppm // PPM
             forgone_uc[terms.provider_id] = forgone_uc.get(terms.provider_id, 0) + net_uc
     return Relief(credit_uc=credit_uc, forgone_uc=forgone_uc)
+
+
+def plan_relief(
+    *,
+    order_id: str,
+    relief: Relief,
+    payees: Sequence[PayeeDue],
+    accruing: Mapping[str, str],
+    reserve: str,
+    wallet: str,
+) -> tuple[Posting, ...]:
+    """Pay credits out of what the provider at fault earned with this order, else out of the reserve.
+
+    What the hub's fault cost a provider comes out of the reserve. Each posting stands alone, so that one which the
+    reserve cannot bear yet holds up no other.
+    """
+    earned_uc = {payee.provider_id: payee.due_uc - payee.fee_uc for payee in payees}
+    moves: list[tuple[str, str, int, str]] = []
+    for provider_id, credit_uc in sorted(relief.credit_uc.items()):
+        own_uc = min(credit_uc, earned_uc.get(provider_id, 0))
+        moves.append((accruing[provider_id], wallet, own_uc, "service_credit"))
+        moves.append((reserve, wallet, credit_uc - own_uc, "service_credit"))
+    for provider_id, forgone_uc in sorted(relief.forgone_uc.items()):
+        moves.append((reserve, accruing[provider_id], forgone_uc, "hub_fault"))
+    return tuple(
+        Posting(f"{order_id}.relief.{number}", PostingKind.POST, debit, credit, amount_uc, code)
+        for number, (debit, credit, amount_uc, code) in enumerate(moves)
+        if amount_uc
+    )

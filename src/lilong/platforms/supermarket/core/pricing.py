@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lilong.common.canonical import Json
+from pydantic import BaseModel, ConfigDict
+
 from lilong.protocol.messages import Fault
 
 UNIT_MS_PER_PRICE = 1_000_000
@@ -29,13 +30,14 @@ class Shape:
     memory_mib: int
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """One candidate of a quote: everything about an offer that decides what a run there costs, frozen.
+class Terms(BaseModel):
+    """Everything about an offer that decides what a run there costs, as the quote freezes it.
 
     price_uc: per 1 000 unit-seconds; units: of the whole gang; fee_ppm: the hub's part of what is due;
     credit_ppm: the service level's credit, as a part of the value of the time that the provider lost.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     offer_id: str
     pool_id: str
@@ -46,21 +48,6 @@ class Terms:
     units: int
     fee_ppm: int
     credit_ppm: int
-
-    @property
-    def document(self) -> dict[str, Json]:
-        """Return the terms as the signed quote states them."""
-        return {
-            "credit_ppm": self.credit_ppm,
-            "fee_ppm": self.fee_ppm,
-            "offer_id": self.offer_id,
-            "pool_id": self.pool_id,
-            "price_row_id": self.price_row_id,
-            "price_uc": self.price_uc,
-            "provider_id": self.provider_id,
-            "unit": self.unit.value,
-            "units": self.units,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +92,7 @@ def price_time(*, price_uc: int, units: int, duration_ms: int) -> int:
     return price_uc * units * duration_ms // UNIT_MS_PER_PRICE
 
 
-def merge_usage(reports: Iterable[AttemptUsage]) -> tuple[AttemptUsage, ...]:
+def merge_usage(*, reports: Iterable[AttemptUsage]) -> tuple[AttemptUsage, ...]:
     """Return one usage per attempt, the furthest of its reports, by number: order and repetition change nothing."""
     furthest: dict[str, AttemptUsage] = {}
     for report in reports:
@@ -122,7 +109,7 @@ def charge_usage(*, usages: Iterable[AttemptUsage], terms: Mapping[str, Terms], 
     """
     lines: list[ChargeLine] = []
     left_uc = max_uc
-    for usage in merge_usage(usages):
+    for usage in merge_usage(reports=usages):
         offer = terms[usage.offer_id]
         due_uc = price_time(price_uc=offer.price_uc, units=offer.units, duration_ms=usage.billable_ms)
         lines.append(ChargeLine(usage=usage, terms=offer, due_uc=min(due_uc, left_uc)))

@@ -65,10 +65,10 @@ TRANSITIONS = MappingProxyType(
 )
 
 
-def take_step(state: OrderState, step: OrderStep) -> OrderState:
+def take_step(*, state: OrderState, step: OrderStep) -> OrderState:
     """Return the state after `step`; raises StepImpossible where the table has no such row.
 
-    >>> take_step(OrderState.QUOTED, OrderStep.HOLD).value
+    >>> take_step(state=OrderState.QUOTED, step=OrderStep.HOLD).value
     'held'
     """
     after = TRANSITIONS.get((state, step))

@@ -1,0 +1,180 @@
+"""Issue vouchers out of programmes, give starters, return what is left when they expire."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+
+from lilong.common.errors import FieldProblem, InputInvalid, LimitReached
+from lilong.common.ids import new_id
+from lilong.common.money import format_credits
+from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.foundation.ledger.public import (
+    AccountKind,
+    LinkGroup,
+    Transfer,
+    TransferKind,
+    get_balances,
+    open_account,
+    post_many,
+    require_posted,
+)
+from lilong.foundation.members.public import OrganisationState, OrganisationView, get_organisations
+from lilong.foundation.record.public import append
+from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, EARMARK, expiry_of
+from lilong.platforms.funding.models import Programme, Voucher
+from lilong.platforms.funding.queries import find_rule_at, is_newcomer
+from lilong.platforms.funding.services.programmes import lock_programme
+
+log = structlog.get_logger()
+
+
+class VoucherRefused(InputInvalid):
+    """The voucher cannot be issued as asked."""
+
+    code = "funding.voucher_refused"
+    title = "This voucher cannot be issued"
+    next_step = "Correct the fields named here."
+
+
+class FundShort(LimitReached):
+    """The programme's fund does not cover the voucher."""
+
+    code = "funding.fund_short"
+    title = "The programme has not enough money"
+    status = 402
+    next_step = "Pay into the programme's fund or issue a smaller voucher."
+
+
+def issue_voucher(*, actor: Actor, programme_id: str, organisation_id: str, amount_uc: int, now: datetime) -> str:
+    """Move money from a programme's fund into a new voucher of an admitted organisation; return the voucher's id."""
+    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.PAY))
+    problems: list[FieldProblem] = []
+    organisation = get_organisations(organisation_ids=[organisation_id]).get(organisation_id)
+    if organisation is None or organisation.state is not OrganisationState.ADMITTED:
+        message = "It must be an organisation that is admitted."
+        problems.append(FieldProblem(path="organisation_id", code="funding.not_admitted", message=message))
+    if not 1 <= amount_uc <= AMOUNT_MAX_UC:
+        message = f"It must be from 1 to {AMOUNT_MAX_UC}."
+        problems.append(FieldProblem(path="amount_uc", code="funding.out_of_range", message=message))
+    if problems:
+        raise VoucherRefused(fields=problems)
+    with transaction.atomic():
+        programme = lock_programme(programme_id=programme_id)
+        rule = programme.rules.latest("version")
+        voucher = Voucher(programme=programme, rule=rule, organisation_id=organisation_id, issued_uc=amount_uc)
+        _fund(voucher, now=now)
+    return voucher.id
+
+
+def grant_starters(*, organisation_id: str, now: datetime) -> int:
+    """Give an admitted resident its starter voucher of every programme that grants one; return how many.
+
+    A programme grants starters to whoever applied after it said so. Idempotent; where a fund is short, the next
+    reconciliation tries again.
+    """
+    organisation = get_organisations(organisation_ids=[organisation_id])[organisation_id]
+    if not is_newcomer(organisation=organisation):
+        return 0
+    given = 0
+    for programme_id in Programme.objects.order_by("id").values_list("id", flat=True):
+        with transaction.atomic():
+            given += _grant_starter(lock_programme(programme_id=programme_id), organisation, now=now)
+    return given
+
+
+def return_expired(*, voucher_ids: Sequence[str], now: datetime) -> int:
+    """Return to their programmes what is left of those vouchers that have expired; return the micro-credits moved.
+
+    What quotes and orders hold stays until it is released; call again then. Idempotent.
+    """
+    moved_uc = 0
+    for voucher_id in sorted(voucher_ids):
+        with transaction.atomic():
+            voucher = Voucher.objects.select_for_update(of=("self",)).select_related("programme").get(id=voucher_id)
+            if voucher.expires_at <= now:
+                moved_uc += _return_rest(voucher, now=now)
+    return moved_uc
+
+
+def _grant_starter(programme: Programme, organisation: OrganisationView, *, now: datetime) -> bool:
+    rule = find_rule_at(versions=list(programme.rules.order_by("version")), moment=organisation.created_at)
+    if rule is None or not rule.starter_uc:
+        return False
+    if Voucher.objects.filter(programme=programme, organisation_id=organisation.id, starter=True).exists():
+        return False
+    available_uc = get_balances(account_ids=[programme.account_id])[programme.account_id].available_uc
+    if available_uc < rule.starter_uc:
+        log.warning("starter_waits_for_funds", programme=programme.id, organisation=organisation.id)
+        return False
+    voucher = Voucher(
+        programme=programme, rule=rule, organisation_id=organisation.id, issued_uc=rule.starter_uc, starter=True
+    )
+    _fund(voucher, now=now)
+    return True
+
+
+def _fund(voucher: Voucher, *, now: datetime) -> None:
+    """Open the voucher's account, move the money, store and record it; raises FundShort."""
+    programme, rule = voucher.programme, voucher.rule
+    voucher.id = new_id("vou")
+    voucher.issued_at, voucher.expires_at = now, expiry_of(rule=rule.rule, issued_at=now)
+    voucher.account_id = open_account(
+        kind=AccountKind.VOUCHER,
+        owner_id=voucher.organisation_id,
+        purpose=voucher.id,
+        restriction=EARMARK,
+        now=now,
+    )
+    transfer = Transfer(
+        id=f"{voucher.id}.issue",
+        kind=TransferKind.POST,
+        debit_account=programme.account_id,
+        credit_account=voucher.account_id,
+        amount_uc=voucher.issued_uc,
+        code="issue_voucher",
+        subject=voucher.id,
+        effective_at=now,
+    )
+    (result,) = post_many(groups=[LinkGroup(id=transfer.id, transfers=(transfer,))], now=now)
+    if result.refusal:
+        asked = format_credits(voucher.issued_uc)
+        detail = f"A voucher of {asked} credits was asked for. {result.refusal.detail}"
+        raise FundShort(detail=detail, facts=result.refusal.facts)
+    voucher.save(force_insert=True)
+    append(
+        kind="funding.voucher_issued",
+        subject_id=voucher.id,
+        payload={
+            "amount_uc": voucher.issued_uc,
+            "organisation_id": voucher.organisation_id,
+            "programme_id": programme.id,
+            "rule_sha256": rule.sha256,
+            "starter": voucher.starter,
+            "voucher_id": voucher.id,
+        },
+        organisation_id=voucher.organisation_id,
+        now=now,
+    )
+
+
+def _return_rest(voucher: Voucher, *, now: datetime) -> int:
+    """Post what is available back to the programme and close the voucher when nothing is held any more."""
+    balance = get_balances(account_ids=[voucher.account_id])[voucher.account_id]
+    if balance.available_uc:
+        transfer = Transfer(
+            id=new_id("tra"),
+            kind=TransferKind.POST,
+            debit_account=voucher.account_id,
+            credit_account=voucher.programme.account_id,
+            amount_uc=balance.available_uc,
+            code="voucher_expired",
+            subject=voucher.id,
+            effective_at=now,
+        )
+        require_posted(results=post_many(groups=[LinkGroup(id=transfer.id, transfers=(transfer,))], now=now))
+    if voucher.closed_at is None and not balance.pending_out_uc:
+        voucher.closed_at = now
+        voucher.save(update_fields=["closed_at"])
+    return balance.available_uc

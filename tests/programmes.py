@@ -1,0 +1,56 @@
+"""Programmes and vouchers for tests, made through the same doors as in a hub."""
+
+from datetime import datetime
+
+from lilong.common.permissions import Actor
+from lilong.foundation.cases.public import Decision, decide_case
+from lilong.platforms.funding.models import FundRequest, Programme
+from lilong.platforms.funding.public import VoucherRule, create_programme, fund_programme, issue_voucher
+from lilong.platforms.funding.reactions import reconcile
+from tests.people import NOW, found_operator
+
+CREDIT = 1_000_000
+RULE = VoucherRule(rate_ppm=300_000, cap_uc=8 * CREDIT, expires_in_days=30)
+
+
+def make_programme(
+    *,
+    fund_uc: int = 0,
+    rule: VoucherRule = RULE,
+    name: str = "Compute",
+    operator: Actor | None = None,
+    now: datetime = NOW,
+) -> Programme:
+    """Create a programme and let two operators pay into its fund."""
+    actor = operator or found_operator(now=now)
+    programme_id = create_programme(actor=actor, name=name, rule=rule, now=now)
+    if fund_uc:
+        case_id = fund_programme(
+            actor=actor, programme_id=programme_id, amount_uc=fund_uc, reference="payment 1", now=now
+        )
+        approve(case_id, now=now)
+        reconcile(now=now)
+        assert FundRequest.objects.get(case_id=case_id).posted
+    return Programme.objects.get(id=programme_id)
+
+
+def approve(case_id: str, *, approvals: int = 2, now: datetime = NOW) -> None:
+    """Let that many operators approve."""
+    for _ in range(approvals):
+        decide_case(actor=found_operator(now=now), case_id=case_id, decision=Decision.APPROVE, reason="seen", now=now)
+
+
+def refuse(case_id: str, *, now: datetime = NOW) -> None:
+    """Let one operator refuse."""
+    decide_case(actor=found_operator(now=now), case_id=case_id, decision=Decision.REFUSE, reason="no", now=now)
+
+
+def give_voucher(
+    organisation_id: str, *, amount_uc: int, rule: VoucherRule = RULE, name: str = "Compute", now: datetime = NOW
+) -> str:
+    """Issue a voucher from a new programme that has just this much."""
+    operator = found_operator(now=now)
+    programme = make_programme(fund_uc=amount_uc, rule=rule, name=name, operator=operator, now=now)
+    return issue_voucher(
+        actor=operator, programme_id=programme.id, organisation_id=organisation_id, amount_uc=amount_uc, now=now
+    )
