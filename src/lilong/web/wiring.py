@@ -9,7 +9,8 @@ from typing import Protocol
 
 from lilong.foundation.cases import reactions as cases
 from lilong.foundation.cases.events import CaseDecided
-from lilong.foundation.members.events import OrganisationAdmitted
+from lilong.foundation.ledger import reactions as ledger
+from lilong.foundation.members.events import OrganisationAdmitted, OrganisationApplied
 from lilong.foundation.objects import reactions as objects
 from lilong.foundation.outbox.public import Subscriber
 from lilong.foundation.record import reactions as record
@@ -25,14 +26,16 @@ class Reconciler(Protocol):
 
 
 SUBSCRIBERS: Mapping[str, Sequence[Subscriber]] = {
-    CaseDecided.name: (funding.on_case_decided,),
+    OrganisationApplied.name: (cases.on_organisation_applied,),
     OrganisationAdmitted.name: (funding.on_organisation_admitted,),
+    CaseDecided.name: (cases.on_case_decided, ledger.on_case_decided, funding.on_case_decided),
 }
 
 RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("record", 1.0, record.reconcile),
     ("objects", 60.0, objects.reconcile),
-    ("cases", 10.0, cases.reconcile),
+    ("cases", 5.0, cases.reconcile),
+    ("ledger", 5.0, ledger.reconcile),
     ("runs", 1.0, runs.reconcile),
     ("funding", 10.0, funding.reconcile),
 )

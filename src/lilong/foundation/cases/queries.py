@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import prefetch_related_objects
+from django.db.models import Q, prefetch_related_objects
 
 from lilong.common.canonical import Json
 from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
+from lilong.foundation.cases.core.admission import ADMISSION_CASE
 from lilong.foundation.cases.core.decisions import CaseState, Decision
 from lilong.foundation.cases.models import Case
+from lilong.foundation.members.public import OrganisationState, list_organisations_in
 
 
 class CaseMissing(NotFound):
@@ -76,6 +78,17 @@ def list_cases(*, actor: Actor, state: CaseState | None, cursor: str | None, lim
     page = page_newest_first(cases.filter(state=state) if state else cases, cursor=cursor, limit=limit)
     prefetch_related_objects(list(page.items), "opinions")
     return Page(items=[_view(case) for case in page.items], next_cursor=page.next_cursor)
+
+
+def list_stuck_applications() -> list[str]:
+    """Return the organisations that applied and whose admission case is missing, unread by the rule, or approved.
+
+    Two queries. Cost: linear in organisations that are not admitted.
+    """
+    applied = [each.id for each in list_organisations_in(state=OrganisationState.APPLIED)]
+    settled = Case.objects.filter(Q(state=CaseState.REFUSED) | (Q(state=CaseState.OPEN) & ~Q(rule_name="")))
+    left_alone = set(settled.filter(kind=ADMISSION_CASE, subject_id__in=applied).values_list("subject_id", flat=True))
+    return [organisation_id for organisation_id in applied if organisation_id not in left_alone]
 
 
 def _view(case: Case) -> CaseView:

@@ -1,10 +1,28 @@
-"""What keeps cases moving."""
+"""What keeps cases moving: applications that wait for the rule or were approved, and cases whose time is over."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from lilong.common.canonical import Json
+from lilong.foundation.cases.core.admission import ADMISSION_CASE
+from lilong.foundation.cases.queries import list_stuck_applications
+from lilong.foundation.cases.services.admission import judge_application
 from lilong.foundation.cases.services.cases import mark_overdue
 
 
+def on_organisation_applied(payload: Mapping[str, Json], *, now: datetime) -> None:
+    """Judge an application as soon as it is there. Subscribes to OrganisationApplied."""
+    judge_application(organisation_id=str(payload["organisation_id"]), now=now)
+
+
+def on_case_decided(payload: Mapping[str, Json], *, now: datetime) -> None:
+    """Admit an organisation that a person approved. Subscribes to CaseDecided."""
+    if payload["kind"] == ADMISSION_CASE:
+        judge_application(organisation_id=str(payload["subject_id"]), now=now)
+
+
 def reconcile(now: datetime) -> None:
-    """Mark what is overdue."""
+    """Judge every application that nobody has judged or that was approved, and mark overdue cases."""
+    for organisation_id in list_stuck_applications():
+        judge_application(organisation_id=organisation_id, now=now)
     mark_overdue(now=now)
