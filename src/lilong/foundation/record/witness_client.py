@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import httpx
 
 from lilong.protocol.witnessing import ADD_CHECKPOINT, LAST_HEAD, REQUEST_BYTES_MAX, SIZE_CONTENT_TYPE, CosignRequest
 
 SECONDS_TO_ANSWER = 3.0
+SECONDS_TO_CONNECT = 1.5
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 DIGITS_MAX = 18
 
 
@@ -62,9 +65,11 @@ class _Answer:
 
 def _call(method: str, url: str, *, params: dict[str, str] | None = None, content: bytes | None = None) -> _Answer:
     body = b""
+    timeout = httpx.Timeout(SECONDS_TO_ANSWER, connect=SECONDS_TO_CONNECT)
+    through_proxy = urlsplit(url).hostname not in LOOPBACK
     try:
         with (
-            httpx.Client(timeout=SECONDS_TO_ANSWER) as client,
+            httpx.Client(timeout=timeout, trust_env=through_proxy) as client,
             client.stream(method, url, params=params, content=content) as answer,
         ):
             for chunk in answer.iter_bytes():

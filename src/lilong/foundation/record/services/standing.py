@@ -27,6 +27,7 @@ from lilong.protocol.checkpoint import (
 
 CHECK_EVERY = timedelta(seconds=60)
 RETRY_AFTER = timedelta(seconds=10)
+RETRY_AGAIN_AFTER = timedelta(seconds=30)
 LOGS_MAX = 1_000
 
 
@@ -87,7 +88,9 @@ def note_confirmed(*, witness: WitnessAddress, now: datetime) -> None:
 
 def note_problem(*, witness: WitnessAddress, problem: str, now: datetime) -> None:
     """Remember what went wrong, and leave the witness alone for a while."""
-    _note(witness, {"problem": problem[:500], "retry_at": now + RETRY_AFTER})
+    again = Witness.objects.filter(key=witness.key.text).exclude(problem="").exists()
+    pause = RETRY_AGAIN_AFTER if again else RETRY_AFTER
+    _note(witness, {"problem": problem[:500], "retry_at": now + pause})
 
 
 def note_doubt(*, witness: WitnessAddress) -> None:
