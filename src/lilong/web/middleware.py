@@ -1,11 +1,13 @@
 """Around every request: an id, a line of log, a problem document for each refusal, headers that keep browsers safe."""
 
 import re
+import socket
 import time
 from collections.abc import Callable
 from http import HTTPStatus
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -52,6 +54,7 @@ class Envelope:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the request."""
         began = time.monotonic()
+        _bound_waiting(request)
         given = request.headers.get("X-Request-Id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -77,3 +80,10 @@ class Envelope:
         if "Allow" in response:
             rendered["Allow"] = response["Allow"]
         return rendered
+
+
+def _bound_waiting(request: HttpRequest) -> None:
+    """Let a caller who stops sending or taking bytes hold a thread for a bounded time only."""
+    connection = request.META.get("gunicorn.socket")
+    if isinstance(connection, socket.socket):
+        connection.settimeout(settings.LILONG.stall_timeout_s)

@@ -5,10 +5,8 @@ import subprocess
 import sys
 from datetime import timedelta
 from itertools import count
-from urllib.parse import quote
 
 import pytest
-from django.db import connection
 
 from lilong.foundation.objects.models import Reference, StorageUse, StoredObject
 from lilong.foundation.objects.public import find_many
@@ -16,18 +14,12 @@ from lilong.foundation.objects.queries import get_storage_use
 from lilong.foundation.objects.reactions import reconcile
 from lilong.foundation.objects.storage import SHARDS
 from tests.bytes import NOW, digest, fresh, read, upload
+from tests.running_web import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 STEPS_AT_LEAST = 30
-
-
-def database_url():
-    database = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{database['NAME']}"
-    return f"postgresql://{quote(database['USER'])}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
 
 
 @pytest.fixture

@@ -1,23 +1,30 @@
 """Objects over HTTP: find, upload in pieces, download in ranges, delete, link."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, TypeAlias
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from ninja import Field, Query, Router, Schema, Status
-from ninja.errors import HttpError
+from ninja import Path, Query, Router, Schema, Status
+from pydantic import Field
 
-from lilong.common.django.problems import PROBLEMS, ProblemOut, respond_problem
+from lilong.common.django.fields import (
+    PAGE_LIMIT_DEFAULT,
+    CursorInQuery,
+    IdInPath,
+    LimitInQuery,
+    RequestBody,
+    Sha256,
+)
+from lilong.common.django.problems import PROBLEMS, ProblemOut, RequestMalformed, respond_problem
 from lilong.common.django.routes import allow, allow_public, get_actor
 from lilong.common.errors import InputInvalid
-from lilong.common.paging import PAGE_LIMIT_DEFAULT
-from lilong.common.permissions import Role, Scope, may, require
+from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
 from lilong.foundation.objects.core.ranges import RangeUnsatisfiable, parse_range
 from lilong.foundation.objects.queries import (
     ObjectReader,
-    UploadView,
     find_many,
     get_storage_use,
     get_upload,
@@ -27,7 +34,6 @@ from lilong.foundation.objects.queries import (
 from lilong.foundation.objects.services.links import LINK_S_MAX, make_link, open_link, revoke_links
 from lilong.foundation.objects.services.references import delete_object, renew
 from lilong.foundation.objects.services.uploads import abandon_upload, append_upload, begin_upload
-from lilong.protocol.spec import Sha256
 
 router = Router(tags=["objects"])
 
@@ -36,9 +42,12 @@ FIND_MAX = 1000
 CHUNK_BYTES = 256 * 1024
 SIZE_MAX = 2**50
 
-READERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN, Role.MEMBER, Role.VIEWER})
 WRITERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN, Role.MEMBER})
+READ = allow(WRITERS | {Role.VIEWER}, Scope.READ)
+WRITE = allow(WRITERS, Scope.RUN)
 
+DigestInPath: TypeAlias = Annotated[Sha256, Path()]
+OffsetInQuery: TypeAlias = Annotated[int, Query(ge=0, le=SIZE_MAX)]
 Open: TypeAlias = Callable[[int, int | None], ObjectReader]
 
 _BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
@@ -55,7 +64,7 @@ class RequestTooLong(InputInvalid):
     next_step = "Send at most 16 MiB a request and go on from the offset in the answer."
 
 
-class FindIn(Schema):
+class FindIn(RequestBody):
     """The digests that somebody wants to use."""
 
     sha256s: Annotated[list[Sha256], Field(max_length=FIND_MAX)]
@@ -90,7 +99,7 @@ class StorageOut(Schema):
     quota_bytes: int
 
 
-class UploadIn(Schema):
+class UploadIn(RequestBody):
     """What is going to be uploaded."""
 
     sha256: Sha256
@@ -108,7 +117,7 @@ class UploadOut(Schema):
     expires_at: datetime
 
 
-class LinkIn(Schema):
+class LinkIn(RequestBody):
     """For how long a link is to work."""
 
     seconds: Annotated[int, Field(ge=1, le=LINK_S_MAX)]
@@ -122,153 +131,124 @@ class LinkOut(Schema):
     expires_at: datetime
 
 
-def _reads(request: HttpRequest) -> str:
-    actor = get_actor(request)
-    require(may(actor, roles=READERS, scope=Scope.READ))
-    return actor.organisation_id
-
-
-def _writes(request: HttpRequest) -> str:
-    actor = get_actor(request)
-    require(may(actor, roles=WRITERS, scope=Scope.RUN))
-    return actor.organisation_id
-
-
-@router.post("/objects/find", openapi_extra=allow(READERS, Scope.READ), response={200: FoundOut, **PROBLEMS})
-def find_objects(request: HttpRequest, body: FindIn) -> object:
+@router.post("/objects/find", response={200: FoundOut, **PROBLEMS}, openapi_extra=READ)
+def find_objects(request: HttpRequest, body: FindIn) -> Status[object]:
     """Say which objects the organisation holds already; their retention begins anew."""
-    organisation_id = _reads(request)
+    organisation_id = get_actor(request).organisation_id
     renew(organisation_id=organisation_id, sha256s=body.sha256s, now=utc_now())
     found = find_many(organisation_id=organisation_id, sha256s=body.sha256s)
     missing = [sha256 for sha256 in dict.fromkeys(body.sha256s) if sha256 not in found]
-    return {"found": list(found.values()), "missing": missing}
+    return Status(200, {"found": list(found.values()), "missing": missing})
 
 
-@router.get("/objects", openapi_extra=allow(READERS, Scope.READ), response={200: ObjectPageOut, **PROBLEMS})
-def list_own_objects(request: HttpRequest, cursor: str | None = None, limit: int = PAGE_LIMIT_DEFAULT) -> object:
+@router.get("/objects", response={200: ObjectPageOut, **PROBLEMS}, openapi_extra=READ)
+def list_own_objects(
+    request: HttpRequest, cursor: CursorInQuery = None, limit: LimitInQuery = PAGE_LIMIT_DEFAULT
+) -> Status[object]:
     """List the organisation's objects, newest first."""
-    _reads(request)
-    return list_objects(actor=get_actor(request), cursor=cursor, limit=limit)
+    return Status(200, list_objects(actor=get_actor(request), cursor=cursor, limit=limit))
 
 
-@router.get("/storage", openapi_extra=allow(READERS, Scope.READ), response={200: StorageOut, **PROBLEMS})
-def show_storage(request: HttpRequest) -> object:
+@router.get("/storage", response={200: StorageOut, **PROBLEMS}, openapi_extra=READ)
+def show_storage(request: HttpRequest) -> Status[object]:
     """Show how much the organisation stores and may store."""
-    return get_storage_use(organisation_id=_reads(request))
+    return Status(200, get_storage_use(organisation_id=get_actor(request).organisation_id))
 
 
-@router.post("/uploads", openapi_extra=allow(WRITERS, Scope.RUN), response={200: UploadOut, **PROBLEMS})
-def begin(request: HttpRequest, body: UploadIn) -> object:
+@router.post("/uploads", response={200: UploadOut, **PROBLEMS}, openapi_extra=WRITE)
+def begin(request: HttpRequest, body: UploadIn) -> Status[object]:
     """Begin an upload, or find the one of this digest; `complete` says that there is nothing to send."""
-    organisation_id = _writes(request)
-    return begin_upload(organisation_id=organisation_id, sha256=body.sha256, size_bytes=body.size_bytes, now=utc_now())
+    organisation_id = get_actor(request).organisation_id
+    begun = begin_upload(organisation_id=organisation_id, sha256=body.sha256, size_bytes=body.size_bytes, now=utc_now())
+    return Status(200, begun)
 
 
-@router.get("/uploads/{upload_id}", openapi_extra=allow(WRITERS, Scope.RUN), response={200: UploadOut, **PROBLEMS})
-def show_upload(request: HttpRequest, upload_id: str) -> object:
+@router.get("/uploads/{upload_id}", response={200: UploadOut, **PROBLEMS}, openapi_extra=WRITE)
+def show_upload(request: HttpRequest, upload_id: IdInPath) -> Status[object]:
     """Show an upload: where to go on after anything went wrong."""
-    return _find_upload(request, upload_id)
+    return Status(200, get_upload(actor=get_actor(request), upload_id=upload_id))
 
 
-@router.api_operation(
-    ["HEAD"], "/uploads/{upload_id}", openapi_extra=allow(WRITERS, Scope.RUN), response={204: None, **PROBLEMS}
-)
-def probe_upload(request: HttpRequest, upload_id: str, response: HttpResponse) -> object:
+@router.api_operation(["HEAD"], "/uploads/{upload_id}", response={204: None, **PROBLEMS}, openapi_extra=WRITE)
+def probe_upload(request: HttpRequest, upload_id: IdInPath, response: HttpResponse) -> Status[object]:
     """Say in the headers Upload-Offset and Upload-Length where to go on."""
-    upload = _find_upload(request, upload_id)
+    upload = get_upload(actor=get_actor(request), upload_id=upload_id)
     response["Upload-Offset"], response["Upload-Length"] = str(upload.offset), str(upload.size_bytes)
     return Status(204, None)
 
 
-@router.put(
-    "/uploads/{upload_id}",
-    openapi_extra=allow(WRITERS, Scope.RUN) | _BODY,
-    response={200: UploadOut, **PROBLEMS},
-)
-def append(request: HttpRequest, upload_id: str, offset: Annotated[int, Query(ge=0, le=SIZE_MAX)]) -> object:
+@router.put("/uploads/{upload_id}", response={200: UploadOut, **PROBLEMS}, openapi_extra=WRITE | _BODY)
+def append(request: HttpRequest, upload_id: IdInPath, offset: OffsetInQuery) -> Status[object]:
     """Add the raw bytes of the body, at most 16 MiB, at `offset`; with the last ones the object is there."""
-    _find_upload(request, upload_id)
-    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
-        raise HttpError(400, "Send the body with a Content-Length.")
-    if int(request.headers.get("Content-Length") or 0) > REQUEST_BYTES_MAX:
+    upload = get_upload(actor=get_actor(request), upload_id=upload_id)
+    length = request.headers.get("Content-Length") or "0"
+    if "Transfer-Encoding" in request.headers or not length.isdecimal():
+        raise RequestMalformed(detail="Send the body with a Content-Length, not in chunks.")
+    if int(length) > REQUEST_BYTES_MAX:
         raise RequestTooLong(facts={"limit": REQUEST_BYTES_MAX})
-    append_upload(upload_id=upload_id, offset=offset, chunks=_read_body(request), now=utc_now())
-    return _find_upload(request, upload_id)
+    stored = append_upload(upload_id=upload_id, offset=offset, chunks=_read_body(request), now=utc_now())
+    return Status(200, replace(upload, offset=stored, complete=stored == upload.size_bytes))
 
 
-@router.delete("/uploads/{upload_id}", openapi_extra=allow(WRITERS, Scope.RUN), response={204: None, **PROBLEMS})
-def abandon(request: HttpRequest, upload_id: str) -> object:
+@router.delete("/uploads/{upload_id}", response={204: None, **PROBLEMS}, openapi_extra=WRITE)
+def abandon(request: HttpRequest, upload_id: IdInPath) -> Status[object]:
     """Abandon an upload; what it counted against the quota is free again."""
-    organisation_id = _writes(request)
-    abandon_upload(organisation_id=organisation_id, upload_id=upload_id)
+    abandon_upload(organisation_id=get_actor(request).organisation_id, upload_id=upload_id)
     return Status(204, None)
 
 
-@router.get(
-    "/objects/{sha256}",
-    openapi_extra=allow(READERS, Scope.READ) | {"responses": _DOWNLOADS},
-    response={416: ProblemOut, **PROBLEMS},
-)
-def download(request: HttpRequest, sha256: Sha256) -> object:
+@router.get("/objects/{sha256}", response={416: ProblemOut, **PROBLEMS}, openapi_extra=READ | {"responses": _DOWNLOADS})
+def download(request: HttpRequest, sha256: DigestInPath) -> HttpResponse | StreamingHttpResponse:
     """Send an object of the organisation, or the one range of it that the header Range asks for."""
-    organisation_id = _reads(request)
+    organisation_id = get_actor(request).organisation_id
+    renew(organisation_id=organisation_id, sha256s=[sha256], now=utc_now())
 
     def open_part(offset: int, end: int | None) -> ObjectReader:
         return open_object(organisation_id=organisation_id, sha256=sha256, offset=offset, end=end)
 
-    renew(organisation_id=organisation_id, sha256s=[sha256], now=utc_now())
     return _send(request, open_part)
 
 
-@router.api_operation(
-    ["HEAD"], "/objects/{sha256}", openapi_extra=allow(READERS, Scope.READ), response={200: None, **PROBLEMS}
-)
-def probe(request: HttpRequest, sha256: Sha256) -> object:
+@router.api_operation(["HEAD"], "/objects/{sha256}", response={200: None, **PROBLEMS}, openapi_extra=READ)
+def probe(request: HttpRequest, sha256: DigestInPath) -> HttpResponse | StreamingHttpResponse:
     """Say in the headers whether the object is there and how long it is."""
-    organisation_id = _reads(request)
-    reader = open_object(organisation_id=organisation_id, sha256=sha256)
+    reader = open_object(organisation_id=get_actor(request).organisation_id, sha256=sha256)
     reader.chunks.close()
     return _describe(HttpResponse(), reader, length=reader.size_bytes)
 
 
-@router.delete("/objects/{sha256}", openapi_extra=allow(WRITERS, Scope.RUN), response={204: None, **PROBLEMS})
-def delete(request: HttpRequest, sha256: Sha256) -> object:
+@router.delete("/objects/{sha256}", response={204: None, **PROBLEMS}, openapi_extra=WRITE)
+def delete(request: HttpRequest, sha256: DigestInPath) -> Status[object]:
     """Delete an object of the organisation, with its links; refused while something needs it."""
-    organisation_id = _writes(request)
-    delete_object(organisation_id=organisation_id, sha256=sha256, now=utc_now())
+    delete_object(organisation_id=get_actor(request).organisation_id, sha256=sha256, now=utc_now())
     return Status(204, None)
 
 
-@router.post("/objects/{sha256}/links", openapi_extra=allow(WRITERS, Scope.RUN), response={200: LinkOut, **PROBLEMS})
-def link(request: HttpRequest, sha256: Sha256, body: LinkIn) -> object:
+@router.post("/objects/{sha256}/links", response={200: LinkOut, **PROBLEMS}, openapi_extra=WRITE)
+def link(request: HttpRequest, sha256: DigestInPath, body: LinkIn) -> Status[object]:
     """Make a link through which anyone may read this one object for a while."""
-    organisation_id = _writes(request)
+    organisation_id = get_actor(request).organisation_id
     made = make_link(organisation_id=organisation_id, sha256=sha256, seconds=body.seconds, now=utc_now())
-    return {"token": made.token, "path": f"/api/v1/links/{made.token}", "expires_at": made.expires_at}
+    path = f"/api/v1/links/{made.token}"
+    return Status(200, {"token": made.token, "path": path, "expires_at": made.expires_at})
 
 
-@router.delete("/objects/{sha256}/links", openapi_extra=allow(WRITERS, Scope.RUN), response={204: None, **PROBLEMS})
-def revoke(request: HttpRequest, sha256: Sha256) -> object:
+@router.delete("/objects/{sha256}/links", response={204: None, **PROBLEMS}, openapi_extra=WRITE)
+def revoke(request: HttpRequest, sha256: DigestInPath) -> Status[object]:
     """End all links to this object."""
-    revoke_links(organisation_id=_writes(request), sha256=sha256)
+    revoke_links(organisation_id=get_actor(request).organisation_id, sha256=sha256)
     return Status(204, None)
 
 
 @router.get(
     "/links/{token}",
-    auth=None,
-    openapi_extra=allow_public() | {"responses": _DOWNLOADS},
     response={416: ProblemOut, **PROBLEMS},
+    openapi_extra=allow_public() | {"responses": _DOWNLOADS},
 )
-def follow_link(request: HttpRequest, token: str) -> object:
+def follow_link(request: HttpRequest, token: IdInPath) -> HttpResponse | StreamingHttpResponse:
     """Send the object that a link points to, or a range of it."""
     now = utc_now()
     return _send(request, lambda offset, end: open_link(token=token, now=now, offset=offset, end=end))
-
-
-def _find_upload(request: HttpRequest, upload_id: str) -> UploadView:
-    _writes(request)
-    return get_upload(actor=get_actor(request), upload_id=upload_id)
 
 
 def _read_body(request: HttpRequest) -> Iterator[bytes]:
