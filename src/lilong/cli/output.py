@@ -4,8 +4,11 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated
 
 import httpx
+import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
@@ -22,7 +25,9 @@ from lilong.common.errors import (
     NotSignedIn,
     render_problem,
 )
+from lilong.common.money import format_credits
 
+KIB = 1024
 EXIT_UNEXPECTED = 1
 EXIT_RUN_FAILED = 8
 EXIT_TRY_LATER = 75
@@ -35,6 +40,8 @@ EXIT_CODES: Mapping[type[LilongError], int] = {
     Conflict: 6,
     LimitReached: 7,
 }
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
 
 screen = Console(highlight=False)
 messages = Console(stderr=True, highlight=False)
@@ -66,6 +73,42 @@ def print_table(*, title: str, columns: Sequence[str], rows: Sequence[Sequence[o
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     screen.print(table)
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Print names and values under each other."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in fields.items():
+        table.add_row(f"[dim]{escape(name)}[/dim]", escape(str(value)))
+    screen.print(table)
+
+
+def format_time(moment: datetime | None) -> str:
+    """Return a moment as a person here reads it, to the minute; a dash for none."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else "–"
+
+
+def credits_text(amount_uc: int | None) -> str:
+    """Return an amount with its unit; a dash where it is not known yet.
+
+    >>> credits_text(2_500_000)
+    '2.50 credits'
+    """
+    return "–" if amount_uc is None else f"{format_credits(amount_uc)} credits"
+
+
+def format_bytes(count: int) -> str:
+    """Return a size in the largest binary unit that keeps it above one.
+
+    >>> format_bytes(1536), format_bytes(7)
+    ('1.5 KiB', '7 B')
+    """
+    size, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < KIB:
+            break
+        size, unit = size / KIB, larger
+    return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
 def print_next_step(text: str) -> None:

@@ -80,7 +80,7 @@ class Supervisor:
                 stderr=log,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl call, before any thread of the child exists
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call, before any thread of the child exists
             )
         child.started_s = time.monotonic()
         pid_file = self._pid_file(child)
@@ -135,6 +135,7 @@ def serve_until_signalled(*, home: Path) -> None:
     supervisor.run()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Ask the system to end this process by TERM when the thread that started it ends: for preexec_fn. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -100,7 +100,7 @@ class Transport:
         if method == "POST":
             sent.setdefault("Idempotency-Key", secrets.token_urlsafe(18))
         for attempt in stamina.retry_context(
-            on=_is_worth_a_retry, attempts=ATTEMPTS, wait_initial=0.1, wait_max=5.0, timeout=90
+            on=is_worth_a_retry, attempts=ATTEMPTS, wait_initial=0.1, wait_max=5.0, timeout=90
         ):
             with attempt:
                 response = self._http.request(method, path, json=json, params=params, content=content, headers=sent)
@@ -110,20 +110,24 @@ class Transport:
         raise AssertionError("unreachable: the last try returns or raises")
 
     @contextmanager
-    def stream(self, path: str, *, params: Mapping[str, str | int] | None = None) -> Generator[httpx.Response]:
+    def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Generator[httpx.Response]:
         """Open a GET whose body is read in pieces; raises the hub's error when it does not begin well."""
-        with self._http.stream("GET", path, params=params) as response:
+        with self._http.stream("GET", path, headers=headers) as response:
             if response.is_error:
                 response.read()
                 raise error_from_response(response)
             yield response
 
 
-def _is_worth_a_retry(error: Exception) -> bool | float:
+def is_worth_a_retry(error: Exception) -> bool | float:
+    """Say whether the very same call may succeed soon, or after how many seconds.
+
+    A conflict without a time is not: it needs another call, such as an upload that goes on at another offset.
+    """
     if isinstance(error, LilongError):
         if error.retryable and error.retry_after_s is not None:
             return float(error.retry_after_s)
-        return error.retryable
+        return error.retryable and not isinstance(error, Conflict)
     return isinstance(error, httpx.TransportError)
 
 

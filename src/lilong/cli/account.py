@@ -1,0 +1,94 @@
+"""Commands around signing in: login, logout, whoami."""
+
+import platform
+import sys
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from lilong.cli.credentials import (
+    HubUnchosen,
+    SignedIn,
+    find_chosen_hub,
+    hub_session,
+    load_credentials,
+    save_credentials,
+)
+from lilong.cli.output import AsJson, errors_as_exit_codes, messages, print_fields, print_json, print_next_step
+from lilong.common.errors import NotAllowed, NotSignedIn
+from lilong.sdk.client import Lilong
+
+app = typer.Typer()
+
+ONE_TIME_PREFIX = "lilonce_"
+
+
+@app.command()
+def login(
+    url: Annotated[str, typer.Argument(help="Address of the hub, such as https://hub.example.")],
+    as_json: AsJson = False,
+) -> None:
+    """Sign in to a hub with a token, or with a one-time token that is exchanged for one.
+
+    The token is asked for without echo, or read from standard input. Commands speak to this hub from now on.
+    """
+    with errors_as_exit_codes(as_json=as_json):
+        address = url.rstrip("/")
+        secret = _ask_token()
+        if secret.startswith(ONE_TIME_PREFIX):
+            with Lilong(url=address) as hub:
+                secret = hub.tokens.exchange(token=secret, name=f"lilong on {platform.node()}"[:120]).secret
+        with Lilong(url=address, token=secret) as hub:
+            me = hub.organisations.get_me()
+        signed_in = SignedIn(token=secret, organisation=me.organisation.name, person=me.name)
+        save_credentials(load_credentials().sign_in(address, signed_in))
+        if as_json:
+            print_json({"hub": address, **me.model_dump(mode="json")})
+            return
+        messages.print(f"Signed in to {address} as {me.name}, {me.role} of {me.organisation.name}.")
+        print_next_step("`lilong shop` shows what there is, `lilong check FILE` reads a job.")
+
+
+@app.command()
+def logout(as_json: AsJson = False) -> None:
+    """Forget the token of the hub in use, or of `lilong --hub URL logout`, and end it at the hub where it may."""
+    with errors_as_exit_codes(as_json=as_json):
+        credentials = load_credentials()
+        url = find_chosen_hub() or credentials.current
+        if url not in credentials.hubs:
+            raise HubUnchosen
+        with suppress(NotAllowed, NotSignedIn), Lilong(url=url, token=credentials.hubs[url].token) as hub:
+            hub.tokens.revoke(hub.organisations.get_me().token_id)
+        rest = credentials.sign_out(url)
+        save_credentials(rest)
+        if as_json:
+            print_json({"signed_out": url, "hub": rest.current})
+            return
+        messages.print(f"Signed out of {url}." + (f" In use now: {rest.current}." if rest.current else ""))
+
+
+@app.command()
+def whoami(as_json: AsJson = False) -> None:
+    """Show which hub is in use, and who acts there."""
+    with hub_session(as_json=as_json) as hub:
+        me = hub.organisations.get_me()
+        url = find_chosen_hub() or load_credentials().current
+        if as_json:
+            print_json({"hub": url, **me.model_dump(mode="json")})
+            return
+        print_fields(
+            {
+                "Hub": url,
+                "Person": f"{me.name} <{me.email}>",
+                "Organisation": f"{me.organisation.name} ({me.organisation.state})",
+                "Role": me.role,
+                "Token may": ", ".join(me.scopes),
+            }
+        )
+
+
+def _ask_token() -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt("Token", hide_input=True, err=True)).strip()
+    return sys.stdin.readline().strip()

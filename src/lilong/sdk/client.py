@@ -1,0 +1,58 @@
+"""The hub as one object: `Lilong(url=…, token=…)` with a noun for each thing that it keeps."""
+
+from types import TracebackType
+from typing import Self
+
+from lilong.sdk.cases import Cases
+from lilong.sdk.members import Members
+from lilong.sdk.objects import Objects
+from lilong.sdk.orders import Orders
+from lilong.sdk.organisations import Organisations
+from lilong.sdk.pools import Pools
+from lilong.sdk.programmes import Programmes, Vouchers
+from lilong.sdk.quotes import Quotes
+from lilong.sdk.record import Record
+from lilong.sdk.runs import Runs
+from lilong.sdk.secrets import Secrets
+from lilong.sdk.shelf import Offers, Providers
+from lilong.sdk.tokens import Tokens
+from lilong.sdk.transport import Transport
+from lilong.sdk.volumes import Volumes
+
+
+class Lilong:
+    """A hub as one token sees it. Safe to share between threads; close it or use it as a context manager.
+
+    Every call raises the hub's error as a class of `lilong.common.errors`. Calls that need no token work without one.
+    """
+
+    def __init__(self, *, url: str, token: str = "") -> None:
+        self._transport = Transport(url=url, token=token)
+        self.cases = Cases(self._transport)
+        self.members = Members(self._transport)
+        self.objects = Objects(self._transport)
+        self.offers = Offers(self._transport)
+        self.orders = Orders(self._transport)
+        self.organisations = Organisations(self._transport)
+        self.pools = Pools(self._transport)
+        self.programmes = Programmes(self._transport)
+        self.providers = Providers(self._transport)
+        self.quotes = Quotes(self._transport)
+        self.record = Record(self._transport)
+        self.runs = Runs(self._transport)
+        self.secrets = Secrets(self._transport)
+        self.tokens = Tokens(self._transport)
+        self.volumes = Volumes(self._transport)
+        self.vouchers = Vouchers(self._transport)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,125 @@
+"""Orders: a quote that was taken, its run, its money, and the files by which an outsider recomputes the charge."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from lilong.common.canonical import sha256_hex
+from lilong.common.errors import Conflict
+from lilong.common.files import write_durably
+from lilong.sdk.noun import Answer, Noun, address
+
+_EXPORT_TRIES = 5
+
+
+class ExportsChanging(Conflict):
+    """The files of an order changed again and again while they were downloaded."""
+
+    code = "sdk.exports_changing"
+    title = "The order's files changed while they were downloaded"
+    next_step = "Download them again."
+
+
+class Order(Answer):
+    """An order in one line; the amounts are None until they are known, charged_uc until the settlement."""
+
+    id: str
+    quote_id: str | None = None
+    name: str
+    state: str
+    run_id: str
+    run_state: str
+    max_uc: int | None = None
+    charged_uc: int | None = None
+    voucher_uc: int | None = None
+    refunded_uc: int | None = None
+    created_at: datetime
+    placed_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    settled_at: datetime | None = None
+
+
+class TimelineStep(Answer):
+    """One thing that happened to an order; money says what the amount is."""
+
+    step: str
+    state: str
+    at: datetime
+    money: str
+    amount_uc: int | None = None
+    detail: str
+
+
+class OrderDetail(Answer):
+    """An order with its timeline, and while it runs its cost until now and, at most, if it were cancelled now."""
+
+    order: Order
+    timeline: tuple[TimelineStep, ...]
+    so_far_uc: int | None = None
+    cancel_costs_at_most_uc: int
+    waiting_reason: str
+
+
+class _Export(Answer):
+    name: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z]+$")]
+    sha256: str
+
+
+class _Exports(Answer):
+    files: tuple[_Export, ...]
+
+
+class _CaseOpened(Answer):
+    case_id: str
+
+
+class Orders(Noun):
+    """Take quotes, watch what becomes of them, end them."""
+
+    def place(self, *, quote_id: str) -> Order:
+        """Take a quote: its maximum is held and its run submitted, both or neither. A quote is taken once."""
+        return self._post(Order, address("orders"), json={"quote_id": quote_id})
+
+    def get(self, order_id: str) -> OrderDetail:
+        """Return an order with its timeline."""
+        return self._get(OrderDetail, address("orders", order_id))
+
+    def list(self) -> Iterator[Order]:
+        """Yield the organisation's orders, newest first."""
+        return self._list(Order, address("orders"))
+
+    def cancel(self, order_id: str) -> OrderDetail:
+        """Hand back a quote, or stop the run: what it used, its grace included, is charged and the rest released."""
+        return self._post(OrderDetail, address("orders", order_id, "cancel"))
+
+    def dispute(self, order_id: str, *, claim_uc: int, reason: str) -> str:
+        """Claim a part of the charge back and return the id of the case that decides."""
+        body = {"claim_uc": claim_uc, "reason": reason}
+        return self._post(_CaseOpened, address("orders", order_id, "disputes"), json=body).case_id
+
+    def download_exports(self, order_id: str, *, folder: Path) -> tuple[Path, ...]:
+        """Write the files of a settled order into `folder` and return their paths.
+
+        Each is checked against the digest that the hub names. The record's grows with the log, so that it may change
+        in between; then all are fetched again. Raises ExportsChanging, and the hub's refusal before the settlement.
+        """
+        for _ in range(_EXPORT_TRIES):
+            named = self._get(_Exports, address("orders", order_id, "exports")).files
+            contents = {file.name: self._read_export(order_id, file.name) for file in named}
+            if all(sha256_hex(contents[file.name]) == file.sha256 for file in named):
+                return write_folder(folder, contents)
+        raise ExportsChanging
+
+    def _read_export(self, order_id: str, name: str) -> bytes:
+        return self._transport.request("GET", address("orders", order_id, "exports", name)).content
+
+
+def write_folder(folder: Path, contents: Mapping[str, bytes]) -> tuple[Path, ...]:
+    """Write files into a folder, making it; none is ever there in half."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        write_durably(path=folder / name, content=content, mode=0o644)
+    return tuple(folder / name for name in contents)

@@ -1,0 +1,97 @@
+"""Checks of specs, and quotes: signed prices that are honoured until they expire."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from lilong.protocol.spec import RunSpec
+from lilong.sdk.noun import Answer, Noun, address
+
+
+class Note(Answer):
+    """Something about one field or one offer, with a stable code."""
+
+    path: str
+    code: str
+    message: str
+
+
+class Terms(Answer):
+    """What a run on one offer costs: micro-credits per 1 000 unit-seconds, units of the whole gang."""
+
+    offer_id: str
+    pool_id: str
+    provider_id: str
+    price_row_id: str
+    price_uc: int
+    unit: str
+    units: int
+    fee_ppm: int
+    credit_ppm: int
+
+
+class Check(Answer):
+    """Problems that no offer could honour, offers that can run the job, and why the others cannot."""
+
+    problems: tuple[Note, ...]
+    offers: tuple[Terms, ...]
+    left_out: tuple[Note, ...]
+
+
+class QuotedOffer(Terms):
+    """A candidate with its figures and the reason for its place."""
+
+    expected_uc: int
+    max_uc: int
+    wallet_uc: int
+    because: str
+
+
+class QuotedVoucher(Answer):
+    """A voucher that pays, with rate and cap frozen."""
+
+    voucher_id: str
+    account_id: str
+    rate_ppm: int
+    cap_uc: int
+
+
+class Quote(Answer):
+    """A signed quote. quoted_uc: expected; max_uc: what an order holds; voucher_max_uc: the vouchers' part of it."""
+
+    quote_id: str
+    order_id: str
+    name: str
+    state: str
+    spec_sha256: str
+    offers: tuple[QuotedOffer, ...]
+    vouchers: tuple[QuotedVoucher, ...]
+    expected_ms: int
+    expected_basis: str
+    max_ms: int
+    quoted_uc: int
+    max_uc: int
+    voucher_max_uc: int
+    expires_at: datetime
+    notes: tuple[Note, ...]
+    quote_sha256: str
+
+
+class Quotes(Noun):
+    """Ask what a job would cost."""
+
+    def check(self, *, spec: RunSpec) -> Check:
+        """Return on which offers a job could run and why not on the others; nothing is kept of it."""
+        return self._post(Check, address("specs", "check"), json={"spec": spec.model_dump(mode="json")})
+
+    def create(self, *, spec: RunSpec, max_cost_uc: int | None = None) -> Quote:
+        """Return a signed quote. Its maximum, vouchers included, is at most `max_cost_uc`, or the hub refuses."""
+        body = {"spec": spec.model_dump(mode="json"), "max_cost_uc": max_cost_uc}
+        return self._post(Quote, address("quotes"), json=body)
+
+    def get(self, quote_id: str) -> Quote:
+        """Return a quote as it was signed."""
+        return self._get(Quote, address("quotes", quote_id))
+
+    def list(self) -> Iterator[Quote]:
+        """Yield the organisation's quotes, newest first."""
+        return self._list(Quote, address("quotes"))

@@ -1,0 +1,119 @@
+"""Providers, their offers and price rows."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from lilong.sdk.noun import Answer, Noun, address
+
+
+class Provider(Answer):
+    """An organisation that sells here, and the hub's fee on what it earns, in ppm."""
+
+    id: str
+    organisation_id: str
+    name: str
+    fee_ppm: int
+
+
+class Offer(Answer):
+    """An offer and its price now, in micro-credits per 1 000 unit-seconds; None: it cannot be bought now."""
+
+    id: str
+    provider_id: str
+    pool_id: str
+    name: str
+    unit: str
+    accelerator: str
+    cores_per_unit: int
+    memory_mib_per_unit: int
+    service_level: str
+    credit_ppm: int
+    price_row_id: str | None = None
+    price_uc: int | None = None
+    price_until: datetime | None = None
+
+
+class PriceRow(Answer):
+    """One price row with its source; rows never change."""
+
+    id: str
+    offer_id: str
+    price_uc: int
+    valid_from: datetime
+    valid_until: datetime | None = None
+    source: str
+
+
+class Providers(Noun):
+    """Who sells here."""
+
+    def register(self, *, organisation_id: str, fee_ppm: int) -> str:
+        """Make an admitted organisation a provider and return its id; for operators."""
+        return self._create(address("providers"), json={"organisation_id": organisation_id, "fee_ppm": fee_ppm})
+
+    def list(self) -> Iterator[Provider]:
+        """Yield who sells here, newest first."""
+        return self._list(Provider, address("providers"))
+
+    def add_service_level(self, provider_id: str, *, name: str, credit_ppm: int) -> str:
+        """Add a service level that offers may name: the part of lost time's value that is credited, in ppm."""
+        body = {"name": name, "credit_ppm": credit_ppm}
+        return self._create(address("providers", provider_id, "service-levels"), json=body)
+
+
+class Offers(Noun):
+    """What is on the shelf, at which price."""
+
+    def list(self, *, accelerator: str | None = None) -> Iterator[Offer]:
+        """Yield what is on the shelf, newest first; accelerator: a registry id, empty for offers without one."""
+        params = None if accelerator is None else {"accelerator": accelerator}
+        return self._list(Offer, address("offers"), params=params)
+
+    def create(
+        self,
+        *,
+        provider_id: str,
+        pool_id: str,
+        name: str,
+        unit: str,
+        memory_mib_per_unit: int,
+        cores_per_unit: int = 1,
+        accelerator: str | None = None,
+        service_level_id: str | None = None,
+    ) -> str:
+        """Put an offer on the shelf and return its id; it can be bought as soon as it has a price."""
+        body = {
+            "pool_id": pool_id,
+            "name": name,
+            "unit": unit,
+            "memory_mib_per_unit": memory_mib_per_unit,
+            "cores_per_unit": cores_per_unit,
+            "accelerator": accelerator,
+            "service_level_id": service_level_id,
+        }
+        return self._create(address("providers", provider_id, "offers"), json=body)
+
+    def withdraw(self, offer_id: str) -> None:
+        """Take an offer off the shelf for good; quotes that name it are honoured."""
+        self._do("DELETE", address("offers", offer_id))
+
+    def add_price(
+        self,
+        offer_id: str,
+        *,
+        price_uc: int,
+        source: str,
+        valid_from: datetime | None = None,
+        valid_until: datetime | None = None,
+    ) -> str:
+        """Add a price row, in micro-credits per 1 000 unit-seconds, and return its id."""
+        body: dict[str, object] = {"price_uc": price_uc, "source": source}
+        if valid_from is not None:
+            body["valid_from"] = valid_from.isoformat()
+        if valid_until is not None:
+            body["valid_until"] = valid_until.isoformat()
+        return self._create(address("offers", offer_id, "prices"), json=body)
+
+    def list_prices(self, offer_id: str) -> Iterator[PriceRow]:
+        """Yield an offer's price rows, newest first."""
+        return self._list(PriceRow, address("offers", offer_id, "prices"))
