@@ -7,10 +7,12 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope
 from lilong.foundation.runs.core.reports import FIRST_MAC, sign_report
 from lilong.foundation.runs.core.requirements import digest_environment
-from lilong.foundation.runs.public import Candidate, create_join_token, create_pool, submit_run
+from lilong.foundation.runs.public import Candidate, create_join_token, create_pool, get_runs, submit_run
 from lilong.foundation.runs.reactions import reconcile
+from lilong.foundation.runs.services.attempt_objects import open_input, put_output
 from lilong.foundation.runs.services.pools import join
 from lilong.foundation.runs.services.sync import sync
+from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import (
     PROTOCOL_VERSION,
     AttemptState,
@@ -29,6 +31,7 @@ from lilong.protocol.messages import (
     Usage,
 )
 from lilong.protocol.spec import RunSpec
+from tests.bytes import digest, upload
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORGANISATION = "org_member"
@@ -183,3 +186,37 @@ def settle(*, seconds: float) -> None:
         if not reconcile(now=at(seconds)):
             return
     raise AssertionError("Reconcile finds work without end.")
+
+
+def pack(**files):
+    """Upload files and their manifest, and return its digest."""
+    entries = [
+        ManifestFile(path=path, sha256=upload(content, organisation_id=ORGANISATION), size_bytes=len(content))
+        for path, content in files.items()
+    ]
+    return upload(Manifest(files=tuple(entries)).to_bytes(), organisation_id=ORGANISATION)
+
+
+def bring(agent, taken, content, *, seconds=5):
+    """Upload an output of an attempt and return its digest."""
+    put_output(
+        pool_id=agent.pool_id,
+        attempt_id=taken.attempt_id,
+        sha256=digest(content),
+        offset=0,
+        size_bytes=len(content),
+        chunks=[content],
+        now=at(seconds),
+    )
+    return digest(content)
+
+
+def get_input(agent, taken, sha256, *, offset=0):
+    """Return the bytes of an input, as the agent of the attempt reads them."""
+    reader = open_input(pool_id=agent.pool_id, attempt_id=taken.attempt_id, sha256=sha256, offset=offset, end=None)
+    return b"".join(reader.chunks)
+
+
+def look(run_id, *, seconds=0):
+    """Return a run as other rooms see it."""
+    return get_runs(run_ids=[run_id], now=at(seconds))[run_id]

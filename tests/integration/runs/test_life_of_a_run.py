@@ -6,19 +6,15 @@ from django.db import transaction
 from lilong.foundation.outbox.models import WaitingEvent
 from lilong.foundation.runs.core.runs import RunState
 from lilong.foundation.runs.models import Attempt
-from lilong.foundation.runs.public import Candidate, cancel_run, extend_authority, get_runs, submit_run
+from lilong.foundation.runs.public import Candidate, cancel_run, extend_authority, submit_run
 from lilong.foundation.runs.queries.runs import RunMissing, get_run, list_runs
 from lilong.foundation.runs.services.logs import append_log
 from lilong.foundation.runs.services.runs import RunDiffers, SubmissionInvalid
 from lilong.protocol.messages import AttemptState, Cancel, Extend, Fault, Reason, Release, Submit
-from tests.pools import MEMBER, ORGANISATION, at, make_lock, make_spec, open_pool, settle, submit
+from tests.pools import MEMBER, ORGANISATION, at, look, make_lock, make_spec, open_pool, settle, submit
 
 pytestmark = pytest.mark.django_db
 S = AttemptState
-
-
-def look(run_id, *, seconds=0):
-    return get_runs(run_ids=[run_id], now=at(seconds))[run_id]
 
 
 def list_events(name):
