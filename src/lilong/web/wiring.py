@@ -15,7 +15,9 @@ from lilong.foundation.objects import reactions as objects
 from lilong.foundation.outbox.public import Subscriber
 from lilong.foundation.record import reactions as record
 from lilong.foundation.runs import reactions as runs
+from lilong.foundation.runs.events import RunFinished, RunStarted
 from lilong.platforms.funding import reactions as funding
+from lilong.platforms.supermarket import reactions as supermarket
 
 
 class Reconciler(Protocol):
@@ -28,7 +30,14 @@ class Reconciler(Protocol):
 SUBSCRIBERS: Mapping[str, Sequence[Subscriber]] = {
     OrganisationApplied.name: (cases.on_organisation_applied,),
     OrganisationAdmitted.name: (funding.on_organisation_admitted,),
-    CaseDecided.name: (cases.on_case_decided, ledger.on_case_decided, funding.on_case_decided),
+    CaseDecided.name: (
+        cases.on_case_decided,
+        ledger.on_case_decided,
+        funding.on_case_decided,
+        supermarket.on_case_decided,
+    ),
+    RunStarted.name: (supermarket.on_run_changed,),
+    RunFinished.name: (supermarket.on_run_changed,),
 }
 
 RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
@@ -38,5 +47,6 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("ledger", 5.0, ledger.reconcile),
     ("runs", 1.0, runs.reconcile),
     ("funding", 10.0, funding.reconcile),
+    ("supermarket", 1.0, supermarket.reconcile),
 )
 """Name, period in seconds, function."""

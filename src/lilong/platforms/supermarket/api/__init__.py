@@ -1,0 +1,9 @@
+"""The supermarket over HTTP."""
+
+from ninja import Router
+
+from lilong.platforms.supermarket.api import orders, shelf
+
+router = Router()
+router.add_router("", shelf.router)
+router.add_router("", orders.router)

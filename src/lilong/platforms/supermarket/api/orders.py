@@ -1,0 +1,143 @@
+"""Spec checks, quotes and orders over HTTP."""
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from lilong.common.django.fields import PAGE_LIMIT_DEFAULT, CursorInQuery, IdInPath, LimitInQuery
+from lilong.common.django.problems import PROBLEMS
+from lilong.common.django.routes import ALL_ROLES, OWN_TRANSACTIONS, allow, get_actor
+from lilong.common.errors import NotFound
+from lilong.common.permissions import Scope
+from lilong.common.time import utc_now
+from lilong.platforms.supermarket.api.schemas import (
+    CaseOut,
+    CheckOut,
+    DisputeBody,
+    ExportsOut,
+    OrderBody,
+    OrderDetailOut,
+    OrderPageOut,
+    PlacedOut,
+    QuoteBody,
+    QuoteOut,
+    QuotePageOut,
+    SpecBody,
+)
+from lilong.platforms.supermarket.queries.candidates import check_on_shelf
+from lilong.platforms.supermarket.queries.exports import export_order
+from lilong.platforms.supermarket.queries.orders import get_order, list_orders
+from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote, list_quotes
+from lilong.platforms.supermarket.services.disputes import CLAIMANTS, open_dispute
+from lilong.platforms.supermarket.services.orders import CANCELLERS, cancel_order, place_order
+from lilong.platforms.supermarket.services.quotes import BUYERS, quote
+
+router = Router(tags=["orders"])
+
+_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+_DOWNLOAD = {"responses": {200: {"description": "The file, byte for byte as the record's hashes say"} | _FILE}}
+
+
+@router.post("/specs/check", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: CheckOut, **PROBLEMS})
+def check_spec(request: HttpRequest, body: SpecBody) -> object:  # noqa: ARG001 - ninja hands it in
+    """Say what is wrong with a job, on which offers it could run, and why not on the others; nothing is written."""
+    return check_on_shelf(spec=body.spec, now=utc_now())
+
+
+@router.post("/quotes", openapi_extra=allow(BUYERS, Scope.RUN) | OWN_TRANSACTIONS, response={201: QuoteOut, **PROBLEMS})
+def create_quote(request: HttpRequest, body: QuoteBody) -> object:
+    """Return a signed quote that is honoured until it expires; it reserves voucher value and holds nothing else."""
+    view = quote(actor=get_actor(request), spec=body.spec, max_cost_uc=body.max_cost_uc, now=utc_now())
+    return 201, _quote_out(view)
+
+
+@router.get("/quotes", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: QuotePageOut, **PROBLEMS})
+def show_quotes(request: HttpRequest, cursor: CursorInQuery = None, limit: LimitInQuery = PAGE_LIMIT_DEFAULT) -> object:
+    """List the organisation's quotes, newest first."""
+    page = list_quotes(actor=get_actor(request), cursor=cursor, limit=limit)
+    return {"items": [_quote_out(view) for view in page.items], "next_cursor": page.next_cursor}
+
+
+@router.get("/quotes/{quote_id}", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: QuoteOut, **PROBLEMS})
+def show_quote(request: HttpRequest, quote_id: IdInPath) -> object:
+    """Show a quote as it was signed."""
+    return _quote_out(get_quote(actor=get_actor(request), quote_id=quote_id))
+
+
+@router.post("/orders", openapi_extra=allow(BUYERS, Scope.RUN), response={201: PlacedOut, **PROBLEMS})
+def place(request: HttpRequest, body: OrderBody) -> object:
+    """Take a quote: its maximum is held and its run submitted, both or neither. A quote is taken once."""
+    actor = get_actor(request)
+    order_id = place_order(actor=actor, quote_id=body.quote_id, now=utc_now())
+    return 201, get_order(actor=actor, order_id=order_id, now=utc_now()).order
+
+
+@router.get("/orders", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: OrderPageOut, **PROBLEMS})
+def show_orders(request: HttpRequest, cursor: CursorInQuery = None, limit: LimitInQuery = PAGE_LIMIT_DEFAULT) -> object:
+    """List the organisation's orders, newest first; quotes that nobody took are not among them."""
+    return list_orders(actor=get_actor(request), cursor=cursor, limit=limit)
+
+
+@router.get(
+    "/orders/{order_id}", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: OrderDetailOut, **PROBLEMS}
+)
+def show_order(request: HttpRequest, order_id: IdInPath) -> object:
+    """Show an order: its timeline with the money beside each step, its cost so far, and what cancelling would cost."""
+    return get_order(actor=get_actor(request), order_id=order_id, now=utc_now())
+
+
+@router.post(
+    "/orders/{order_id}/cancel",
+    openapi_extra=allow(CANCELLERS, Scope.RUN),
+    response={200: OrderDetailOut, **PROBLEMS},
+)
+def cancel(request: HttpRequest, order_id: IdInPath) -> object:
+    """Hand back a quote, or stop the run: what it used, its grace included, is charged and the rest released."""
+    actor = get_actor(request)
+    cancel_order(actor=actor, order_id=order_id, now=utc_now())
+    return get_order(actor=actor, order_id=order_id, now=utc_now())
+
+
+@router.post(
+    "/orders/{order_id}/disputes",
+    openapi_extra=allow(CLAIMANTS, Scope.PAY),
+    response={201: CaseOut, **PROBLEMS},
+)
+def dispute(request: HttpRequest, order_id: IdInPath, body: DisputeBody) -> object:
+    """Claim a part of the charge back; the provider's earnings of this order wait for the decision."""
+    case_id = open_dispute(
+        actor=get_actor(request), order_id=order_id, claim_uc=body.claim_uc, reason=body.reason, now=utc_now()
+    )
+    return 201, {"case_id": case_id}
+
+
+@router.get(
+    "/orders/{order_id}/exports", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: ExportsOut, **PROBLEMS}
+)
+def show_exports(request: HttpRequest, order_id: IdInPath) -> object:
+    """List the files by which an outsider recomputes the charge and verifies the record."""
+    exports = export_order(actor=get_actor(request), order_id=order_id)
+    return {"files": [{"name": file.name, "sha256": file.sha256, "size_bytes": file.size_bytes} for file in exports]}
+
+
+@router.get(
+    "/orders/{order_id}/exports/{name}",
+    openapi_extra=allow(ALL_ROLES, Scope.READ) | _DOWNLOAD,
+    response={200: None, **PROBLEMS},
+)
+def download_export(request: HttpRequest, order_id: IdInPath, name: IdInPath) -> HttpResponse:
+    """Download one of these files, byte for byte."""
+    for file in export_order(actor=get_actor(request), order_id=order_id):
+        if file.name == name:
+            return HttpResponse(file.content, content_type="application/octet-stream")
+    raise NotFound(detail=f"An order has no export {name}.")
+
+
+def _quote_out(view: QuoteView) -> dict[str, object]:
+    return {
+        **view.promise.model_dump(mode="json"),
+        "name": view.name,
+        "state": view.state,
+        "notes": view.notes,
+        "signature": {"key_id": view.key_id, "hex": view.signature},
+        "quote_sha256": view.sha256,
+    }

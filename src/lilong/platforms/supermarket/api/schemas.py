@@ -1,0 +1,196 @@
+"""What the routes of specs, quotes and orders take and give."""
+
+from datetime import datetime
+from typing import Annotated
+
+from ninja import Schema
+from pydantic import Field
+
+from lilong.common.django.fields import Id, PositiveUc, Reason, RequestBody
+from lilong.common.django.problems import FieldProblemOut
+from lilong.platforms.supermarket.core.policy import ORDER_MAX_UC
+from lilong.platforms.supermarket.core.pricing import Unit
+from lilong.platforms.supermarket.core.promise import Basis
+from lilong.platforms.supermarket.core.states import OrderState
+from lilong.protocol.spec import RunSpec
+
+MaxCost = Annotated[int, Field(ge=1, le=ORDER_MAX_UC)]
+
+
+class SpecBody(RequestBody):
+    """A job."""
+
+    spec: RunSpec
+
+
+class QuoteBody(RequestBody):
+    """A job to be quoted, and the most that its hold may be, vouchers included."""
+
+    spec: RunSpec
+    max_cost_uc: MaxCost | None = None
+
+
+class OrderBody(RequestBody):
+    """The quote to take."""
+
+    quote_id: Id
+
+
+class DisputeBody(RequestBody):
+    """How much of the charge is claimed back, and why."""
+
+    claim_uc: PositiveUc
+    reason: Reason
+
+
+class TermsOut(Schema):
+    """What a run on one offer costs: price in micro-credits per 1 000 unit-seconds, units of the whole gang."""
+
+    offer_id: str
+    pool_id: str
+    provider_id: str
+    price_row_id: str
+    price_uc: int
+    unit: Unit
+    units: int
+    fee_ppm: int
+    credit_ppm: int
+
+
+class CheckOut(Schema):
+    """Problems that no offer could honour, offers that can run the job, and why the others cannot."""
+
+    problems: list[FieldProblemOut]
+    offers: list[TermsOut]
+    left_out: list[FieldProblemOut]
+
+
+class QuotedOfferOut(TermsOut):
+    """A candidate with its figures and the reason for its place."""
+
+    expected_uc: int
+    max_uc: int
+    wallet_uc: int
+    because: str
+
+
+class QuotedVoucherOut(Schema):
+    """A voucher that pays, with rate and cap frozen."""
+
+    voucher_id: str
+    account_id: str
+    rate_ppm: int
+    cap_uc: int
+    rule_sha256: str
+
+
+class SignatureOut(Schema):
+    """The hub's Ed25519 signature over the canonical JSON of the quote's signed members."""
+
+    key_id: str
+    hex: str
+
+
+class QuoteOut(Schema):
+    """A quote: what was signed, and beside it state, notes, signature and the hash of its export."""
+
+    form: str
+    quote_id: str
+    order_id: str
+    organisation_id: str
+    spec_sha256: str
+    offers: list[QuotedOfferOut]
+    environments: dict[str, str]
+    vouchers: list[QuotedVoucherOut]
+    wallet_account: str
+    escrow_account: str
+    expected_ms: int
+    expected_basis: Basis
+    max_ms: int
+    quoted_uc: int
+    max_uc: int
+    voucher_max_uc: int
+    quoted_at: str
+    expires_at: str
+    name: str
+    state: OrderState
+    notes: list[FieldProblemOut]
+    signature: SignatureOut
+    quote_sha256: str
+
+
+class QuotePageOut(Schema):
+    """A page of quotes, newest first."""
+
+    items: list[QuoteOut]
+    next_cursor: str | None
+
+
+class PlacedOut(Schema):
+    """An order in one line; charged_uc is null until the settlement."""
+
+    id: str
+    quote_id: str | None
+    organisation_id: str
+    person_id: str
+    name: str
+    state: OrderState
+    run_id: str
+    run_state: str
+    max_uc: int | None
+    charged_uc: int | None
+    voucher_uc: int | None
+    refunded_uc: int | None
+    created_at: datetime
+    placed_at: datetime | None
+    cancel_requested_at: datetime | None
+    settled_at: datetime | None
+    released_at: datetime | None
+
+
+class OrderPageOut(Schema):
+    """A page of orders, newest first."""
+
+    items: list[PlacedOut]
+    next_cursor: str | None
+
+
+class TimelineOut(Schema):
+    """One thing that happened to an order; money says what the amount is."""
+
+    step: str
+    state: str
+    at: datetime
+    money: str
+    amount_uc: int | None
+    detail: str
+
+
+class OrderDetailOut(Schema):
+    """An order with its timeline, and while it runs its cost until now and if it were cancelled now, at most."""
+
+    order: PlacedOut
+    timeline: list[TimelineOut]
+    so_far_uc: int | None
+    cancel_costs_at_most_uc: int
+    waiting_reason: str
+
+
+class ExportOut(Schema):
+    """One file of an order."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+class ExportsOut(Schema):
+    """The files of an order."""
+
+    files: list[ExportOut]
+
+
+class CaseOut(Schema):
+    """The case that decides."""
+
+    case_id: str

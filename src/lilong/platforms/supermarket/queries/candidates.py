@@ -1,0 +1,98 @@
+"""Which offers on the shelf can run a job, at which terms, and why the others cannot."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lilong.common.errors import FieldProblem, InputInvalid
+from lilong.foundation.runs.public import check_spec
+from lilong.platforms.supermarket.core.pricing import Terms, count_units
+from lilong.platforms.supermarket.models import Offer, PriceRow
+from lilong.protocol.spec import RunSpec
+from lilong.protocol.spec_rules import find_spec_problems
+
+
+class NoOffer(InputInvalid):
+    """No offer on the shelf can run this job; `fields` says why for each."""
+
+    code = "quote.no_offer"
+    title = "No offer can run this job"
+    next_step = "Change the fields named here, or look at what there is with `lilong shop`."
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Terms of the offers that can run a job, and one problem for each that cannot."""
+
+    terms: tuple[Terms, ...]
+    left_out: tuple[FieldProblem, ...]
+
+
+def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
+    """Return the offers that can run the job; raises NoOffer, saying why, when none can. Two queries and the pools'."""
+    wanted = spec.resources.accelerator or ""
+    offers = Offer.objects.on_shelf().filter(accelerator=wanted)
+    rows = list(offers.select_related("provider", "service_level").order_by("id"))
+    if not rows:
+        what = f"with {wanted}" if wanted else "without accelerators"
+        message = f"There is no offer {what} on the shelf."
+        problem = FieldProblem(path="resources.accelerator", code="quote.nothing_on_shelf", message=message)
+        raise NoOffer(fields=[problem])
+    in_force = PriceRow.objects.in_force(now=now).filter(offer__in=[row.id for row in rows])
+    prices = {price.offer_id: price for price in in_force}
+    problems = check_spec(spec=spec, pool_ids=sorted({row.pool_id for row in rows}))
+    terms: list[Terms] = []
+    left_out: dict[FieldProblem, None] = {}
+    for row in rows:
+        if problems[row.pool_id]:
+            left_out.update(dict.fromkeys(problems[row.pool_id]))
+        elif row.id not in prices:
+            message = f"The offer {row.name} has no price now."
+            left_out[FieldProblem(path=f"offers.{row.id}", code="offer.no_price", message=message)] = None
+        else:
+            terms.append(_build_terms(row, prices[row.id], spec))
+    if not terms:
+        raise NoOffer(fields=list(left_out))
+    return Candidates(terms=tuple(terms), left_out=tuple(left_out))
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfCheck:
+    """Problems that no offer could honour, terms of the offers that can run the job, and why the others cannot."""
+
+    problems: tuple[FieldProblem, ...]
+    offers: tuple[Terms, ...]
+    left_out: tuple[FieldProblem, ...]
+
+
+def check_on_shelf(*, spec: RunSpec, now: datetime) -> ShelfCheck:
+    """Check a job without quoting it."""
+    problems = find_spec_problems(spec)
+    if problems:
+        return ShelfCheck(problems=tuple(problems), offers=(), left_out=())
+    try:
+        candidates = find_candidates(spec=spec, now=now)
+    except NoOffer as refusal:
+        return ShelfCheck(problems=(), offers=(), left_out=refusal.fields)
+    return ShelfCheck(problems=(), offers=candidates.terms, left_out=candidates.left_out)
+
+
+def _build_terms(offer: Offer, price: PriceRow, spec: RunSpec) -> Terms:
+    wanted = spec.resources
+    units = count_units(
+        shape=offer.shape,
+        accelerators=wanted.accelerators,
+        cores=wanted.cores,
+        memory_mib=wanted.memory_mib,
+        nodes=spec.nodes,
+    )
+    return Terms(
+        offer_id=offer.id,
+        pool_id=offer.pool_id,
+        provider_id=offer.provider_id,
+        price_row_id=price.id,
+        price_uc=price.price_uc,
+        unit=offer.shape.unit,
+        units=units,
+        fee_ppm=offer.provider.fee_ppm,
+        credit_ppm=offer.service_level.credit_ppm if offer.service_level else 0,
+    )

@@ -1,0 +1,188 @@
+"""Reads of orders: where they stand, what they cost so far and would cost if cancelled now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from lilong.common.django.paging import page_newest_first
+from lilong.common.errors import NotFound
+from lilong.common.paging import Page
+from lilong.common.permissions import Actor
+from lilong.foundation.runs.public import RunState, RunView, get_runs
+from lilong.platforms.supermarket.core.policy import CANCEL_GRACE_S
+from lilong.platforms.supermarket.core.pricing import AttemptUsage, charge_usage
+from lilong.platforms.supermarket.core.promise import Promise, read_promise
+from lilong.platforms.supermarket.core.states import OrderState
+from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES, Order, TimelineEntry
+from lilong.platforms.supermarket.queries.usage import read_usage
+from lilong.protocol.spec import RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineView:
+    """One line of an order's timeline; money says what the amount is."""
+
+    step: str
+    state: str
+    at: datetime
+    money: str
+    amount_uc: int | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order in one line.
+
+    charged_uc: after corrections; None before the settlement.
+    """
+
+    id: str
+    quote_id: str | None
+    organisation_id: str
+    person_id: str
+    name: str
+    state: OrderState
+    run_id: str
+    run_state: str
+    max_uc: int | None
+    charged_uc: int | None
+    voucher_uc: int | None
+    refunded_uc: int | None
+    created_at: datetime
+    placed_at: datetime | None
+    cancel_requested_at: datetime | None
+    settled_at: datetime | None
+    released_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDetail:
+    """An order with its timeline, and while it runs what it has cost until now and would cost if cancelled now.
+
+    The latter includes the grace in which the job may still write its checkpoint.
+    """
+
+    order: OrderView
+    timeline: tuple[TimelineView, ...]
+    so_far_uc: int | None
+    cancel_costs_at_most_uc: int
+    waiting_reason: str
+
+
+def list_orders(*, actor: Actor, cursor: str | None, limit: int) -> Page[OrderView]:
+    """Return a page of orders whose quote was taken, newest first. One query."""
+    placed = Order.objects.visible_to(actor).exclude(run_id="")
+    page = page_newest_first(placed.select_related("quote", "settlement"), cursor=cursor, limit=limit)
+    return Page(items=[_view(order) for order in page.items], next_cursor=page.next_cursor)
+
+
+def get_order(*, actor: Actor, order_id: str, now: datetime) -> OrderDetail:
+    """Return an order that the actor may see, also one that is still a quote; raises NotFound."""
+    orders = Order.objects.visible_to(actor).select_related("quote", "settlement")
+    order = orders.filter(id=order_id).first()
+    if order is None:
+        raise NotFound(detail=f"There is no order {order_id[:64]} that you can see.")
+    rows = TimelineEntry.objects.filter(order=order).order_by("id")
+    timeline = tuple(
+        TimelineView(
+            step=row.step, state=row.state, at=row.at, money=row.money, amount_uc=row.amount_uc, detail=row.detail
+        )
+        for row in rows
+    )
+    so_far_uc: int | None = None
+    cancel_uc, waiting = 0, ""
+    if order.state in RUNNING_STATES:
+        run = get_runs(run_ids=[order.run_id], now=now)[order.run_id]
+        promise = read_promise(content=order.quote.document.encode())
+        so_far_uc = _charge(promise, read_usage(run=run))
+        cancel_uc = _charge(promise, _add_grace(run, RunSpec.model_validate(order.spec)))
+        waiting = run.waiting_reason
+    return OrderDetail(
+        order=_view(order),
+        timeline=timeline,
+        so_far_uc=so_far_uc,
+        cancel_costs_at_most_uc=cancel_uc,
+        waiting_reason=waiting,
+    )
+
+
+def get_orders(*, order_ids: Sequence[str]) -> dict[str, OrderView]:
+    """Return orders by id, for other rooms; unknown ids are left out. One query."""
+    orders = Order.objects.filter(id__in=order_ids).select_related("quote", "settlement")
+    return {order.id: _view(order) for order in orders}
+
+
+def list_lapsed(*, now: datetime, limit: int) -> list[str]:
+    """Return the ids of drafts and quotes that have expired, oldest first."""
+    lapsed = Order.objects.filter(state__in=QUOTE_STATES, expires_at__lte=now).order_by("expires_at", "id")
+    return list(lapsed.values_list("id", flat=True)[:limit])
+
+
+def list_changed(*, after: str, limit: int, now: datetime) -> tuple[list[str], str]:
+    """Return orders whose run is ahead of them, among the next `limit` running ones, and where to go on; "" at the end.
+
+    Two queries for each call.
+    """
+    rows = list(
+        Order.objects.running().filter(id__gt=after).order_by("id").values_list("id", "run_id", "state")[:limit]
+    )
+    runs = get_runs(run_ids=[run_id for _, run_id, _ in rows], now=now)
+    changed = [order_id for order_id, run_id, state in rows if _is_ahead(runs[run_id], OrderState(state))]
+    return changed, rows[-1][0] if len(rows) == limit else ""
+
+
+def list_unrelieved(*, limit: int) -> list[str]:
+    """Return settled orders with relief that could not be posted yet, oldest first."""
+    waiting = Order.objects.filter(relieved_at=None, settled_at__isnull=False).order_by("id")
+    return list(waiting.values_list("id", flat=True)[:limit])
+
+
+def list_releasable(*, now: datetime, limit: int) -> list[str]:
+    """Return settled orders whose dispute window has passed and whose earnings are not available yet."""
+    waiting = Order.objects.filter(state=OrderState.SETTLED, released_at=None, releasable_at__lte=now)
+    return list(waiting.order_by("releasable_at", "id").values_list("id", flat=True)[:limit])
+
+
+def _is_ahead(run: RunView, state: OrderState) -> bool:
+    return run.finished or (run.state is not RunState.PENDING and state is OrderState.PLACED)
+
+
+def _charge(promise: Promise, usages: Sequence[AttemptUsage]) -> int:
+    return sum(line.due_uc for line in charge_usage(usages=usages, terms=promise.terms, max_uc=promise.max_uc))
+
+
+def _add_grace(run: RunView, spec: RunSpec) -> list[AttemptUsage]:
+    """Return the usage as it would be at most after a cancel: the live attempt may run on until its grace is over."""
+    grace_s = spec.checkpoint.grace_s if spec.checkpoint else CANCEL_GRACE_S
+    usages = read_usage(run=run)
+    live = {attempt.id for attempt in run.attempts if attempt.ended_at is None}
+    return [
+        replace(usage, billable_ms=usage.metered_ms + grace_s * 1000) if usage.attempt_id in live else usage
+        for usage in usages
+    ]
+
+
+def _view(order: Order) -> OrderView:
+    settlement = getattr(order, "settlement", None)
+    quote = getattr(order, "quote", None)
+    refunded_uc = None if order.due_uc is None or order.max_uc is None else order.max_uc - order.due_uc
+    return OrderView(
+        id=order.id,
+        quote_id=quote.id if quote else None,
+        organisation_id=order.organisation_id,
+        person_id=order.person_id,
+        name=order.name,
+        state=OrderState(order.state),
+        run_id=order.run_id,
+        run_state=order.run_state,
+        max_uc=order.max_uc,
+        charged_uc=order.due_uc,
+        voucher_uc=settlement.voucher_uc if settlement else None,
+        refunded_uc=refunded_uc,
+        created_at=order.created_at,
+        placed_at=order.placed_at,
+        cancel_requested_at=order.cancel_requested_at,
+        settled_at=order.settled_at,
+        released_at=order.released_at,
+    )

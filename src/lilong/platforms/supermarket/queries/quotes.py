@@ -1,0 +1,71 @@
+"""Reads of quotes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lilong.common.canonical import sha256_hex
+from lilong.common.django.paging import page_newest_first
+from lilong.common.errors import FieldProblem, NotFound
+from lilong.common.paging import Page
+from lilong.common.permissions import Actor
+from lilong.platforms.supermarket.core.promise import Promise, read_promise
+from lilong.platforms.supermarket.core.states import OrderState
+from lilong.platforms.supermarket.models import Order, Quote
+from lilong.protocol.exports import render_json
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteView:
+    """A quote, what it promises, its signature, and notes: what was left out or is missing, and why.
+
+    state: of its order. sha256: of the exported quote.json, which the record holds.
+    """
+
+    id: str
+    order_id: str
+    name: str
+    state: OrderState
+    promise: Promise
+    notes: tuple[FieldProblem, ...]
+    key_id: str
+    signature: str
+    sha256: str
+    created_at: datetime
+
+
+def get_quote(*, actor: Actor, quote_id: str) -> QuoteView:
+    """Return a quote of the actor's organisation; raises NotFound. One query."""
+    visible = Quote.objects.filter(order__in=Order.objects.visible_to(actor)).select_related("order")
+    quote = visible.filter(id=quote_id).first()
+    if quote is None:
+        raise NotFound(detail=f"There is no quote {quote_id[:64]} that you can see.")
+    return _view(quote)
+
+
+def list_quotes(*, actor: Actor, cursor: str | None, limit: int) -> Page[QuoteView]:
+    """Return a page of quotes, newest first. One query."""
+    visible = Quote.objects.filter(order__in=Order.objects.visible_to(actor)).select_related("order")
+    page = page_newest_first(visible, cursor=cursor, limit=limit)
+    return Page(items=[_view(quote) for quote in page.items], next_cursor=page.next_cursor)
+
+
+def render_quote(*, quote: Quote) -> bytes:
+    """Return quote.json: the members that were signed, and beside them the signature."""
+    promise = read_promise(content=quote.document.encode())
+    signature = {"key_id": quote.key_id, "hex": quote.signature}
+    return render_json({**promise.model_dump(mode="json"), "signature": signature})
+
+
+def _view(quote: Quote) -> QuoteView:
+    return QuoteView(
+        id=quote.id,
+        order_id=quote.order_id,
+        name=quote.order.name,
+        state=OrderState(quote.order.state),
+        promise=read_promise(content=quote.document.encode()),
+        notes=tuple(FieldProblem(**note) for note in quote.notes),
+        key_id=quote.key_id,
+        signature=quote.signature,
+        sha256=sha256_hex(render_quote(quote=quote)),
+        created_at=quote.order.created_at,
+    )

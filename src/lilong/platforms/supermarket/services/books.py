@@ -1,0 +1,112 @@
+"""From planned postings to the ledger's transfers, and the timeline that shows the money beside each step."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from lilong.common.ids import new_id
+from lilong.foundation.ledger.public import (
+    AccountKind,
+    GroupResult,
+    LinkGroup,
+    Transfer,
+    TransferKind,
+    open_account,
+    post_many,
+)
+from lilong.platforms.funding.public import Share, Split, split_due
+from lilong.platforms.supermarket.core.postings import Hold, Posting
+from lilong.platforms.supermarket.core.pricing import ChargeLine
+from lilong.platforms.supermarket.core.promise import Promise
+from lilong.platforms.supermarket.core.states import OrderState, OrderStep, take_step
+from lilong.platforms.supermarket.models import Order, Provider, TimelineEntry
+
+HUB = "hub"
+
+
+def post_group(*, group_id: str, postings: Sequence[Posting], order_id: str, now: datetime) -> list[GroupResult]:
+    """Post all or nothing in one link group; an empty group is posted. Its answer is what `require_posted` takes."""
+    transfers = tuple(
+        Transfer(
+            id=posting.id,
+            kind=TransferKind(posting.kind.value),
+            debit_account=posting.debit_account,
+            credit_account=posting.credit_account,
+            amount_uc=posting.amount_uc,
+            code=posting.code,
+            subject=order_id,
+            effective_at=now,
+            pending_id=posting.pending_id or None,
+            corrects=posting.corrects or None,
+        )
+        for posting in postings
+    )
+    return post_many(groups=[LinkGroup(id=group_id, transfers=transfers)], now=now) if transfers else []
+
+
+def split_promise(*, promise: Promise, due_uc: int) -> Split:
+    """Divide `due_uc` among the payers of a quote by the split that it froze."""
+    shares = [Share(rate_ppm=voucher.rate_ppm, cap_uc=voucher.cap_uc) for voucher in promise.vouchers]
+    return split_due(due_uc=due_uc, shares=shares)
+
+
+def name_parts(*, promise: Promise, due_uc: int) -> dict[str, int]:
+    """Return what each payer pays of `due_uc`, by account: vouchers in their order, then the wallet."""
+    split = split_promise(promise=promise, due_uc=due_uc)
+    accounts = (*(voucher.account_id for voucher in promise.vouchers), promise.wallet_account)
+    return dict(zip(accounts, (*split.vouchers_uc, split.wallet_uc), strict=True))
+
+
+def list_reserves(*, promise: Promise) -> tuple[Hold, ...]:
+    """Return the reservations that a quote made, each under the id that it always has."""
+    parts = split_promise(promise=promise, due_uc=promise.max_uc).vouchers_uc
+    return tuple(
+        Hold(id=f"{promise.order_id}.reserve.{number}", account_id=voucher.account_id, held_uc=part_uc)
+        for number, (voucher, part_uc) in enumerate(zip(promise.vouchers, parts, strict=True))
+        if part_uc
+    )
+
+
+def list_holds(*, promise: Promise) -> tuple[Hold, ...]:
+    """Return the holds of an order, each under the id that it always has."""
+    parts = name_parts(promise=promise, due_uc=promise.max_uc)
+    return tuple(
+        Hold(id=f"{promise.order_id}.hold.{number}", account_id=account_id, held_uc=part_uc)
+        for number, (account_id, part_uc) in enumerate(parts.items())
+        if part_uc
+    )
+
+
+def list_accruing(*, lines: Sequence[ChargeLine]) -> dict[str, str]:
+    """Return the account in which each provider of these lines earns, by provider id."""
+    providers = Provider.objects.in_bulk({line.terms.provider_id for line in lines})
+    return {provider.id: provider.accruing_account_id for provider in providers.values()}
+
+
+def open_hub_account(*, kind: AccountKind, now: datetime) -> str:
+    """Return the hub's one account of this kind: its fees, its reserve."""
+    return open_account(kind=kind, owner_id=HUB, purpose="", now=now)
+
+
+def advance(
+    *, order: Order, step: OrderStep, now: datetime, money: str = "", amount_uc: int | None = None, detail: str = ""
+) -> None:
+    """Take `step`, save the order as it now is, and write the timeline; raises StepImpossible."""
+    order.state = take_step(state=OrderState(order.state), step=step)
+    order.save()
+    note_step(order=order, step=step, now=now, money=money, amount_uc=amount_uc, detail=detail)
+
+
+def note_step(
+    *, order: Order, step: str, now: datetime, money: str = "", amount_uc: int | None = None, detail: str = ""
+) -> None:
+    """Write a line of the timeline without changing the order; money says what the amount is: `held`, `charged`."""
+    TimelineEntry.objects.create(
+        id=new_id("otl"),
+        order=order,
+        step=step,
+        state=order.state,
+        at=now,
+        money=money,
+        amount_uc=amount_uc,
+        detail=detail[:500],
+    )

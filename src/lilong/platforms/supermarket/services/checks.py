@@ -1,0 +1,80 @@
+"""Gather what `check_order` decides on, from the books and tables as they stand now."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import datetime
+
+from lilong.common.errors import LilongError
+from lilong.common.time import format_duration
+from lilong.foundation.ledger.public import get_balances
+from lilong.foundation.members.public import OrganisationState, get_organisations
+from lilong.platforms.supermarket.core.checks import OrderFacts, Source, check_order
+from lilong.platforms.supermarket.core.postings import Hold
+from lilong.platforms.supermarket.core.pricing import price_time
+from lilong.platforms.supermarket.core.promise import Promise
+from lilong.platforms.supermarket.models import Order, PriceRow
+from lilong.platforms.supermarket.services.books import name_parts, split_promise
+from lilong.protocol.spec import RunSpec
+
+
+def check_promise(
+    *, order: Order, spec: RunSpec, promise: Promise, reserves: Sequence[Hold], now: datetime
+) -> tuple[LilongError, ...]:
+    """Return every reason against the order. reserves: what the quote itself holds, and so is there for the order.
+
+    Five queries.
+    """
+    organisation = get_organisations(organisation_ids=[order.organisation_id])[order.organisation_id]
+    others = Order.objects.live_quotes().filter(organisation_id=order.organisation_id, person_id=order.person_id)
+    rows = PriceRow.objects.in_bulk([offer.price_row_id for offer in promise.offers])
+    facts = OrderFacts(
+        admitted=organisation.state is OrganisationState.ADMITTED,
+        other_live_quotes=others.exclude(id=order.id).count(),
+        expires_at=promise.expires_at,
+        terms=promise.offers,
+        prices_now={row.id: row.price_uc for row in rows.values()},
+        quoted_spec_sha256=promise.spec_sha256,
+        spec_sha256=spec.digest,
+        walltime_ms=spec.walltime_s * 1000,
+        authorised_ms=promise.max_ms,
+        max_uc=promise.max_uc,
+        max_cost_uc=order.max_cost_uc,
+        sources=_list_sources(spec, promise, reserves=reserves),
+    )
+    return check_order(facts=facts, now=now)
+
+
+def _list_sources(spec: RunSpec, promise: Promise, *, reserves: Sequence[Hold]) -> list[Source]:
+    needed = name_parts(promise=promise, due_uc=promise.max_uc)
+    reserved = {reserve.account_id: reserve.held_uc for reserve in reserves}
+    balances = get_balances(account_ids=list(needed))
+    sources = [
+        Source(
+            name=f"voucher {voucher.voucher_id}",
+            needed_uc=needed[voucher.account_id],
+            available_uc=balances[voucher.account_id].available_uc + reserved.get(voucher.account_id, 0),
+        )
+        for voucher in promise.vouchers
+    ]
+    available_uc = balances[promise.wallet_account].available_uc
+    wallet = Source(
+        name="wallet",
+        needed_uc=needed[promise.wallet_account],
+        available_uc=available_uc,
+        remedy=_advise_walltime(spec, promise, available_uc=available_uc),
+    )
+    return [*sources, wallet]
+
+
+def _advise_walltime(spec: RunSpec, promise: Promise, *, available_uc: int) -> str:
+    """Say for which walltime the wallet would do, since its part never shrinks as time grows."""
+
+    def wallet_part_uc(walltime_s: int) -> int:
+        dearest_uc = max(
+            price_time(price_uc=offer.price_uc, units=offer.units, duration_ms=walltime_s * 1000)
+            for offer in promise.offers
+        )
+        return split_promise(promise=promise, due_uc=dearest_uc).wallet_uc
+
+    covered_s = bisect_right(range(1, spec.walltime_s + 1), available_uc, key=wallet_part_uc)
+    return f"It would do for walltime_s: {format_duration(covered_s)}." if covered_s else ""

@@ -1,0 +1,113 @@
+"""Disputes: within the window a member may claim a part of the charge back; until it is decided the payable waits."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from lilong.common.errors import FieldProblem, InputInvalid, NotFound
+from lilong.common.ids import new_id
+from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.foundation.cases.public import open_case
+from lilong.platforms.supermarket.core.promise import read_promise
+from lilong.platforms.supermarket.core.states import OrderStep, StepImpossible
+from lilong.platforms.supermarket.models import Dispute, Order
+from lilong.platforms.supermarket.services.books import advance
+from lilong.platforms.supermarket.services.corrections import correct_order, reckon_lines
+
+CLAIMANTS = frozenset({Role.OWNER, Role.ADMIN, Role.BILLING})
+DISPUTE_CASE = "supermarket.dispute"
+DISPUTE_APPROVALS = 1
+METER = "meter"
+DECIDE_WITHIN = timedelta(days=14)
+
+
+class ClaimInvalid(InputInvalid):
+    """More is claimed than was charged, or nothing."""
+
+    code = "order.claim_invalid"
+    title = "This amount cannot be claimed"
+    next_step = "Claim at least one micro-credit and at most what the order was charged."
+
+
+class DisputeWindowClosed(StepImpossible):
+    """The earnings of the order are available; its period is closed."""
+
+    code = "order.dispute_window_closed"
+    title = "The time for disputing this order has passed"
+    next_step = "Write to the operator; the books of that period are closed."
+
+
+def open_dispute(*, actor: Actor, order_id: str, claim_uc: int, reason: str, now: datetime) -> str:
+    """Claim `claim_uc` of a settled order back; freezes its payable and returns the case that decides."""
+    require(may(actor, roles=CLAIMANTS, scope=Scope.PAY))
+    with transaction.atomic():
+        mine = Order.objects.select_for_update().filter(organisation_id=actor.organisation_id)
+        order = mine.filter(id=order_id).first()
+        if order is None:
+            raise NotFound(detail=f"There is no order {order_id[:64]} of your organisation.")
+        if order.settled_at is not None and (order.released_at or (order.releasable_at or now) <= now):
+            raise DisputeWindowClosed
+        if order.due_uc is not None and not 1 <= claim_uc <= order.due_uc:
+            message = f"It must be from 1 to {order.due_uc}."
+            raise ClaimInvalid(fields=[FieldProblem(path="claim_uc", code=ClaimInvalid.code, message=message)])
+        return _open(order, claim_uc=claim_uc, reason=reason, opened_by=actor.person_id, now=now)
+
+
+def open_meter_dispute(*, order: Order, claim_uc: int, now: datetime) -> str:
+    """Freeze the payable of a locked order whose two meters disagree; `claim_uc`: what those attempts were charged.
+
+    The member was charged what both meters support; the case decides whether the provider is paid for it at all.
+    """
+    return _open(order, claim_uc=claim_uc, reason="The two meters disagree.", opened_by=METER, now=now)
+
+
+def uphold_dispute(*, dispute_id: str, now: datetime) -> None:
+    """Refund what was claimed, to the same payers, and unfreeze the payable. Idempotent: a dispute closes once."""
+    with transaction.atomic():
+        dispute, order = _lock(dispute_id)
+        if dispute.closed_at is not None:
+            return
+        order.conceded_uc += dispute.claim_uc
+        _close(dispute, order, upheld=True, now=now)
+        promise = read_promise(content=order.quote.document.encode())
+        correct_order(
+            order=order, lines=reckon_lines(order=order, promise=promise, now=now), reason="dispute upheld", now=now
+        )
+
+
+def reject_dispute(*, dispute_id: str, now: datetime) -> None:
+    """Leave the charge as it is and unfreeze the payable. Idempotent."""
+    with transaction.atomic():
+        dispute, order = _lock(dispute_id)
+        if dispute.closed_at is None:
+            _close(dispute, order, upheld=False, now=now)
+
+
+def _open(order: Order, *, claim_uc: int, reason: str, opened_by: str, now: datetime) -> str:
+    advance(order=order, step=OrderStep.DISPUTE, now=now, money="claimed", amount_uc=claim_uc, detail=reason)
+    dispute_id = new_id("dsp")
+    case_id = open_case(
+        kind=DISPUTE_CASE,
+        subject_id=dispute_id,
+        organisation_id=order.organisation_id,
+        opened_by=opened_by,
+        facts={"claim_uc": claim_uc, "due_uc": order.due_uc or 0, "order_id": order.id, "reason": reason},
+        approvals_needed=DISPUTE_APPROVALS,
+        due_at=now + DECIDE_WITHIN,
+        now=now,
+    )
+    Dispute.objects.create(id=dispute_id, order=order, claim_uc=claim_uc, reason=reason, opened_at=now, case_id=case_id)
+    return case_id
+
+
+def _lock(dispute_id: str) -> tuple[Dispute, Order]:
+    """Lock the order before its dispute, as everybody does."""
+    order = Order.objects.select_for_update().get(disputes__id=dispute_id)
+    return Dispute.objects.select_for_update().get(id=dispute_id), order
+
+
+def _close(dispute: Dispute, order: Order, *, upheld: bool, now: datetime) -> None:
+    dispute.closed_at, dispute.upheld = now, upheld
+    dispute.save(update_fields=["closed_at", "upheld"])
+    verdict = "upheld" if upheld else "rejected"
+    advance(order=order, step=OrderStep.CLOSE_DISPUTE, now=now, detail=f"The claim was {verdict}.")

@@ -1,0 +1,310 @@
+"""Quote: a draft is written first, the environment is resolved outside of any transaction, then the quote is signed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from lilong.common.canonical import sha256_hex
+from lilong.common.errors import FieldProblem, LilongError
+from lilong.common.ids import new_id
+from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.time import format_moment
+from lilong.foundation.ledger.public import AccountKind, ShortOfFunds, open_account, require_posted
+from lilong.foundation.members.public import OrganisationState, get_organisations
+from lilong.foundation.record.public import append, sign
+from lilong.foundation.runs.public import resolve_environment
+from lilong.platforms.funding.public import EARMARK, Choice, VoucherFacts, list_usable, split_due
+from lilong.platforms.supermarket.core.checks import (
+    FundsShort,
+    LiveQuotesReached,
+    MaxCostExceeded,
+    NotAdmitted,
+    gather_refusals,
+)
+from lilong.platforms.supermarket.core.policy import DRAFT_LIFE, HISTORY_RUNS, LIVE_QUOTES_MAX, QUOTE_LIFE
+from lilong.platforms.supermarket.core.postings import plan_pend, plan_void
+from lilong.platforms.supermarket.core.pricing import Terms, price_time
+from lilong.platforms.supermarket.core.promise import Basis, Promise, QuotedOffer, QuotedVoucher, read_promise
+from lilong.platforms.supermarket.core.ranking import Priced, Ranking, expect_ms, rank_offers
+from lilong.platforms.supermarket.core.states import OrderState, OrderStep
+from lilong.platforms.supermarket.models import LIVE_SLOTS, Order, Quote
+from lilong.platforms.supermarket.queries.candidates import Candidates, find_candidates
+from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote, render_quote
+from lilong.platforms.supermarket.services.books import advance, list_reserves, post_group
+from lilong.platforms.supermarket.services.checks import check_promise
+from lilong.protocol.messages import EnvironmentLock
+from lilong.protocol.spec import RunSpec
+from lilong.protocol.spec_rules import find_spec_problems
+from lilong.protocol.spec_yaml import SpecInvalid
+
+BUYERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
+RESERVE_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How long the job will probably be billed, and by what that is known."""
+
+    duration_ms: int
+    basis: Basis
+
+
+def quote(*, actor: Actor, spec: RunSpec, max_cost_uc: int | None, now: datetime) -> QuoteView:
+    """Return a signed quote for `spec`, with voucher value reserved until it expires; nothing else is held.
+
+    max_cost_uc: the most that the hold may be, vouchers included; offers that can cost more are left out.
+    Raises what refuses it (each says what would make it pass) and keeps the refused draft with its reason. Missing
+    funds do not refuse a quote: it says what is missing.
+    """
+    require(may(actor, roles=BUYERS, scope=Scope.RUN))
+    problems = find_spec_problems(spec)
+    if problems:
+        raise SpecInvalid(fields=problems)
+    order_id = _open_draft(actor, spec, max_cost_uc=max_cost_uc, now=now)
+    try:
+        candidates = find_candidates(spec=spec, now=now)
+        locks = resolve_environment(spec=spec, pool_ids=sorted({terms.pool_id for terms in candidates.terms}), now=now)
+        quote_id = _sign_with_retries(order_id, candidates, locks=locks, now=now)
+    except LilongError as refusal:
+        _refuse_draft(order_id, refusal, now=now)
+        raise
+    return get_quote(actor=actor, quote_id=quote_id)
+
+
+def lapse_order(*, order_id: str, now: datetime) -> bool:
+    """End a draft or quote that has expired, releasing what it reserves; return whether it did. Idempotent."""
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(id=order_id)
+        if order.state not in {OrderState.DRAFT, OrderState.QUOTED} or order.expires_at > now:
+            return False
+        end_live_quote(order=order, step=OrderStep.LAPSE, now=now)
+    return True
+
+
+def end_live_quote(*, order: Order, step: OrderStep, now: datetime) -> None:
+    """Free the slot and the reservations of a locked draft or quote that ends by `step`."""
+    released_uc = 0
+    if order.state == OrderState.QUOTED:
+        promise = read_promise(content=order.quote.document.encode())
+        reserves = list_reserves(promise=promise)
+        released_uc = sum(reserve.held_uc for reserve in reserves)
+        postings = plan_void(holds=reserves, escrow=promise.escrow_account, code="unreserve")
+        require_posted(results=post_group(group_id=f"{order.id}.void", postings=postings, order_id=order.id, now=now))
+    order.live_slot = None
+    advance(order=order, step=step, now=now, money="released", amount_uc=released_uc)
+
+
+def _open_draft(actor: Actor, spec: RunSpec, *, max_cost_uc: int | None, now: datetime) -> str:
+    """Write the draft into a free slot of the person; raises NotAdmitted or LiveQuotesReached."""
+    organisation = get_organisations(organisation_ids=[actor.organisation_id])[actor.organisation_id]
+    if organisation.state is not OrganisationState.ADMITTED:
+        raise NotAdmitted
+    mine = Order.objects.live_quotes().filter(organisation_id=actor.organisation_id, person_id=actor.person_id)
+    for order_id in mine.filter(expires_at__lte=now).values_list("id", flat=True):
+        lapse_order(order_id=order_id, now=now)
+    for _ in LIVE_SLOTS:
+        taken = set(mine.values_list("live_slot", flat=True))
+        free = [slot for slot in LIVE_SLOTS if slot not in taken]
+        if not free:
+            break
+        order = Order(
+            id=new_id("ord"),
+            organisation_id=actor.organisation_id,
+            person_id=actor.person_id,
+            name=spec.name,
+            state=OrderState.DRAFT,
+            live_slot=free[0],
+            spec=spec.model_dump(mode="json"),
+            spec_sha256=spec.digest,
+            max_cost_uc=max_cost_uc,
+            created_at=now,
+            expires_at=now + DRAFT_LIFE,
+        )
+        try:
+            with transaction.atomic():
+                order.save(force_insert=True)
+            return order.id
+        except IntegrityError:
+            continue  # another request of the same person took the slot; look for the next one
+    ends_at = mine.order_by("expires_at").values_list("expires_at", flat=True).first()
+    facts: dict[str, str | int] = {"limit": LIVE_QUOTES_MAX, "used": LIVE_QUOTES_MAX}
+    raise LiveQuotesReached(facts=facts | ({"resets_at": format_moment(ends_at)} if ends_at else {}))
+
+
+def _refuse_draft(order_id: str, refusal: LilongError, *, now: datetime) -> None:
+    """Keep the draft as refused, with the reason: refusals are decisions, too."""
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(id=order_id)
+        order.live_slot = None
+        order.refusal = {
+            "code": refusal.code,
+            "detail": refusal.detail,
+            "fields": [_write_problem(field) for field in refusal.fields],
+        }
+        why = f"{refusal.code}: {refusal.detail or refusal.title}"
+        advance(order=order, step=OrderStep.REFUSE, now=now, detail=why)
+
+
+def _sign_with_retries(
+    order_id: str, candidates: Candidates, *, locks: Mapping[str, EnvironmentLock], now: datetime
+) -> str:
+    """Sign the quote; when another one reserved the same voucher value meanwhile, look at what is left, and again."""
+    for tries in range(1, RESERVE_TRIES + 1):
+        try:
+            with transaction.atomic():
+                return _sign(order_id, candidates, locks=locks, now=now)
+        except ShortOfFunds:
+            if tries == RESERVE_TRIES:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _sign(order_id: str, candidates: Candidates, *, locks: Mapping[str, EnvironmentLock], now: datetime) -> str:
+    """Price, reserve, sign, record and store; return the quote's id."""
+    order = Order.objects.select_for_update().get(id=order_id)
+    spec = RunSpec.model_validate(order.spec)
+    vouchers = list_usable(organisation_id=order.organisation_id, now=now)
+    expected = _expect(order, max_ms=spec.walltime_s * 1000)
+    ranking = _rank(candidates, spec, max_cost_uc=order.max_cost_uc, vouchers=vouchers, expected=expected)
+    promise = _build_promise(order, spec, ranking, vouchers=vouchers, locks=locks, expected=expected, now=now)
+    notes = [
+        *candidates.left_out,
+        *ranking.left_out,
+        *(problem for _, problem in vouchers.refused),
+        *_note_funds(order, spec, promise, now=now),
+    ]
+    reserves = list_reserves(promise=promise)
+    postings = plan_pend(holds=reserves, escrow=promise.escrow_account, code="reserve")
+    require_posted(results=post_group(group_id=f"{order.id}.reserve", postings=postings, order_id=order.id, now=now))
+    signature = sign(content=promise.content)
+    stored = Quote.objects.create(
+        id=promise.quote_id,
+        order=order,
+        document=promise.content.decode(),
+        key_id=signature.key_id,
+        signature=signature.hex,
+        locks={pool_id: lock.model_dump(mode="json") for pool_id, lock in locks.items()},
+        notes=[_write_problem(note) for note in notes],
+    )
+    append(
+        kind="supermarket.quote",
+        subject_id=order.id,
+        payload={
+            "expires_at": format_moment(promise.expires_at),
+            "max_uc": promise.max_uc,
+            "order_id": order.id,
+            "quote_id": stored.id,
+            "quote_sha256": sha256_hex(render_quote(quote=stored)),
+            "quoted_uc": promise.quoted_uc,
+        },
+        organisation_id=order.organisation_id,
+        now=now,
+    )
+    order.max_uc, order.expires_at = promise.max_uc, promise.expires_at
+    advance(order=order, step=OrderStep.SIGN_QUOTE, now=now, money="reserved", amount_uc=promise.voucher_max_uc)
+    return stored.id
+
+
+def _expect(order: Order, *, max_ms: int) -> Expected:
+    """Look at how long runs of this name took that organisation before."""
+    earlier = Order.objects.filter(
+        organisation_id=order.organisation_id, name=order.name, settled_at__isnull=False, run_state="succeeded"
+    )
+    earlier_ms = list(earlier.order_by("-settled_at").values_list("billable_ms", flat=True)[:HISTORY_RUNS])
+    known_ms = [duration_ms for duration_ms in earlier_ms if duration_ms is not None]
+    return Expected(
+        duration_ms=expect_ms(earlier_ms=known_ms, max_ms=max_ms), basis="history" if known_ms else "walltime"
+    )
+
+
+def _rank(
+    candidates: Candidates, spec: RunSpec, *, max_cost_uc: int | None, vouchers: Choice, expected: Expected
+) -> Ranking:
+    """Price and rank the candidates; raises MaxCostExceeded when the member's limit leaves none."""
+    shares = [voucher.share for voucher in vouchers.usable]
+
+    def price(terms: Terms) -> Priced:
+        expected_uc = price_time(price_uc=terms.price_uc, units=terms.units, duration_ms=expected.duration_ms)
+        max_uc = price_time(price_uc=terms.price_uc, units=terms.units, duration_ms=spec.walltime_s * 1000)
+        wallet_uc = split_due(due_uc=expected_uc, shares=shares).wallet_uc
+        return Priced(terms=terms, expected_uc=expected_uc, max_uc=max(max_uc, 1), wallet_uc=wallet_uc)
+
+    ranking = rank_offers(offers=[price(terms) for terms in candidates.terms], max_cost_uc=max_cost_uc)
+    if not ranking.chosen:
+        raise MaxCostExceeded(fields=ranking.left_out)
+    return ranking
+
+
+def _build_promise(
+    order: Order,
+    spec: RunSpec,
+    ranking: Ranking,
+    *,
+    vouchers: Choice,
+    locks: Mapping[str, EnvironmentLock],
+    expected: Expected,
+    now: datetime,
+) -> Promise:
+    max_uc = max(ranked.priced.max_uc for ranked in ranking.chosen)
+    shares = [voucher.share for voucher in vouchers.usable]
+    accounts = {
+        kind: open_account(kind=kind, owner_id=order.organisation_id, purpose=purpose, restriction=restriction, now=now)
+        for kind, purpose, restriction in (
+            (AccountKind.WALLET, "", ""),
+            (AccountKind.ORDER_ESCROW, order.id, EARMARK),
+        )
+    }
+    offers = tuple(
+        QuotedOffer(
+            **ranked.priced.terms.model_dump(),
+            expected_uc=ranked.priced.expected_uc,
+            max_uc=ranked.priced.max_uc,
+            wallet_uc=ranked.priced.wallet_uc,
+            because=ranked.because,
+        )
+        for ranked in ranking.chosen
+    )
+    return Promise(
+        quote_id=new_id("quo"),
+        order_id=order.id,
+        organisation_id=order.organisation_id,
+        spec_sha256=order.spec_sha256,
+        offers=offers,
+        environments={offer.pool_id: locks[offer.pool_id].digest for offer in offers},
+        vouchers=tuple(_freeze(voucher) for voucher in vouchers.usable),
+        wallet_account=accounts[AccountKind.WALLET],
+        escrow_account=accounts[AccountKind.ORDER_ESCROW],
+        expected_ms=expected.duration_ms,
+        expected_basis=expected.basis,
+        max_ms=spec.walltime_s * 1000,
+        quoted_uc=offers[0].expected_uc,
+        max_uc=max_uc,
+        voucher_max_uc=sum(split_due(due_uc=max_uc, shares=shares).vouchers_uc),
+        quoted_at=now,
+        expires_at=min([now + QUOTE_LIFE, *(voucher.expires_at for voucher in vouchers.usable)]),
+    )
+
+
+def _freeze(voucher: VoucherFacts) -> QuotedVoucher:
+    return QuotedVoucher(
+        voucher_id=voucher.voucher_id,
+        account_id=voucher.account_id,
+        rate_ppm=voucher.share.rate_ppm,
+        cap_uc=voucher.share.cap_uc,
+        rule_sha256=voucher.rule_sha256,
+    )
+
+
+def _note_funds(order: Order, spec: RunSpec, promise: Promise, *, now: datetime) -> list[FieldProblem]:
+    """Raise what refuses the quote; return missing funds as notes."""
+    refusals = check_promise(order=order, spec=spec, promise=promise, reserves=(), now=now)
+    fatal = [refusal for refusal in refusals if not isinstance(refusal, FundsShort)]
+    if fatal:
+        raise gather_refusals(refusals=fatal)
+    return [FieldProblem(path="funds", code=each.code, message=f"{each.detail} {each.next_step}") for each in refusals]
+
+
+def _write_problem(problem: FieldProblem) -> dict[str, str]:
+    return {"path": problem.path, "code": problem.code, "message": problem.message}

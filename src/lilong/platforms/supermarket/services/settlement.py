@@ -1,0 +1,174 @@
+"""Follow the run of an order and settle it: found by reconciliation from the tables alone, sooner by events."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from django.db import transaction
+
+from lilong.common.canonical import sha256_hex
+from lilong.common.errors import InvariantBroken
+from lilong.common.ids import new_id
+from lilong.foundation.ledger.public import AccountKind, export_csv, get_balances, require_posted
+from lilong.foundation.outbox.public import emit
+from lilong.foundation.record.public import append
+from lilong.foundation.runs.public import RunState, RunView, get_runs
+from lilong.platforms.funding.public import return_expired
+from lilong.platforms.supermarket.core.policy import DISPUTE_WINDOW
+from lilong.platforms.supermarket.core.postings import (
+    PayeeDue,
+    Posting,
+    PostingKind,
+    plan_relief,
+    plan_settlement,
+    reckon_relief,
+    sum_payees,
+)
+from lilong.platforms.supermarket.core.pricing import ChargeLine, charge_usage
+from lilong.platforms.supermarket.core.promise import Promise, read_promise
+from lilong.platforms.supermarket.core.states import OrderState, OrderStep
+from lilong.platforms.supermarket.events import OrderSettled
+from lilong.platforms.supermarket.models import RUNNING_STATES, Order, Settlement
+from lilong.platforms.supermarket.queries.exports import render_usage
+from lilong.platforms.supermarket.queries.quotes import render_quote
+from lilong.platforms.supermarket.queries.usage import read_usage
+from lilong.platforms.supermarket.services.books import (
+    advance,
+    list_accruing,
+    list_holds,
+    name_parts,
+    note_step,
+    open_hub_account,
+    post_group,
+)
+from lilong.platforms.supermarket.services.disputes import open_meter_dispute
+from lilong.protocol.exports import SETTLEMENT_KIND
+
+
+def follow_order(*, order_id: str, now: datetime) -> None:
+    """Bring an order to where its run is, and settle it when the run has finished. Idempotent, one transaction."""
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(id=order_id)
+        if order.state not in RUNNING_STATES:
+            return
+        run = get_runs(run_ids=[order.run_id], now=now)[order.run_id]
+        if order.state == OrderState.PLACED and run.state is not RunState.PENDING and not run.finished:
+            advance(order=order, step=OrderStep.START, now=now)
+        if run.finished:
+            order.run_state = run.state.value
+            advance(order=order, step=OrderStep.END, now=now, detail=run.reason.value if run.reason else "")
+            _settle(order, run, now=now)
+
+
+def relieve_order(*, order_id: str, now: datetime) -> bool:
+    """Post what the faults of others cost them; what the reserve cannot bear yet waits. Return whether all stands."""
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(id=order_id)
+        if order.relieved_at is not None or order.settled_at is None:
+            return True
+        waiting = False
+        for planned in order.settlement.relief:
+            posting = Posting(**{**planned, "kind": PostingKind(planned["kind"])})
+            (result,) = post_group(group_id=posting.id, postings=[posting], order_id=order.id, now=now)
+            waiting = waiting or not result.posted
+        if not waiting:
+            order.relieved_at = now
+            order.save(update_fields=["relieved_at"])
+    return not waiting
+
+
+def _settle(order: Order, run: RunView, *, now: datetime) -> None:
+    """Charge what was metered, release the rest to its payers, pay providers and hub, record; all or nothing."""
+    promise = read_promise(content=order.quote.document.encode())
+    usages = read_usage(run=run)
+    lines = charge_usage(usages=usages, terms=promise.terms, max_uc=promise.max_uc)
+    order.due_uc = sum(line.due_uc for line in lines)
+    payees = sum_payees(lines=lines)
+    accruing = list_accruing(lines=lines)
+    postings = plan_settlement(
+        order_id=order.id,
+        escrow=promise.escrow_account,
+        holds=list_holds(promise=promise),
+        parts_uc=name_parts(promise=promise, due_uc=order.due_uc),
+        payees=payees,
+        accruing=accruing,
+        fee_account=open_hub_account(kind=AccountKind.HUB_FEE, now=now),
+    )
+    require_posted(results=post_group(group_id=f"{order.id}.settle", postings=postings, order_id=order.id, now=now))
+    _require_empty(promise.escrow_account)
+    order.settled_at, order.releasable_at = now, now + DISPUTE_WINDOW
+    order.billable_ms = sum(usage.billable_ms for usage in usages)
+    advance(order=order, step=OrderStep.SETTLE, now=now, money="charged", amount_uc=order.due_uc)
+    _record(order, promise, lines, relief=_plan_relief(order, promise, lines, payees, accruing, now=now), now=now)
+    note_step(order=order, step="refund", now=now, money="refunded", amount_uc=promise.max_uc - order.due_uc)
+    relieve_order(order_id=order.id, now=now)
+    return_expired(voucher_ids=[voucher.voucher_id for voucher in promise.vouchers], now=now)
+    disagreeing = {attempt.id for attempt in run.attempts if not attempt.meters_agree}
+    claim_uc = sum(line.due_uc for line in lines if line.usage.attempt_id in disagreeing)
+    if claim_uc:
+        open_meter_dispute(order=order, claim_uc=claim_uc, now=now)
+    emit(event=OrderSettled(order_id=order.id, charged_uc=order.due_uc))
+
+
+def _require_empty(escrow_account: str) -> None:
+    """Refuse to commit a settlement that leaves anything in the escrow."""
+    escrow = get_balances(account_ids=[escrow_account])[escrow_account]
+    if (escrow.posted_uc, escrow.pending_in_uc) != (0, 0):
+        raise InvariantBroken(detail=f"The escrow {escrow_account} of a settled order is not empty.")
+
+
+def _plan_relief(
+    order: Order,
+    promise: Promise,
+    lines: Sequence[ChargeLine],
+    payees: Sequence[PayeeDue],
+    accruing: Mapping[str, str],
+    *,
+    now: datetime,
+) -> tuple[Posting, ...]:
+    return plan_relief(
+        order_id=order.id,
+        relief=reckon_relief(lines=lines),
+        payees=payees,
+        accruing=accruing,
+        reserve=open_hub_account(kind=AccountKind.SERVICE_RESERVE, now=now),
+        wallet=promise.wallet_account,
+    )
+
+
+def _record(
+    order: Order, promise: Promise, lines: Sequence[ChargeLine], *, relief: Sequence[Posting], now: datetime
+) -> None:
+    """Write the exports as they are now, and their hashes into the record."""
+    charged_uc = sum(line.due_uc for line in lines)
+    parts = name_parts(promise=promise, due_uc=charged_uc)
+    transfers, usage = export_csv(subject=order.id), render_usage(lines=lines)
+    voucher_uc = charged_uc - parts[promise.wallet_account]
+    entry_id = append(
+        kind=SETTLEMENT_KIND,
+        subject_id=order.id,
+        payload={
+            "charged_uc": charged_uc,
+            "max_uc": promise.max_uc,
+            "order_id": order.id,
+            "quote_sha256": sha256_hex(render_quote(quote=order.quote)),
+            "refunded_uc": promise.max_uc - charged_uc,
+            "transfers_sha256": sha256_hex(transfers),
+            "usage_sha256": sha256_hex(usage),
+            "voucher_uc": voucher_uc,
+        },
+        organisation_id=order.organisation_id,
+        now=now,
+    )
+    Settlement.objects.create(
+        id=new_id("stl"),
+        order=order,
+        charged_uc=charged_uc,
+        voucher_uc=voucher_uc,
+        refunded_uc=promise.max_uc - charged_uc,
+        transfers_csv=transfers.decode(),
+        usage_csv=usage.decode(),
+        relief=[asdict(posting) for posting in relief],
+        record_entry_id=entry_id,
+        settled_at=now,
+    )
