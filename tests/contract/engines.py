@@ -120,10 +120,17 @@ class LocalRig(Rig):
 
         return wait_until(read, within_s=10)
 
+    def uid(self, job: Job) -> int | None:
+        """Return the job's own user, None where it has none."""
+        return self._uid(job.attempt_id)
+
+    def _uid(self, attempt_id: str) -> int | None:
+        uid = (read_json(self.spool.live / attempt_id / "native.json") or {}).get("uid")
+        return uid if isinstance(uid, int) else None
+
     def close(self) -> None:
         super().close()
         for job in self.engine.list_owned(hub_id=HUB):
             with suppress(AssertionError):
                 self.wait_for_end(job.ref, within_s=15)
-            uid = (read_json(self.spool.live / job.attempt_id / "native.json") or {}).get("uid")
-            end_leftovers(uid=uid if isinstance(uid, int) else None, attempt_id=job.attempt_id, jobs=[])
+            end_leftovers(uid=self._uid(job.attempt_id), attempt_id=job.attempt_id, jobs=[])

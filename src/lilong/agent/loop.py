@@ -35,7 +35,8 @@ from lilong.protocol.messages import (
 MIB = 1024 * 1024
 SKEW_MAX = timedelta(seconds=5)
 _INTERVAL_FIRST_S, _INTERVAL_MIN_S, _LOOK_EVERY_S = 0.5, 0.05, 1.0
-_PAUSE_MAX_S = 30.0
+_PAUSE_MAX_S, _REFUSED_PAUSE_S = 30.0, 5.0
+_SUPERSEDED = "runs.agent_superseded"
 _CLEAN_EVERY_S = 60.0
 _STATE = "state.json"
 
@@ -109,14 +110,20 @@ class AgentLoop:
                 stop.wait(max(0.0, began_s + _INTERVAL_MIN_S - time.monotonic()))
 
     def tick(self) -> None:
-        """Carry every attempt on, sync when its turn has come, and carry out what the hub said."""
+        """Carry every attempt on, sync when its turn has come, and carry out what the hub said.
+
+        Raises HubRefused when another agent has taken over the pool: this one must end. Its jobs go on.
+        """
         self._attempts.advance(may_start=self._lease.holds())
         if time.monotonic() < self._next_sync_s:
             return
         try:
             response = self._sync()
         except HubRefused as error:
-            self._pause(error, least_s=5.0)
+            if error.facts.get("code") == _SUPERSEDED:
+                self._lease.until_s = 0.0
+                raise
+            self._pause(error, least_s=_REFUSED_PAUSE_S)
             return
         except HubAway as error:
             self._pause(error, least_s=0.0)

@@ -137,7 +137,7 @@ class Stager:
         spec = submit.spec
         wanted = [("", spec.workdir_sha256)]
         wanted += [(one.mount, submit.volumes.get(one.volume_id)) for one in spec.inputs if one.volume_id is not None]
-        if spec.checkpoint is not None:
+        if spec.checkpoint is not None and submit.checkpoint_sha256 is not None:
             wanted.append((spec.checkpoint.path, submit.checkpoint_sha256))
         layers: list[tuple[str, Manifest]] = []
         for mount, digest in wanted:
