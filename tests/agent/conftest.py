@@ -15,8 +15,8 @@ from lilong.agent.spool import read_json
 from lilong.common.ids import new_id
 from lilong.protocol.messages import Observation, Submit
 from lilong.protocol.spec import RunSpec
-from tests.contract.engines import make_lock
 from tests.agent.hub_peer import HubPeer
+from tests.contract.engines import make_lock
 from tests.polling import wait_until
 
 FOLDER = "上海 里弄 agent home with spaces " + "很长" * 20
