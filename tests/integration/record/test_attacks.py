@@ -15,7 +15,7 @@ from lilong.foundation.record.public import append, get_bundle, get_key_ring, se
 from lilong.foundation.record.queries.bundles import ENTRIES_MAX, BundleTooLarge
 from lilong.foundation.record.queries.heads import NotWitnessedYet, find_open_log
 from lilong.foundation.record.queries.trees import prove_consistency
-from lilong.foundation.record.services.keys import list_active_keys
+from lilong.foundation.record.services.key_files import list_active_keys
 from lilong.protocol.checkpoint import encode_base64, parse_checkpoint, parse_note
 from lilong.protocol.exports import KEYS_FILE, RECORD_FILE, SETTLEMENT_KIND, render_json
 from lilong.protocol.witnessing import CosignRequest

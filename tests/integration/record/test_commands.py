@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 
 from lilong.foundation.record.models import Entry, Log, Payload
 from lilong.foundation.record.public import get_key_ring, seal
+from lilong.protocol.checkpoint import KeyKind, SigningKey
 from tests.record_hub import later, put_back, record, seal_all, take_snapshot
 
 pytestmark = pytest.mark.django_db
@@ -48,14 +49,17 @@ def test_keys_of_a_hub_without_witnesses_are_shown_but_make_no_keys_file(alone, 
     assert get_key_ring().logs[0].text in printed["stderr"].getvalue()
 
 
-def test_keys_of_a_hub_that_never_sealed_opens_its_log(db, settings, tmp_path, printed):
-    settings.LILONG = settings.LILONG.model_copy(update={"home": tmp_path})
+def test_keys_of_a_hub_whose_witness_does_not_run_yet_are_known_before_its_first_head(db, settings, tmp_path, printed):
+    key = SigningKey(name="auditor.example/w1", kind=KeyKind.WITNESS, seed=bytes(32)).verifier
+    settings.LILONG = settings.LILONG.model_copy(
+        update={"home": tmp_path, "witnesses": (f"http://127.0.0.1:9 {key.text}",)}
+    )
 
-    with pytest.raises(CommandError):
-        call_command("record", "keys", **printed)
+    call_command("record", "keys", **printed)
 
-    assert Log.objects.get().size == 1
-    assert get_key_ring().logs[0].text in printed["stderr"].getvalue()
+    assert Log.objects.get().size == 0
+    assert printed["stdout"].getvalue().encode() == get_key_ring().render()
+    assert get_key_ring().logs[0].name == settings.LILONG.record_origin_in_force
 
 
 def test_rotate_key_prints_the_key_to_give_to_witnesses(auditors, printed):

@@ -14,7 +14,7 @@ from lilong.foundation.record.public import (
     verify,
 )
 from lilong.foundation.record.queries.heads import find_open_log, find_published_head
-from lilong.foundation.record.services.keys import KeyFileMissing
+from lilong.foundation.record.services.key_files import KeyFileMissing
 from lilong.foundation.record.services.logs import NotRestoring
 from lilong.protocol.checkpoint import list_signers, parse_note
 from lilong.protocol.signatures import is_content_signed

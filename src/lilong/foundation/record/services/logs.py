@@ -10,6 +10,7 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor
 from lilong.foundation.record.models import Log
 from lilong.foundation.record.services.entries import append
+from lilong.foundation.record.services.key_files import find_newest_key, make_key
 
 
 class NotRestoring(Conflict):
@@ -58,6 +59,9 @@ def name_log(*, number: int) -> str:
 
 
 def _open(*, number: int, follows_note: str, now: datetime) -> Log:
+    """Open a log, and make the key that it will be trusted by before it has a head."""
+    if find_newest_key() is None:
+        make_key(number=1)
     log = Log.objects.create(
         id=new_id("log"), number=number, origin=name_log(number=number), opened_at=now, follows_note=follows_note
     )

@@ -10,7 +10,7 @@ from lilong.foundation.record.models import POSITION_BITS, Cosignature, Entry, H
 from lilong.foundation.record.queries.heads import count_required, find_open_log
 from lilong.foundation.record.queries.trees import read_peaks
 from lilong.foundation.record.services.cosigning import collect_cosignatures, list_lagging_witnesses
-from lilong.foundation.record.services.keys import list_active_keys
+from lilong.foundation.record.services.key_files import list_active_keys
 from lilong.foundation.record.services.logs import open_log
 from lilong.foundation.record.services.standing import CHECK_EVERY, confirm_standing, list_due_witnesses
 from lilong.protocol.checkpoint import Checkpoint, SignedNote, sign_log_note

@@ -12,7 +12,7 @@ from lilong.foundation.record.models import Log, Witness
 from lilong.foundation.record.queries.heads import count_required, find_open_log, list_witnesses
 from lilong.foundation.record.queries.status import count_confirmed
 from lilong.foundation.record.queries.trees import get_root
-from lilong.foundation.record.services.keys import list_public_keys
+from lilong.foundation.record.services.key_files import list_public_keys
 from lilong.foundation.record.services.logs import name_log, open_log_after_restore
 from lilong.foundation.record.witness_client import WitnessUnreachable, fetch_last_note
 from lilong.protocol.checkpoint import (
