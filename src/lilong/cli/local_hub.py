@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from lilong.cli.supervisor import die_with_parent
 from lilong.common.errors import LilongError
 from lilong.common.files import write_durably
 from lilong.protocol.checkpoint import parse_verifier_key
-from lilong.witness.memory import init_witness, trust_log
+from lilong.sdk.client import Lilong
+from lilong.witness.memory import init_witness, load_logs, trust_log
 
 READY_S = 60.0
 STOP_S = 30.0
@@ -58,7 +59,7 @@ class LocalHub:
         port = find_free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.one_time_token = ""
-        self._witness_bind = f"127.0.0.1:{find_free_port()}"
+        self.witness_url = f"http://127.0.0.1:{find_free_port()}"
         self._settings: dict[str, object] = {"bind": f"127.0.0.1:{port}", "public_url": self.url, **(settings or {})}
         ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
         home_only = {"LILONG_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
@@ -69,43 +70,34 @@ class LocalHub:
         """Make hub and witness; `one_time_token` is the first operator's from now on."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = init_witness(folder=self.witness_home, name="witness.example/1")
-        self._settings["witnesses"] = [f"http://{self._witness_bind} {key.text}"]
-        self._write_settings()
-        found = _ONE_TIME_TOKEN.search(self.manage("init", "--email", email))
+        self._settings["witnesses"] = [f"{self.witness_url} {key.text}"]
+        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in self._settings.items()]
+        write_durably(path=self.home / "settings.toml", content="".join(lines).encode())
+        found = _ONE_TIME_TOKEN.search(self._manage("init", "--email", email))
         if found is None:
             raise HubDidNotStart(detail="`lilong init` printed no one-time token.")
         self.one_time_token = found[0]
-        self._start_witness()
-        ring = json.loads(self.manage("record", "keys"))
-        self._stop("witness")
-        for log_key in ring["logs"]:
-            trust_log(folder=self.witness_home, key=parse_verifier_key(log_key))
 
     def start(self) -> None:
-        """Start the witness and the hub, and return once the hub answers; raises HubDidNotStart."""
-        self._start_witness()
+        """Start the hub and its witness, and return once both answer; raises HubDidNotStart.
+
+        The first time the witness is told the key of the hub's log, as an auditor does who has compared it.
+        """
         self._spawn("serve", "serve", "--home", str(self.home))
-        self._wait_for("serve", f"{self.url}/api/v1/health/ready")
+        self._wait_for("serve", lambda: httpx.get(f"{self.url}/api/v1/health/ready", trust_env=False).is_success)
+        if not load_logs(self.witness_home):
+            with Lilong(url=self.url) as hub:
+                self._wait_for("serve", lambda: bool(hub.record.get_keys().key_ring.logs))
+                for log_key in hub.record.get_keys().key_ring.logs:
+                    trust_log(folder=self.witness_home, key=parse_verifier_key(log_key))
+        bind = self.witness_url.removeprefix("http://")
+        self._spawn("witness", "witness", "serve", "--home", str(self.witness_home), "--bind", bind)
+        self._wait_for("witness", lambda: httpx.get(f"{self.witness_url}/key", trust_env=False).is_success)
 
     def stop(self) -> None:
         """End hub and witness, and wait until they are gone."""
         self._stop("serve")
         self._stop("witness")
-
-    def manage(self, *arguments: str) -> str:
-        """Run a management command of the hub and return its standard output; raises HubDidNotStart."""
-        finished = subprocess.run(
-            [sys.executable, "-m", "lilong.web.manage", *arguments],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=COMMAND_S,
-        )
-        if finished.returncode:
-            command = f"{' '.join(arguments)} ended with {finished.returncode}"
-            raise HubDidNotStart(detail=f"{command}:\n{finished.stderr[-4000:]}")
-        return finished.stdout
 
     def find_pid(self, name: str) -> int | None:
         """Return the process id of web, worker or agent, or None while it does not run."""
@@ -121,9 +113,20 @@ class LocalHub:
             ends += [f"--- {path.name}", *lines]
         return "\n".join(ends)
 
-    def _write_settings(self) -> None:
-        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in self._settings.items()]
-        write_durably(path=self.home / "settings.toml", content="".join(lines).encode())
+    def _manage(self, *arguments: str) -> str:
+        """Run a management command of the hub and return its standard output; raises HubDidNotStart."""
+        finished = subprocess.run(
+            [sys.executable, "-m", "lilong.web.manage", *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_S,
+        )
+        if finished.returncode:
+            command = f"{' '.join(arguments)} ended with {finished.returncode}"
+            raise HubDidNotStart(detail=f"{command}:\n{finished.stderr[-4000:]}")
+        return finished.stdout
 
     def _spawn(self, name: str, *arguments: str) -> None:
         run_folder = self.home / "run"
@@ -139,15 +142,11 @@ class LocalHub:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call, before any thread of the child exists
             )
 
-    def _start_witness(self) -> None:
-        self._spawn("witness", "witness", "serve", "--home", str(self.witness_home), "--bind", self._witness_bind)
-        self._wait_for("witness", f"http://{self._witness_bind}/key")
-
-    def _wait_for(self, name: str, url: str) -> None:
+    def _wait_for(self, name: str, condition: Callable[[], bool]) -> None:
         deadline_s = time.monotonic() + READY_S
         while time.monotonic() < deadline_s and self._processes[name].poll() is None:
             with suppress(httpx.TransportError):
-                if httpx.get(url, trust_env=False).is_success:
+                if condition():
                     return
             time.sleep(0.1)
         raise HubDidNotStart(detail=self.read_log_ends())

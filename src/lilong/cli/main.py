@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-from lilong.cli import account, hub, record, secrets, tokens
+from lilong.cli import account, agent, hub, jobs, orders, record, secrets, shop, tokens, volumes, wallet
+from lilong.cli.demo import command as demo
+from lilong.cli.output import set_up_logging
 
 app = typer.Typer(
     name="lilong",
@@ -13,19 +15,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(account.app)
+app.add_typer(shop.app)
+app.add_typer(jobs.app)
+app.add_typer(orders.app)
+app.add_typer(wallet.app)
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(volumes.app, name="volumes")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(agent.app, name="agent")
 app.add_typer(hub.app)
 app.add_typer(record.app)
+app.add_typer(demo.app)
 
 
 @app.callback()
 def choose_hub(
-    hub: Annotated[
+    hub: Annotated[  # noqa: ARG001 - read by `credentials.find_chosen_hub`
         str, typer.Option(envvar="LILONG_HUB", metavar="URL", help="Hub to speak to, if not the one in use.")
     ] = "",
 ) -> None:
     """Shop for computing power, run work on it, pay what was metered. Operators: init, serve, backup, restore."""
+    set_up_logging()
 
 
 def main() -> None:

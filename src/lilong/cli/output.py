@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Annotated
 
 import httpx
+import stamina
+import structlog
 import typer
 from pydantic import BaseModel
 from rich.console import Console
@@ -28,6 +30,7 @@ from lilong.common.errors import (
 from lilong.common.money import format_credits
 
 KIB = 1024
+WIDTH_ELSEWHERE = 200
 EXIT_UNEXPECTED = 1
 EXIT_RUN_FAILED = 8
 EXIT_TRY_LATER = 75
@@ -43,8 +46,9 @@ EXIT_CODES: Mapping[type[LilongError], int] = {
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs.")]
 
-screen = Console(highlight=False)
-messages = Console(stderr=True, highlight=False)
+# A pipe or a file has no width of its own: lines are for programs there, and are not folded after 80 characters.
+screen = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_ELSEWHERE)
+messages = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH_ELSEWHERE)
 
 
 class HubUnreachable(LilongError):
@@ -55,6 +59,19 @@ class HubUnreachable(LilongError):
     status = 503
     next_step = "Check the address with `lilong login`, and that the hub runs (`lilong serve`)."
     retryable = True
+
+
+def set_up_logging() -> None:
+    """Send log lines to standard error, and show on a terminal that a call is tried again."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    stamina.instrumentation.set_on_retry_hooks([_show_retry])
+
+
+def _show_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    if messages.is_terminal:
+        error = details.caused_by
+        reason = error.title if isinstance(error, LilongError) else HubUnreachable.title
+        messages.print(f"[dim]{escape(reason)}; asking again in {details.wait_for:.0f} s[/dim]")
 
 
 def print_json(value: object) -> None:

@@ -18,6 +18,7 @@ from lilong.sdk.shelf import Offers, Providers
 from lilong.sdk.tokens import Tokens
 from lilong.sdk.transport import Transport
 from lilong.sdk.volumes import Volumes
+from lilong.sdk.wallet import Wallet
 
 
 class Lilong:
@@ -44,6 +45,7 @@ class Lilong:
         self.tokens = Tokens(self._transport)
         self.volumes = Volumes(self._transport)
         self.vouchers = Vouchers(self._transport)
+        self.wallet = Wallet(self._transport)
 
     def close(self) -> None:
         """Close all connections."""

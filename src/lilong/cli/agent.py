@@ -1,0 +1,75 @@
+"""Commands of a provider: make a machine the agent of a pool, and let it serve."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lilong.agent.join import join_pool
+from lilong.agent.settings import AgentSettingsInvalid, PackageSettings
+from lilong.cli.output import AsJson, errors_as_exit_codes, messages, print_json, print_next_step
+
+app = typer.Typer(help="For providers: connect a machine to a hub.", no_args_is_help=True)
+
+AgentHome = Annotated[Path, typer.Option("--home", help="Folder of the agent's settings, spool and cache.")]
+AGENT_HOME_DEFAULT = Path("lilong-agent")
+
+
+@app.command()
+def join(
+    url: Annotated[str, typer.Argument(help="Address of the hub: https://, or http:// on this machine alone.")],
+    token: Annotated[str, typer.Argument(help="Join token of the pool; works once.")],
+    *,
+    home: AgentHome = AGENT_HOME_DEFAULT,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="A base interpreter, such as python3=/usr/bin/python3."),
+    ] = None,
+    index_url: Annotated[str, typer.Option(help="Package index from which environments are built.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Look at this machine, join the pool of a token and write the agent's settings."""
+    with errors_as_exit_codes(as_json=as_json):
+        joined = join_pool(
+            home=home.resolve(),
+            hub_url=url,
+            join_token=token,
+            profiles=_read_profiles(profile or []) or None,
+            packages=PackageSettings(index_url=index_url),
+        )
+        found = joined.preflight
+        if as_json:
+            print_json(
+                {
+                    "pool_id": joined.pool_id,
+                    "hub_id": joined.hub_id,
+                    "profiles": found.profiles,
+                    "cores": found.cores,
+                    "memory_mib": found.memory_mib,
+                    "sandbox": found.sandbox,
+                    "warnings": found.warnings,
+                }
+            )
+            return
+        messages.print(f"Joined pool {joined.pool_id} with {found.cores} cores and {found.memory_mib} MiB of memory.")
+        for warning in found.warnings:
+            messages.print(f"[yellow]{warning}[/yellow]")
+        print_next_step(f"`lilong agent serve --home {home}` starts it; let your service manager keep it running.")
+
+
+@app.command()
+def serve(home: AgentHome = AGENT_HOME_DEFAULT) -> None:
+    """Serve the pool until stopped. Jobs go on when it stops, and are found again when it starts."""
+    os.execv(sys.executable, [sys.executable, "-m", "lilong.agent.main", "--home", str(home.resolve())])  # noqa: S606
+
+
+def _read_profiles(texts: list[str]) -> dict[str, Path]:
+    profiles: dict[str, Path] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not name or not equals or not Path(path).is_absolute():
+            raise AgentSettingsInvalid(detail=f"{text!r} is not NAME=PATH with an absolute path.")
+        profiles[name] = Path(path)
+    return profiles

@@ -1,0 +1,1 @@
+"""One paid job, played from an empty folder to verified exports, over the public API."""

@@ -1,0 +1,95 @@
+"""Watching an order: its log as it grows, why it waits, what it cost in the end."""
+
+import sys
+import time
+from functools import partial
+from typing import BinaryIO
+
+from rich.markup import escape
+
+from lilong.cli.output import credits_text, messages, print_fields, print_next_step
+from lilong.sdk.client import Lilong
+from lilong.sdk.orders import OrderDetail
+from lilong.sdk.patience import ask_patiently
+from lilong.sdk.runs import POLL_S, Run
+
+ENDED = frozenset({"settled", "disputed", "expired", "refused", "cancelled"})
+
+
+def find_order(hub: Lilong, wanted: str) -> OrderDetail:
+    """Return an order by its id, its run's or quote's id, or the newest one for an empty text; raises NotFound."""
+    if wanted and not wanted.startswith(("run_", "quo_")):
+        return hub.orders.get(wanted)
+    for order in hub.orders.list():
+        if wanted in {"", order.run_id, order.quote_id}:
+            return hub.orders.get(order.id)
+    return hub.orders.get(wanted or "none")
+
+
+def follow_order(hub: Lilong, *, order_id: str, quiet: bool) -> OrderDetail:
+    """Copy the log of an order's run to standard output until the order is over, and return it then.
+
+    quiet: the log goes to standard error, because standard output is for one document.
+    """
+    order = hub.orders.get(order_id).order
+    if not quiet:
+        _show_waiting(hub, order.run_id)
+    write_log(hub, run_id=order.run_id, target=sys.stderr.buffer if quiet else sys.stdout.buffer)
+    return wait_until_over(hub, order_id=order_id)
+
+
+def write_log(hub: Lilong, *, run_id: str, target: BinaryIO, rank: int = 0) -> None:
+    """Copy a run's log to `target` as it grows, with a line on standard error before each further attempt."""
+    number = 1
+    for piece in hub.runs.follow_log(run_id, rank=rank):
+        if piece.attempt_number != number:
+            number = piece.attempt_number
+            run = hub.runs.get(run_id)
+            messages.print(f"[yellow]{escape(_explain_restart(run, number))}[/yellow]")
+        target.write(piece.content)
+        target.flush()
+
+
+def wait_until_over(hub: Lilong, *, order_id: str) -> OrderDetail:
+    """Return the order once nothing more happens to its money."""
+    while True:
+        detail = ask_patiently(partial(hub.orders.get, order_id))
+        if detail.order.state in ENDED:
+            return detail
+        time.sleep(POLL_S)
+
+
+def print_outcome(hub: Lilong, detail: OrderDetail) -> None:
+    """Say how the run ended and what was paid."""
+    order = detail.order
+    run = hub.runs.get(order.run_id)
+    fields: dict[str, object] = {
+        "Run": f"{run.state} after {len(run.attempts)} attempts" if len(run.attempts) > 1 else run.state,
+        "Billable": f"{run.billable_ms / 1000:.3f} s",
+        "Charged": f"{credits_text(order.charged_uc)}, of it vouchers {credits_text(order.voucher_uc)}",
+        "Given back": f"{credits_text(order.refunded_uc)} of {credits_text(order.max_uc)}",
+    }
+    if run.reason and run.state != "succeeded":
+        fields["Why"] = " ".join(filter(None, (run.reason, f"(fault: {run.fault})" if run.fault else "", run.detail)))
+    print_fields(fields)
+    if run.artefacts:
+        print_next_step(f"`lilong artefacts {order.id} --to FOLDER` fetches {len(run.artefacts)} files.")
+
+
+def _show_waiting(hub: Lilong, run_id: str) -> None:
+    """Say why nothing runs yet, each reason once, until something does."""
+    shown = ""
+    while True:
+        run = ask_patiently(partial(hub.runs.get, run_id))
+        if run.started_at is not None or run.finished:
+            return
+        if run.waiting_reason and run.waiting_reason != shown:
+            shown = run.waiting_reason
+            messages.print(f"[dim]{escape(shown)}[/dim]")
+        time.sleep(POLL_S)
+
+
+def _explain_restart(run: Run, number: int) -> str:
+    before = run.attempts[number - 2]
+    where = " from its checkpoint" if run.attempts[number - 1].resumed else " from the beginning"
+    return f"Attempt {before.number} ended ({before.reason}, fault: {before.fault}); attempt {number} goes on{where}."
