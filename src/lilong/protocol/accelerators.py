@@ -24,7 +24,7 @@ class AcceleratorUnknown(InputInvalid):
 
 
 class Accelerator(Frozen):
-    """One accelerator. native: the name that a tool uses (nvidia_smi, slurm, ray, kubernetes, skypilot, dstack)."""
+    """One accelerator. native: the name in a tool (nvidia_smi, slurm, ray, kubernetes, hami, skypilot, dstack)."""
 
     id: str
     name: str

@@ -51,13 +51,22 @@ class Manifest(Frozen):
         return sha256_hex(self.to_bytes())
 
 
+def has_controls(text: str) -> bool:
+    r"""Return whether `text` holds a control character, which could garble a terminal or a line-based file.
+
+    >>> has_controls("数据 1"), has_controls("a\x1b[31m"), has_controls("a\x9b31m")
+    (False, True, True)
+    """
+    return any(character < " " or "\x7f" <= character <= "\x9f" for character in text)
+
+
 def is_safe_path(path: str) -> bool:
     r"""Return whether `path` stays inside its folder on every system that unpacks it.
 
     >>> [is_safe_path(path) for path in ("a/b.py", "../a", "/etc/passwd", "a//b", "a/./b", "a\\b")]
     [True, False, False, False, False, False]
     """
-    if "\\" in path or "\0" in path or any(character < " " for character in path):
+    if "\\" in path or has_controls(path):
         return False
     parts = path.split("/")
     return not PurePosixPath(path).is_absolute() and all(part not in {"", ".", ".."} for part in parts)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from lilong.common.errors import FieldProblem
 from lilong.protocol.accelerators import AcceleratorUnknown, resolve
-from lilong.protocol.manifest import is_safe_path
+from lilong.protocol.manifest import has_controls, is_safe_path
 from lilong.protocol.spec import RunSpec
 
 SIGNALS = frozenset({"TERM", "INT", "HUP", "USR1", "USR2"})
@@ -31,8 +31,9 @@ def find_spec_problems(spec: RunSpec) -> list[FieldProblem]:
 
 def _find_text_problems(spec: RunSpec) -> list[FieldProblem]:
     problems: list[FieldProblem] = []
-    if "\0" in spec.command:
-        problems.append(_problem("command", "character_refused", "It holds a NUL character."))
+    if any(has_controls(line) for line in spec.command.replace("\t", " ").split("\n")):
+        message = "It holds a control character other than tab and newline."
+        problems.append(_problem("command", "character_refused", message))
     if spec.checkpoint is not None and spec.checkpoint.signal not in SIGNALS:
         message = f"Take one of {', '.join(sorted(SIGNALS))}."
         problems.append(_problem("checkpoint.signal", "signal_unknown", message))

@@ -20,6 +20,7 @@ from lilong.protocol.spec_rules import find_spec_problems
 
 SPEC_BYTES_MAX = 64 * 1024
 DEPTH_MAX = 8
+EVENTS_MAX = 5000
 DIGITS_MAX = 12
 MIB = 1024**2
 _SIZES: Mapping[str, int] = {
@@ -324,10 +325,6 @@ _FIELDS: Mapping[str, _Field] = {
 }
 
 
-class _PlainLoader(yaml.BaseLoader):
-    """Reads every scalar as text, and neither aliases nor doubled keys nor deep nesting."""
-
-
 def _load(content: bytes) -> dict[str, Tree]:
     """Return the tree in `content`; raises SpecInvalid when it is too large, no UTF-8, no YAML or no mapping."""
     if len(content) > SPEC_BYTES_MAX:
@@ -337,35 +334,43 @@ def _load(content: bytes) -> dict[str, Tree]:
     except UnicodeDecodeError:
         raise _invalid("not_utf8", "The file is not UTF-8 text.") from None
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_PlainLoader)):
-            raise _invalid("alias_refused", "Aliases (*name) are not read: write the value out.")
-        node = yaml.compose(text, Loader=_PlainLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise _invalid(
-            "not_yaml", f"The file is not YAML: {str(error).splitlines()[0] if str(error) else error!r}"
-        ) from None
-    tree = _to_tree(node, path="", depth=0)
+        _refuse_bombs(text)
+        node = yaml.compose(text, Loader=yaml.BaseLoader)
+    except yaml.YAMLError as error:
+        raise _invalid("not_yaml", f"The file is not YAML: {[*str(error).splitlines(), ''][0]}") from None
+    tree = _to_tree(node, path="")
     if not isinstance(tree, dict):
         raise _invalid("not_a_mapping", "Begin with fields such as `name:` and `command:`.")
     return tree
 
 
-def _to_tree(node: object, *, path: str, depth: int) -> Tree:
-    if depth > DEPTH_MAX:
-        raise _invalid("too_deep", f"Nothing here nests deeper than {DEPTH_MAX} levels.", path=path)
+def _refuse_bombs(text: str) -> None:
+    """Look at one event after the other, before a tree is made: PyYAML's time grows with the square of the depth."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.BaseLoader)):
+        if isinstance(event, yaml.AliasEvent):
+            raise _invalid("alias_refused", "Aliases (*name) are not read: write the value out.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH_MAX:
+            raise _invalid("too_deep", f"Nothing here nests deeper than {DEPTH_MAX} levels.")
+        if count > EVENTS_MAX:
+            raise _invalid("too_many", "The file holds more values than any run can have.")
+
+
+def _to_tree(node: object, *, path: str) -> Tree:
     if isinstance(node, yaml.ScalarNode):
         return cast("str", node.value)
     if isinstance(node, yaml.SequenceNode):
         items = cast("Sequence[object]", node.value)
-        return [_to_tree(item, path=f"{path}.{at}", depth=depth + 1) for at, item in enumerate(items)]
+        return [_to_tree(item, path=f"{path}.{at}") for at, item in enumerate(items)]
     tree: dict[str, Tree] = {}
     if isinstance(node, yaml.MappingNode):
         for key, value in cast("Sequence[tuple[object, object]]", node.value):
-            name = _to_tree(key, path=path, depth=depth + 1)
+            name = _to_tree(key, path=path)
             place = f"{path}.{name}".lstrip(".")
             if not isinstance(name, str) or name in tree:
                 raise _invalid("field_doubled", "A field stands twice, or its name is not text.", path=place)
-            tree[name] = _to_tree(value, path=place, depth=depth + 1)
+            tree[name] = _to_tree(value, path=place)
     return tree
 
 

@@ -1,15 +1,18 @@
 """Reading requests strictly: what no database could hold, or two programs would read differently, is refused."""
 
+import functools
 import json
 from typing import cast
 
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.datastructures import MultiValueDict
 from ninja.parser import Parser
 from ninja.types import DictStrAny
 
-from lilong.common.django.problems import RequestTooLarge
-from lilong.common.errors import InputInvalid
+from lilong.common.django.problems import RequestTooLarge, respond_problem
+from lilong.common.errors import FieldProblem, InputInvalid
+from lilong.web.auth import Run, find_operation
 
 DEPTH_MAX = 32
 
@@ -29,6 +32,31 @@ class ContentTypeUnsupported(InputInvalid):
     title = "This operation reads JSON alone"
     status = 415
     next_step = "Send JSON with the content type application/json."
+
+
+class ParameterUnknown(InputInvalid):
+    """The address's query names something that the operation does not know."""
+
+    code = "input.parameter_unknown"
+    title = "The address holds a parameter that means nothing here"
+    next_step = "Leave it out, or correct its name."
+
+
+def refuse_unknown_parameters(run: Run) -> Run:
+    """Refuse what an operation would ignore in the query; a decorator of a whole API, in the mode `view`."""
+    operation = find_operation(run)
+    queries = [model for model in operation.models if model.__ninja_param_source__ == "query"]
+    known = {name for model in queries for name in getattr(model, "__ninja_flatten_map__", {})}
+
+    @functools.wraps(run)
+    def run_strictly(request: HttpRequest, **path: object) -> HttpResponseBase:
+        unknown = sorted(set(request.GET) - known)
+        if unknown:
+            fields = [FieldProblem(name[:80], "input.unknown", "This is not known here.") for name in unknown[:20]]
+            return respond_problem(request, ParameterUnknown(fields=fields))
+        return run(request, **path)
+
+    return run_strictly
 
 
 class StrictJson(Parser):

@@ -156,10 +156,7 @@ class LocalEngine:
         """Return what the spool says, after starting what has room now and ending what lost its shim."""
         self._dispatch()
         wanted = set(refs)
-        states: dict[str, NativeState] = {}
-        for folder, job in self._list_jobs():
-            if job.ref in wanted:
-                states[job.ref] = self._ended.get(job.ref) or self._look(folder, job)
+        states = {job.ref: self._look(folder, job) for folder, job in self._list_jobs() if job.ref in wanted}
         return Observed(states=states, complete=True)
 
     def list_owned(self, *, hub_id: str) -> Sequence[OwnedJob]:
@@ -217,25 +214,24 @@ class LocalEngine:
     def _list_taken(self) -> list[Seat]:
         taken: list[Seat] = []
         for folder, job in self._list_jobs():
-            if job.ref not in self._ended and _is_dispatched(folder):
+            if _is_dispatched(folder) and self._look(folder, job).state not in TERMINAL_STATES:
                 taken += _read_seats(folder)
         return taken
 
     def _dispatch(self) -> None:
         """Seat queued jobs in order, the first that has no room holding back the others; start ranks not yet begun."""
+        taken = self._list_taken()
         may_start = self._may_start()
         for folder, job in self._list_jobs():
-            if job.ref in self._ended:
+            if job.ref in self._ended or (folder.has(CANCEL) and not _is_dispatched(folder)):
                 continue
             if not _is_dispatched(folder):
-                if folder.has(CANCEL):
-                    continue
-                seats = find_seats(
-                    nodes=self._nodes, taken=self._list_taken(), wanted=job.spec.resources, ranks=job.spec.nodes
-                )
+                seats = find_seats(nodes=self._nodes, taken=taken, wanted=job.spec.resources, ranks=job.spec.nodes)
                 if seats is None or not may_start:
-                    break
+                    may_start = False
+                    continue
                 write_bytes(folder.path / DISPATCH, _SEATS.dump_json(seats))
+                taken += seats
             self._start_ranks(folder, job)
 
     def _start_ranks(self, folder: AttemptFolder, job: NativeJob) -> None:
@@ -254,6 +250,8 @@ class LocalEngine:
                 write_json(rank_folder / SHIM_JSON, {"pid": 0, "started_ticks": 0, "boot_id": read_boot_id()})
 
     def _look(self, folder: AttemptFolder, job: NativeJob) -> NativeState:
+        if job.ref in self._ended:
+            return self._ended[job.ref]
         facts = _read_facts(folder, job)
         if is_shim_lost(facts):
             started = [read_json(folder.rank(rank) / "job.json") or {} for rank in range(job.spec.nodes)]

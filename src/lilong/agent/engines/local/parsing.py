@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lilong.agent.ends import ENDS, end_for
 from lilong.agent.engines.port import Metered, NativeState
@@ -10,7 +10,7 @@ from lilong.common.time import parse_moment
 from lilong.protocol.messages import AttemptState, Reason, SignedReport, Usage
 
 _NOT_BY_ITSELF = {"peer_failed", "peer_lost", "peer_ended"}
-_SIGNAL_BASE = 128
+_SIGNAL_BASE, _KILLED = 128, 137  # what is left of a gang that lost a shim is killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,10 @@ def _parse_end(facts: JobFacts, *, log_bytes: Mapping[int, int]) -> NativeState:
     lost = [number for number, rank in enumerate(facts.ranks) if rank.end is None]
     first = _first_cause(facts.ranks)
     code = _exit_code(first)
-    if lost and (first is None or first.get("cause") in _NOT_BY_ITSELF):
+    if lost and (first is None or first.get("cause") in _NOT_BY_ITSELF or code == _KILLED):
         reason = Reason.SHIM_LOST if facts.ranks[lost[0]].same_boot else Reason.NODE_LOST
-        detail, ended_at, code = f"The shim of rank {lost[0]} ended without a word.", None, None
+        detail, code = f"The shim of rank {lost[0]} ended without a word.", None
+        ended_at = _last_sign_of_life(facts)
         state, fault = ENDS[reason]
     else:
         reason, detail = _explain(first, sandboxed=facts.sandboxed)
@@ -93,6 +94,15 @@ def _parse_end(facts: JobFacts, *, log_bytes: Mapping[int, int]) -> NativeState:
         nodes=facts.node_names,
         log_bytes=log_bytes,
     )
+
+
+def _last_sign_of_life(facts: JobFacts) -> datetime | None:
+    """Return the moment up to which time was metered."""
+    started_at = _started_at(facts)
+    if started_at is None:
+        return None
+    elapsed_ms = min(_count((rank.end or rank.usage or {}).get("elapsed_ms")) for rank in facts.ranks)
+    return started_at + timedelta(milliseconds=elapsed_ms)
 
 
 def _first_cause(ranks: Sequence[RankFacts]) -> Mapping[str, object] | None:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain
 
@@ -70,27 +70,30 @@ def build_error(*, refusal: Refusal) -> ShortOfFunds | GroupRefused:
 def _post_wave(groups: Sequence[LinkGroup], *, now: datetime) -> list[GroupResult]:
     """Post groups of which none names a transfer of another.
 
-    That their ids are new is first taken for granted: the database says when one is not.
+    Where none names an earlier transfer either, ids are taken for new: the database says when one is not.
     """
-    transfers = [transfer for group in groups for transfer in group.transfers]
-    named = {id_ for transfer in transfers for id_ in (transfer.pending_id, transfer.corrects) if id_}
-    return _post_or_halve(groups, known=_load_known(groups, transfer_ids=named), now=now)
+    looks_back = any(transfer.pending_id or transfer.corrects for group in groups for transfer in group.transfers)
+    known = _look_up(groups) if looks_back else _look_up_accounts(groups)
+    return _post_or_halve(groups, known=known, now=now)
 
 
-def _load_known(groups: Sequence[LinkGroup], *, transfer_ids: Collection[str]) -> Known:
+def _look_up_accounts(groups: Sequence[LinkGroup]) -> Known:
+    return load_known(account_ids=_list_accounts(groups), transfer_ids=(), hold_ids=())
+
+
+def _look_up(groups: Sequence[LinkGroup]) -> Known:
+    """Return all that the books say about the groups, their own ids included."""
     transfers = [transfer for group in groups for transfer in group.transfers]
     return load_known(
-        account_ids={a for transfer in transfers for a in (transfer.debit_account, transfer.credit_account)},
-        transfer_ids=transfer_ids,
+        account_ids=_list_accounts(groups),
+        transfer_ids={id_ for each in transfers for id_ in (each.id, each.pending_id, each.corrects) if id_},
         hold_ids={transfer.pending_id for transfer in transfers if transfer.pending_id},
     )
 
 
-def _look_again(groups: Sequence[LinkGroup]) -> Known:
-    """Return all that the books say about the groups, their own ids included."""
+def _list_accounts(groups: Sequence[LinkGroup]) -> set[str]:
     transfers = [transfer for group in groups for transfer in group.transfers]
-    ids = {i for t in transfers for i in (t.id, t.pending_id, t.corrects) if i}
-    return _load_known(groups, transfer_ids=ids)
+    return {account for each in transfers for account in (each.debit_account, each.credit_account)}
 
 
 def _post_or_halve(groups: Sequence[LinkGroup], *, known: Known, now: datetime) -> list[GroupResult]:
@@ -107,7 +110,7 @@ def _post_or_halve(groups: Sequence[LinkGroup], *, known: Known, now: datetime) 
     if not refused and not collision:
         return [_answer(group.id, outcomes[group.id]) for group in groups]
     # The books may hold these groups already, or somebody resolved one of the holds after we looked.
-    known = _look_again(groups)
+    known = _look_up(groups)
     if len(groups) == 1:
         outcome = prepare_group(group=groups[0], known=known, now=now)
         if isinstance(outcome, Prepared):
