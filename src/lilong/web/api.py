@@ -1,18 +1,21 @@
 """The HTTP API, assembled: people and programs under /api/v1, agents under /agent/v1."""
 
-from importlib import import_module
-from importlib.util import find_spec
-
-from ninja import Router
-
 from lilong import __version__
 from lilong.common.django.problems import install_problem_handlers
+from lilong.foundation.cases import api as cases
+from lilong.foundation.ledger import api as ledger
+from lilong.foundation.members import api as members
+from lilong.foundation.objects import api as objects
+from lilong.foundation.outbox import api as outbox
+from lilong.foundation.record import api as record
+from lilong.foundation.runs import api as runs
+from lilong.platforms.funding import api as funding
+from lilong.platforms.supermarket import api as supermarket
 from lilong.web import health
 from lilong.web.auth import enforce_rule
 from lilong.web.idempotency import act_once, replay_first
 from lilong.web.openapi import DescribedApi
 from lilong.web.reading import StrictJson, refuse_unknown_parameters
-from lilong.web.settings import ROOMS
 
 PEOPLE_BYTES_MAX = 4 * 1024 * 1024
 AGENT_BYTES_MAX = 16 * 1024 * 1024
@@ -40,11 +43,17 @@ for assembled in (api, agent_api):
 api.add_decorator(act_once, mode="view")
 api.add_decorator(replay_first, mode="operation")
 
-api.add_router("", health.router)
-for room in ROOMS:
-    if find_spec(f"lilong.{room}.api"):
-        module = import_module(f"lilong.{room}.api")
-        for name, target in (("router", api), ("agent_router", agent_api)):
-            router = getattr(module, name, None)
-            if isinstance(router, Router):
-                target.add_router("", router)
+for router in (
+    health.router,
+    outbox.router,
+    record.router,
+    objects.router,
+    members.router,
+    cases.router,
+    ledger.router,
+    runs.router,
+    funding.router,
+    supermarket.router,
+):
+    api.add_router("", router)
+agent_api.add_router("", runs.agent_router)

@@ -1,6 +1,5 @@
 """Django's settings, derived from `config.Settings`; nothing is set in two places."""
 
-from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
 from lilong.web.config import load_settings
@@ -8,25 +7,21 @@ from lilong.web.keys import read_or_make_django_key
 
 LILONG = load_settings()
 
-ROOMS = (
-    "foundation.outbox",
-    "foundation.record",
-    "foundation.objects",
-    "foundation.members",
-    "foundation.cases",
-    "foundation.ledger",
-    "foundation.runs",
-    "platforms.funding",
-    "platforms.supermarket",
-)
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
-    *(f"lilong.{room}" for room in ROOMS if find_spec(f"lilong.{room}.models")),
+    "lilong.foundation.outbox",
+    "lilong.foundation.record",
+    "lilong.foundation.objects",
+    "lilong.foundation.members",
+    "lilong.foundation.cases",
+    "lilong.foundation.ledger",
+    "lilong.foundation.runs",
+    "lilong.platforms.funding",
+    "lilong.platforms.supermarket",
     "lilong.web",
 ]
-if find_spec("lilong.foundation.members.models"):
-    AUTH_USER_MODEL = "members.Person"
+AUTH_USER_MODEL = "members.Person"
 
 SECRET_KEY = read_or_make_django_key(LILONG.home)
 DEBUG = False
