@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 
 from lilong.common.django.fields import (
     PAGE_LIMIT_DEFAULT,
@@ -160,7 +160,7 @@ class CaseOut(Schema):
 def create(request: HttpRequest, body: ProgrammeBody) -> object:
     """Create a programme with an empty fund and the first version of its rule."""
     programme_id = create_programme(actor=get_actor(request), name=body.name, rule=body.rule.rule, now=utc_now())
-    return 201, {"id": programme_id}
+    return Status(201, {"id": programme_id})
 
 
 @router.get("/programmes", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: ProgrammePageOut, **PROBLEMS})
@@ -179,7 +179,7 @@ def show_programmes(
 def add_rule(request: HttpRequest, programme_id: IdInPath, body: RuleBody) -> object:
     """Publish the next version of a programme's rule; vouchers already issued keep theirs."""
     version = publish_rule(actor=get_actor(request), programme_id=programme_id, rule=body.rule, now=utc_now())
-    return 201, {"version": version}
+    return Status(201, {"version": version})
 
 
 @router.post(
@@ -196,7 +196,7 @@ def fund(request: HttpRequest, programme_id: IdInPath, body: FundBody) -> object
         reference=body.reference,
         now=utc_now(),
     )
-    return 201, {"case_id": case_id}
+    return Status(201, {"case_id": case_id})
 
 
 @router.post("/vouchers", openapi_extra=allow(OPERATORS, Scope.PAY), response={201: CreatedOut, **PROBLEMS})
@@ -209,7 +209,7 @@ def issue(request: HttpRequest, body: VoucherBody) -> object:
         amount_uc=body.amount_uc,
         now=utc_now(),
     )
-    return 201, {"id": voucher_id}
+    return Status(201, {"id": voucher_id})
 
 
 @router.get("/vouchers", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: VoucherPageOut, **PROBLEMS})

@@ -1,7 +1,7 @@
 """Spec checks, quotes and orders over HTTP."""
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router
+from ninja import Router, Status
 
 from lilong.common.django.fields import PAGE_LIMIT_DEFAULT, CursorInQuery, IdInPath, LimitInQuery
 from lilong.common.django.problems import PROBLEMS
@@ -47,7 +47,7 @@ def check_spec(request: HttpRequest, body: SpecBody) -> object:  # noqa: ARG001 
 def create_quote(request: HttpRequest, body: QuoteBody) -> object:
     """Return a signed quote that is honoured until it expires; it reserves voucher value and holds nothing else."""
     view = quote(actor=get_actor(request), spec=body.spec, max_cost_uc=body.max_cost_uc, now=utc_now())
-    return 201, _quote_out(view)
+    return Status(201, _quote_out(view))
 
 
 @router.get("/quotes", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: QuotePageOut, **PROBLEMS})
@@ -68,7 +68,7 @@ def place(request: HttpRequest, body: OrderBody) -> object:
     """Take a quote: its maximum is held and its run submitted, both or neither. A quote is taken once."""
     actor = get_actor(request)
     order_id = place_order(actor=actor, quote_id=body.quote_id, now=utc_now())
-    return 201, get_order(actor=actor, order_id=order_id, now=utc_now()).order
+    return Status(201, get_order(actor=actor, order_id=order_id, now=utc_now()).order)
 
 
 @router.get("/orders", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: OrderPageOut, **PROBLEMS})
@@ -107,7 +107,7 @@ def dispute(request: HttpRequest, order_id: IdInPath, body: DisputeBody) -> obje
     case_id = open_dispute(
         actor=get_actor(request), order_id=order_id, claim_uc=body.claim_uc, reason=body.reason, now=utc_now()
     )
-    return 201, {"case_id": case_id}
+    return Status(201, {"case_id": case_id})
 
 
 @router.get(

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import AwareDatetime, Field
 
 from lilong.common.django.fields import (
@@ -150,7 +150,7 @@ def register(request: HttpRequest, body: ProviderBody) -> object:
     provider_id = register_provider(
         actor=get_actor(request), organisation_id=body.organisation_id, fee_ppm=body.fee_ppm, now=utc_now()
     )
-    return 201, {"id": provider_id}
+    return Status(201, {"id": provider_id})
 
 
 @router.get("/providers", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: ProviderPageOut, **PROBLEMS})
@@ -177,7 +177,7 @@ def create_service_level(request: HttpRequest, provider_id: IdInPath, body: Serv
         credit_ppm=body.credit_ppm,
         now=utc_now(),
     )
-    return 201, {"id": level_id}
+    return Status(201, {"id": level_id})
 
 
 @router.post(
@@ -197,7 +197,7 @@ def create(request: HttpRequest, provider_id: IdInPath, body: OfferBody) -> obje
         service_level_id=body.service_level_id,
         now=utc_now(),
     )
-    return 201, {"id": offer_id}
+    return Status(201, {"id": offer_id})
 
 
 @router.get("/offers", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: OfferPageOut, **PROBLEMS})
@@ -217,7 +217,7 @@ def show_offers(
 def withdraw(request: HttpRequest, offer_id: IdInPath) -> object:
     """Take an offer off the shelf for good; quotes that name it are honoured."""
     withdraw_offer(actor=get_actor(request), offer_id=offer_id, now=utc_now())
-    return 204, None
+    return Status(204, None)
 
 
 @router.post(
@@ -237,7 +237,7 @@ def create_price(request: HttpRequest, offer_id: IdInPath, body: PriceBody) -> o
         source=body.source,
         now=now,
     )
-    return 201, {"id": price_id}
+    return Status(201, {"id": price_id})
 
 
 @router.get(
