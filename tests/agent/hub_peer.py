@@ -42,6 +42,7 @@ class HubPeer:
         self.requests: list[SyncRequest] = []
         self.reports: dict[tuple[str, int], list[Any]] = {}
         self.trouble: Callable[[str], int] = lambda _path: 0
+        self.trouble_code = "test.trouble"
         self.lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"peer": self}))
         self._server.daemon_threads = True
@@ -74,6 +75,9 @@ class HubPeer:
             return wait_until(look, within_s=seconds)
         except AssertionError as error:
             raise AssertionError(f"not in {seconds} s; last: {self.see(attempt_id)}") from error
+
+    def wait_for_requests(self, count: int) -> None:
+        wait_until(lambda: len(self.requests) >= count, within_s=30)
 
     def read_log(self, attempt_id: str, rank: int = 0) -> str:
         return bytes(self.logs.get((attempt_id, rank), b"")).decode("utf-8", "replace")
@@ -141,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         status = self.peer.trouble(url.path)
         parts = url.path.removeprefix("/agent/v1/").split("/")
         if status:
-            self._answer(status, {"code": "test.trouble", "title": "trouble"})
+            self._answer(status, {"code": self.peer.trouble_code, "title": "Another agent"})
         elif parts == ["join"]:
             self._answer(
                 200,

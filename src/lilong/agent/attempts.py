@@ -290,16 +290,19 @@ class Attempts:
         return False
 
     def _end_unstarted(self, folder: AttemptFolder, accepted: Accepted) -> None:
+        order = read_json(folder.path / CANCEL) or {}
+        reason, grace_s = Reason(str(order["reason"])), order.get("grace_s")
         try:
             if self._adopt(folder, accepted):
+                grace = grace_s if isinstance(grace_s, int) else 0
+                self._engine.cancel(ref=read_ref(folder), reason=reason, grace_s=grace)
                 return
         except LilongError:
             return  # whether it was started is unknown: ask again
-        order = read_json(folder.path / CANCEL) or {}
         end_unrun(
             folder,
             now=self._clock(),
-            reason=Reason(str(order["reason"])),
+            reason=reason,
             detail="It was stopped before it started.",
             asked_by_hub=True,
         )

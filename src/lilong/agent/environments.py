@@ -48,7 +48,7 @@ class EnvironmentFailed(LilongError):
 
 @dataclass(frozen=True, slots=True)
 class BaseProfile:
-    """A base interpreter: its path as named, its prefix, and what the hub is told of it."""
+    """A base interpreter: its real path, its prefix, and what the hub is told of it."""
 
     interpreter: Path
     prefix: Path
@@ -71,7 +71,7 @@ def read_profile(*, name: str, interpreter: Path, for_other_users: bool) -> Base
     if closed:
         raise ProfileUnusable(detail=f"{interpreter} needs {closed}, which other users may not enter.")
     profile = Profile(name=name, python_version=version, platform=platform)
-    return BaseProfile(interpreter=interpreter, prefix=Path(prefix), profile=profile)
+    return BaseProfile(interpreter=interpreter.resolve(), prefix=Path(prefix), profile=profile)
 
 
 class EnvironmentStore:

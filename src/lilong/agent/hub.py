@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import httpx
+import stamina
 from pydantic import BaseModel, ValidationError
 
 from lilong.agent.settings import is_loopback
@@ -86,7 +87,8 @@ class HubClient:
     def put_log(self, *, attempt_id: str, rank: int, offset: int, content: bytes) -> int:
         """Append to a rank's log and return how many bytes the hub now has; an offset that differs is corrected."""
         try:
-            answer = self._ask("PUT", f"/attempts/{attempt_id}/log/{rank}", params={"offset": offset}, content=content)
+            path, params = f"/attempts/{attempt_id}/log/{rank}", {"offset": offset}
+            answer = self._ask_again("PUT", path, params=params, content=content)
         except HubRefused as refusal:
             if refusal.answered_status == _CONFLICT and "expected_offset" in refusal.facts:
                 return int(refusal.facts["expected_offset"])
@@ -96,7 +98,7 @@ class HubClient:
     def find_upload_offset(self, *, attempt_id: str, sha256: str) -> int | None:
         """Return how many bytes of an object the hub has from this attempt, or None when it has heard nothing of it."""
         try:
-            answer = self._ask("HEAD", f"/attempts/{attempt_id}/objects/{sha256}")
+            answer = self._ask_again("HEAD", f"/attempts/{attempt_id}/objects/{sha256}")
         except HubRefused as refusal:
             if refusal.answered_status == _NOT_FOUND:
                 return None
@@ -108,7 +110,7 @@ class HubClient:
         """Append a part of an object and return the hub's offset; an offset that differs is corrected."""
         path, params = f"/attempts/{attempt_id}/objects/{sha256}", {"offset": offset, "size": size_bytes}
         try:
-            answer = self._ask("PUT", path, params=params, content=content)
+            answer = self._ask_again("PUT", path, params=params, content=content)
         except HubRefused as refusal:
             if refusal.answered_status == _CONFLICT and "expected_offset" in refusal.facts:
                 return int(refusal.facts["expected_offset"])
@@ -129,6 +131,15 @@ class HubClient:
                 yield (offset if answer.status_code == 206 else 0), answer.iter_raw(_READ_BYTES)  # noqa: PLR2004
         except httpx.HTTPError as error:
             raise HubAway(detail=str(error)) from error
+
+    def _ask_again(
+        self, method: str, path: str, *, params: dict[str, int] | None = None, content: bytes | None = None
+    ) -> httpx.Response:
+        """Ask what may be asked twice, up to four times within about two seconds."""
+        for attempt in stamina.retry_context(on=HubAway, attempts=4, wait_initial=0.1, wait_max=1.0, timeout=None):
+            with attempt:
+                return self._ask(method, path, params=params, content=content)
+        raise HubAway(detail="No attempt was made.")
 
     def _ask(
         self, method: str, path: str, *, params: dict[str, int] | None = None, content: bytes | None = None
