@@ -18,13 +18,14 @@ from lilong.foundation.objects.hashing import DigestProgress
 READ_BYTES = 256 * 1024
 HASH_AHEAD_BYTES = 64 << 20
 SHARDS = 256
+BUSY_RETRY_S = 8
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _progress = DigestProgress()
 
 
 class UploadBusy(Conflict):
-    """Another request is writing to the same upload."""
+    """Another request is writing to the same upload: perhaps one whose connection was lost and that waits for bytes."""
 
     code = "objects.upload_busy"
     title = "Another request is writing to this upload"
@@ -142,7 +143,7 @@ class FolderStorage:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise UploadBusy from error
+                raise UploadBusy(retry_after_s=BUSY_RETRY_S) from error
             yield FolderPart(
                 name=upload_id,
                 descriptor=descriptor,
