@@ -142,6 +142,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
 class Order(models.Model):
     """One piece of work from draft to settlement.
 
+    lines: how many the timeline has.
     live_slot: one of a person's places for live quotes, empty once it is taken or over. due_uc: what is charged now,
     after corrections; conceded_uc: what disputes took off it. releasable_at: when earnings become available;
     released_at: when they did. relieved_at: when credits for others' faults stood, which is after settlement.
@@ -152,6 +153,7 @@ class Order(models.Model):
     person_id = models.CharField(max_length=64)
     name = models.CharField(max_length=63)
     state = models.CharField(max_length=16)
+    lines = models.PositiveIntegerField(default=0)
     live_slot = models.PositiveSmallIntegerField(null=True)
     spec = models.JSONField()
     spec_sha256 = models.CharField(max_length=64)
@@ -232,12 +234,16 @@ class TimelineEntry(models.Model):
 
     id = models.CharField(max_length=64, primary_key=True)
     order = models.ForeignKey(Order, models.PROTECT, related_name="timeline")
+    number = models.PositiveIntegerField()
     step = models.CharField(max_length=24)
     state = models.CharField(max_length=16)
     at = models.DateTimeField()
     money = models.CharField(max_length=16, blank=True)
     amount_uc = models.BigIntegerField(null=True)
     detail = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["order", "number"], name="supermarket_timeline_number")]
 
 
 class Settlement(models.Model):

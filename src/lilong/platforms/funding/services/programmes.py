@@ -22,7 +22,6 @@ from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, VoucherRule, chec
 from lilong.platforms.funding.models import FundRequest, Programme, RuleVersion
 
 OPERATORS = frozenset({Role.OPERATOR})
-HUB = "hub"
 FUND_CASE = "funding.fund_programme"
 FUND_APPROVALS = 2
 FUND_DECIDE_WITHIN = timedelta(days=14)
@@ -107,7 +106,7 @@ def post_fund_request(*, request_id: str, case_id: str, now: datetime) -> None:
         request = _close_request(request_id, posted=True, now=now)
         if request is None:
             return
-        outside = open_account(kind=AccountKind.OUTSIDE, owner_id=HUB, purpose="", now=now)
+        outside = open_account(kind=AccountKind.OUTSIDE, owner_id="", purpose="top_up", now=now)
         transfer = Transfer(
             id=f"{request.id}.post",
             kind=TransferKind.POST,

@@ -28,7 +28,7 @@ from lilong.platforms.supermarket.queries.exports import export_order
 from lilong.platforms.supermarket.queries.orders import get_order, list_orders
 from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote, list_quotes
 from lilong.platforms.supermarket.services.disputes import CLAIMANTS, open_dispute
-from lilong.platforms.supermarket.services.orders import CANCELLERS, cancel_order, place_order
+from lilong.platforms.supermarket.services.orders import cancel_order, place_order
 from lilong.platforms.supermarket.services.quotes import BUYERS, quote
 
 router = Router(tags=["orders"])
@@ -87,7 +87,7 @@ def show_order(request: HttpRequest, order_id: IdInPath) -> object:
 
 @router.post(
     "/orders/{order_id}/cancel",
-    openapi_extra=allow(CANCELLERS, Scope.RUN),
+    openapi_extra=allow(BUYERS, Scope.RUN),
     response={200: OrderDetailOut, **PROBLEMS},
 )
 def cancel(request: HttpRequest, order_id: IdInPath) -> object:

@@ -14,6 +14,7 @@ from lilong.common.django.fields import (
     IdInPath,
     LimitInQuery,
     Name,
+    PositiveUc,
     RequestBody,
 )
 from lilong.common.django.problems import PROBLEMS
@@ -24,6 +25,7 @@ from lilong.common.time import utc_now
 from lilong.platforms.supermarket.core.policy import PRICE_MAX_UC
 from lilong.platforms.supermarket.core.pricing import Shape, Unit
 from lilong.platforms.supermarket.queries.shelf import list_offers, list_prices, list_providers
+from lilong.platforms.supermarket.services.reserve import fill_reserve
 from lilong.platforms.supermarket.services.shelf import (
     SELLERS,
     add_price,
@@ -74,6 +76,12 @@ class PriceBody(RequestBody):
     valid_from: AwareDatetime | None = None
     valid_until: AwareDatetime | None = None
     source: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ReserveBody(RequestBody):
+    """How much of the hub's fees goes into its service reserve."""
+
+    amount_uc: PositiveUc
 
 
 class CreatedOut(Schema):
@@ -251,3 +259,10 @@ def show_prices(
 ) -> object:
     """List an offer's price rows, newest first."""
     return list_prices(offer_id=offer_id, cursor=cursor, limit=limit)
+
+
+@router.post("/reserve", openapi_extra=allow(OPERATORS, Scope.PAY), response={201: CreatedOut, **PROBLEMS})
+def fill(request: HttpRequest, body: ReserveBody) -> object:
+    """Move fees into the service reserve, which pays for faults of the hub and for what providers cannot credit."""
+    transfer_id = fill_reserve(actor=get_actor(request), amount_uc=body.amount_uc, now=utc_now())
+    return Status(201, {"id": transfer_id})

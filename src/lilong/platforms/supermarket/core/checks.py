@@ -199,7 +199,7 @@ def _check_source(source: Source) -> list[LilongError]:
         return []
     detail = (
         f"The {source.name} must hold {format_credits(source.needed_uc)} credits and has "
-        f"{format_credits(source.available_uc)}: {format_credits(short_uc)} are missing."
-    )
+        f"{format_credits(source.available_uc)}: {format_credits(short_uc)} are missing. {source.remedy}"
+    ).strip()
     amounts = {"limit_uc": source.available_uc, "needed_uc": source.needed_uc, "short_uc": short_uc}
     return [FundsShort(detail=detail, facts=amounts)]

@@ -83,7 +83,7 @@ def get_order(*, actor: Actor, order_id: str, now: datetime) -> OrderDetail:
     order = orders.filter(id=order_id).first()
     if order is None:
         raise NotFound(detail=f"There is no order {order_id[:64]} that you can see.")
-    rows = TimelineEntry.objects.filter(order=order).order_by("id")
+    rows = TimelineEntry.objects.filter(order=order).order_by("number")
     timeline = tuple(
         TimelineView(
             step=row.step, state=row.state, at=row.at, money=row.money, amount_uc=row.amount_uc, detail=row.detail

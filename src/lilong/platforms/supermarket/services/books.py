@@ -99,10 +99,13 @@ def advance(
 def note_step(
     *, order: Order, step: str, now: datetime, money: str = "", amount_uc: int | None = None, detail: str = ""
 ) -> None:
-    """Write a line of the timeline without changing the order; money says what the amount is: `held`, `charged`."""
+    """Write the next line of a locked order's timeline; money says what the amount is: `held`, `charged`."""
+    order.lines += 1
+    order.save(update_fields=["lines"])
     TimelineEntry.objects.create(
         id=new_id("otl"),
         order=order,
+        number=order.lines,
         step=step,
         state=order.state,
         at=now,

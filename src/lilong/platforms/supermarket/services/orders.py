@@ -7,7 +7,7 @@ from django.db import transaction
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import Conflict, NotFound
 from lilong.common.ids import new_id
-from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.permissions import Actor, Scope, may, require
 from lilong.foundation.ledger.public import require_posted
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import Signature, append, sign
@@ -24,8 +24,6 @@ from lilong.platforms.supermarket.services.checks import check_promise
 from lilong.platforms.supermarket.services.quotes import BUYERS, end_live_quote
 from lilong.protocol.messages import EnvironmentLock, Reason
 from lilong.protocol.spec import RunSpec
-
-CANCELLERS = BUYERS | {Role.OPERATOR}
 
 
 class QuoteTampered(Conflict):
@@ -79,7 +77,7 @@ def cancel_order(*, actor: Actor, order_id: str, now: datetime) -> None:
     Idempotent while the order runs; an order that is over raises StepImpossible. See `cancel_costs_at_most_uc` of the
     order before calling.
     """
-    require(may(actor, roles=CANCELLERS, scope=Scope.RUN))
+    require(may(actor, roles=BUYERS, scope=Scope.RUN))
     with transaction.atomic():
         order = Order.objects.select_for_update().visible_to(actor).filter(id=order_id).first()
         if order is None:

@@ -39,7 +39,7 @@ from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_rules import find_spec_problems
 from lilong.protocol.spec_yaml import SpecInvalid
 
-BUYERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
+BUYERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER, Role.OPERATOR})
 RESERVE_TRIES = 5
 
 

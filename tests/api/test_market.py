@@ -1,0 +1,173 @@
+import json
+
+import pytest
+from django.test import Client
+
+from lilong.common.time import utc_now
+from lilong.foundation.members.public import OrganisationKind
+from lilong.platforms.funding.reactions import reconcile as reconcile_funding
+from lilong.platforms.supermarket.models import Order
+from lilong.platforms.supermarket.reactions import reconcile
+from tests.market import CREDIT, finish, found_buyer, open_stall, pay_in, wallet_of
+from tests.people import act, found_organisation_today, make_operator_token
+from tests.pools import NOON, make_spec
+from tests.programmes import approve
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def home(settings, tmp_path):
+    """Give the test a home folder of its own."""
+    settings.LILONG = settings.LILONG.model_copy(update={"home": tmp_path, "storage_reserve_bytes": 0})
+    (tmp_path / "objects").mkdir()
+
+
+def call(method, path, token, body=None, *, key=""):
+    headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
+    return Client().generic(
+        method,
+        f"/api/v1/{path}",
+        data=b"" if body is None else json.dumps(body).encode(),
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def get(path, token):
+    return call("GET", path, token).json()
+
+
+def post(path, token, body, *, key="", status=201):
+    answer = call("POST", path, token, body, key=key)
+    assert answer.status_code == status, answer.content
+    return answer.json()
+
+
+def seconds_now():
+    return (utc_now() - NOON).total_seconds()
+
+
+@pytest.fixture
+def buyer_token():
+    """Return the token of an owner whose organisation has money."""
+    token = found_organisation_today().token.secret
+    pay_in(wallet_of(act(token, now=utc_now())), 100 * CREDIT)
+    return token
+
+
+def test_a_job_is_checked_quoted_ordered_settled_and_exported_over_http(buyer_token):
+    seller = open_stall()
+    spec = make_spec().model_dump(mode="json")
+    assert len(post("specs/check", buyer_token, {"spec": spec}, status=200)["offers"]) == 1
+
+    quoted = post("quotes", buyer_token, {"spec": spec}, key="q1")
+    assert quoted == get(f"quotes/{quoted['quote_id']}", buyer_token)
+    assert get("quotes", buyer_token)["items"] == [quoted]
+
+    placed = post("orders", buyer_token, {"quote_id": quoted["quote_id"]}, key="o1")
+    assert (placed["state"], placed["max_uc"], placed["charged_uc"]) == ("placed", 150_000, None)
+    shown = get(f"orders/{placed['id']}", buyer_token)
+    assert shown["order"] == placed
+    assert [line["step"] for line in shown["timeline"]] == ["sign_quote", "hold", "submit"]
+
+    began = seconds_now()
+    finish(seller.agent, ms=60_000, seconds=began)
+    reconcile(now=utc_now())
+    (done,) = get("orders", buyer_token)["items"]
+    assert (done["state"], done["charged_uc"], done["refunded_uc"], done["voucher_uc"]) == (
+        "settled",
+        15_000,
+        135_000,
+        0,
+    )
+
+
+def test_a_repeated_post_acts_once(buyer_token):
+    open_stall()
+    body = {"spec": make_spec().model_dump(mode="json")}
+    first, again = (post("quotes", buyer_token, body, key="q1") for _ in range(2))
+    assert first == again
+    orders = [post("orders", buyer_token, {"quote_id": first["quote_id"]}, key="o1") for _ in range(2)]
+
+    assert orders[0] == orders[1]
+    assert Order.objects.count() == 1
+
+
+def test_a_refusal_is_a_problem_that_says_what_would_make_it_pass(buyer_token):
+    open_stall()
+    body = {"spec": make_spec().model_dump(mode="json"), "max_cost_uc": 1}
+    answer = call("POST", "quotes", buyer_token, body)
+    problem = answer.json()
+
+    assert (answer.status_code, problem["code"]) == (422, "order.max_cost_exceeded")
+    assert "Raise the limit or shorten walltime_s" in problem["fields"][0]["message"]
+    assert problem["next_step"]
+
+
+def test_an_order_is_cancelled_over_http(buyer_token):
+    open_stall()
+    quoted = post("quotes", buyer_token, {"spec": make_spec().model_dump(mode="json")})
+    cancelled = post(f"orders/{quoted['order_id']}/cancel", buyer_token, {}, status=200)
+
+    assert cancelled["order"]["state"] == "cancelled"
+
+
+def test_exports_are_conflicts_until_the_settlement(buyer_token):
+    open_stall()
+    quoted = post("quotes", buyer_token, {"spec": make_spec().model_dump(mode="json")})
+    post("orders", buyer_token, {"quote_id": quoted["quote_id"]})
+    for path in ("exports", "exports/quote.json"):
+        answer = call("GET", f"orders/{quoted['order_id']}/{path}", buyer_token)
+        assert (answer.status_code, answer.json()["code"]) == (409, "order.not_settled")
+
+
+def test_a_provider_fills_the_shelf_over_http():
+    operator = make_operator_token(now=utc_now())
+    seller = open_stall()
+    made = found_organisation_today(kind=OrganisationKind.PROVIDER)
+    provider_id = post("providers", operator, {"organisation_id": made.organisation_id, "fee_ppm": 10})["id"]
+    level = post(f"providers/{provider_id}/service-levels", made.token.secret, {"name": "gold", "credit_ppm": 5})
+    body = {"pool_id": seller.agent.pool_id, "name": "x", "unit": "core_s", "memory_mib_per_unit": 1024}
+    refused = call("POST", f"providers/{provider_id}/offers", made.token.secret, body)
+    assert refused.json()["fields"][0]["path"] == "pool_id"
+
+    owner = seller.owner
+    assert level["id"].startswith("slv_")
+    price = {"price_uc": 5, "source": "list"}
+    assert post(f"offers/{seller.offer_id}/prices", operator, price)["id"].startswith("prc_")
+    assert next(row["price_uc"] for row in get(f"offers/{seller.offer_id}/prices", operator)["items"]) == 5
+    assert get("offers?accelerator=", operator)["items"][0]["price_uc"] == 5
+    assert get("offers?accelerator=h100-sxm5", operator)["items"] == []
+    assert {each["organisation_id"] for each in get("providers", operator)["items"]} == {
+        made.organisation_id,
+        owner.organisation_id,
+    }
+    assert call("DELETE", f"offers/{seller.offer_id}", operator).status_code == 204
+
+
+def test_a_programme_is_made_funded_and_gives_a_voucher_over_http(buyer_token):
+    operator = make_operator_token(now=utc_now())
+    rule = {"rate_ppm": 300_000, "cap_uc": CREDIT, "expires_in_days": 30}
+    programme_id = post("programmes", operator, {"name": "Compute", "rule": rule})["id"]
+    case_id = post(f"programmes/{programme_id}/fund", operator, {"amount_uc": 5 * CREDIT, "reference": "payment 1"})[
+        "case_id"
+    ]
+    approve(case_id, now=utc_now())
+    reconcile_funding(now=utc_now())
+    organisation_id = act(buyer_token, now=utc_now()).organisation_id
+    body = {"programme_id": programme_id, "organisation_id": organisation_id, "amount_uc": 2 * CREDIT}
+    voucher_id = post("vouchers", operator, body)["id"]
+
+    (voucher,) = get("vouchers", buyer_token)["items"]
+    assert (voucher["id"], voucher["available_uc"]) == (voucher_id, 2 * CREDIT)
+    assert get("vouchers/usable", buyer_token) == {"usable": [voucher_id], "refused": []}
+    assert get("programmes", buyer_token)["items"][0]["available_uc"] == 3 * CREDIT
+    assert post(f"programmes/{programme_id}/rules", operator, {**rule, "rate_ppm": 1})["version"] == 2
+
+
+def test_the_reserve_takes_no_more_than_the_fees():
+    found_buyer()
+    answer = call("POST", "reserve", make_operator_token(now=utc_now()), {"amount_uc": 1})
+
+    assert (answer.status_code, answer.json()["code"]) == (402, "reserve.fees_short")
