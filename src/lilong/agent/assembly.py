@@ -75,6 +75,7 @@ def build_engine(*, home: Path, settings: AgentSettings, machine: Machine, lease
         limits=settings.local.limits,
         isolation=machine.found.isolation,
         sandbox_reason=machine.found.reason,
+        trusted_reason=machine.found.trusted_reason,
         may_start=lease.holds,
         clock=utc_now,
     )

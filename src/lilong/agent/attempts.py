@@ -36,7 +36,6 @@ from lilong.agent.uploads import Uploads
 from lilong.agent.work import Work, end_unrun
 from lilong.common.errors import EngineBusy, EngineLost, EngineRefused, LilongError
 from lilong.protocol.messages import Cancel, Extend, Observation, Reason, Submit
-from lilong.protocol.spec import Isolation
 
 MISSES_UNTIL_LOST = 3
 
@@ -89,8 +88,7 @@ class Attempts:
         folder = self._spool.create(submit.attempt_id, {SUBMIT: accepted.model_dump_json().encode()})
         problems = self._engine.validate(spec=submit.spec)
         if problems:
-            lacks_sandbox = submit.spec.isolation is Isolation.UNTRUSTED and problems[0].path == "isolation"
-            reason = Reason.ISOLATION_MISSING if lacks_sandbox else Reason.SPEC_REFUSED
+            reason = Reason.ISOLATION_MISSING if problems[0].path == "isolation" else Reason.SPEC_REFUSED
             end_unrun(
                 folder, now=self._clock(), reason=reason, detail=" ".join(problem.message for problem in problems)
             )

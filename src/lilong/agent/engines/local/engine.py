@@ -54,11 +54,13 @@ class LocalEngine:
         limits: LocalLimits,
         isolation: Isolation,
         sandbox_reason: str,
+        trusted_reason: str,
         may_start: Callable[[], bool],
         clock: Callable[[], datetime],
     ) -> None:
         """sandbox_reason: why untrusted work is refused, empty when the sandbox was proven.
 
+        trusted_reason: why even trusted work is refused, empty on a machine where jobs get a user that is not root.
         may_start: whether the agent's lease allows to start queued jobs now.
         """
         self._spool = spool
@@ -67,6 +69,7 @@ class LocalEngine:
         self._limits = limits
         self._isolation = isolation
         self._sandbox_reason = sandbox_reason
+        self._trusted_reason = trusted_reason
         self._may_start = may_start
         self._clock = clock
         self._jobs: dict[str, NativeJob] = {}
@@ -102,6 +105,8 @@ class LocalEngine:
 
         if spec.isolation is run_spec.Isolation.UNTRUSTED and self._sandbox_reason:
             refuse("isolation", f"Untrusted work needs a sandbox: {self._sandbox_reason}")
+        if spec.isolation is run_spec.Isolation.TRUSTED and self._trusted_reason:
+            refuse("isolation", self._trusted_reason)
         if spec.network is Network.OUTBOUND and not self._limits.network:
             refuse("network", "Jobs of this pool reach no network.")
         if spec.network is Network.OUTBOUND and spec.isolation is run_spec.Isolation.UNTRUSTED:

@@ -14,7 +14,7 @@ from pathlib import Path
 from lilong.agent.engines.local import proof, seccomp
 from lilong.agent.engines.local.capacity import Seat
 from lilong.agent.engines.local.cgroups import Groups, find_groups, remove_rank_groups
-from lilong.agent.engines.local.host import end_leftovers, missing_programs, read_system
+from lilong.agent.engines.local.host import end_leftovers, may_reach, missing_programs, read_system
 from lilong.agent.engines.local.launch import (
     Isolation,
     LocalLimits,
@@ -36,10 +36,14 @@ _INSTALL = "install bubblewrap (Debian and Ubuntu: apt-get install bubblewrap)"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What jobs get on this machine, and why untrusted work is refused; an empty reason means that it is taken."""
+    """What jobs get on this machine, and why work is refused; an empty reason means that it is taken.
+
+    reason: for untrusted work; trusted_reason: for work that needs no sandbox, but never runs as root either.
+    """
 
     isolation: Isolation
     reason: str
+    trusted_reason: str = ""
 
 
 def probe_machine(
@@ -57,6 +61,9 @@ def probe_machine(
     bare = Isolation(
         drops_user=drops_user, stages=stages, sandboxed=False, system=system, groups=find_groups(), seccomp=b""
     )
+    closed = _find_closed(home, drops_user=drops_user, stages=stages)
+    if closed:
+        return Found(bare, closed, closed)
     machine = os.uname().machine
     missing = missing_programs("bwrap", "prlimit", "setpriv", "unshare", "mount")
     if "bwrap" in missing:
@@ -65,8 +72,8 @@ def probe_machine(
         return Found(bare, f"{', '.join(missing)} is missing: install util-linux.")
     if machine not in seccomp.MACHINES:
         return Found(bare, f"There is no system-call filter for {machine}.")
-    if os.geteuid() == 0 and not (drops_user and stages):
-        return Found(bare, "The agent is root and can neither drop to another user nor mount; jobs never run as root.")
+    if os.geteuid() == 0 and not stages:
+        return Found(bare, "The agent may not mount folders: run it as root of the machine, or as an ordinary user.")
     sandboxed = replace(bare, sandboxed=True, seccomp=seccomp.build_filter(machine=machine))
     reason = _prove(home=home, limits=limits, isolation=sandboxed, interpreter=interpreter, cores=cores)
     if reason and bare.groups != Groups(bare.groups.version, None, None):
@@ -74,6 +81,16 @@ def probe_machine(
         if not _prove(home=home, limits=limits, isolation=without, interpreter=interpreter, cores=cores):
             return Found(without, "")
     return Found(bare, f"The proof run failed: {reason}") if reason else Found(sandboxed, "")
+
+
+def _find_closed(home: Path, *, drops_user: bool, stages: bool) -> str:
+    """Return why not even trusted work can run: jobs need a user who is not root and who reaches the agent's folder."""
+    if os.geteuid() != 0 or (drops_user and stages):
+        return ""
+    if not drops_user:
+        return "The agent is root and cannot drop to another user, and jobs never run as root: start it as another."
+    closed = may_reach(path=home)
+    return f"Jobs' users may not enter {closed}: put the agent's home where they may." if closed else ""
 
 
 def judge_proof(facts: Mapping[str, object]) -> str:

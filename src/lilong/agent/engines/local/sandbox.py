@@ -64,7 +64,7 @@ def build_script(*, command: str, stop_signal: str) -> str:
     >>> build_script(command="python train.py", stop_signal="TERM").splitlines()[-1]
     'python train.py'
     """
-    mark = f"printf r >&{MARKER_FD}; exec {MARKER_FD}>&-\n"
+    mark = f'cd "$LILONG_WORK_DIR" || exit\nprintf r >&{MARKER_FD}; exec {MARKER_FD}>&-\n'
     trap = f"trap : {shlex.quote(stop_signal)}\n" if stop_signal != "KILL" else ""
     return mark + trap + command + "\n"
 
