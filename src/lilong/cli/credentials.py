@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
-import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lilong.cli.output import errors_as_exit_codes
@@ -14,6 +14,9 @@ from lilong.common.files import write_durably
 from lilong.sdk.client import Lilong
 
 TOKEN_VARIABLE = "LILONG_TOKEN"  # noqa: S105 - the variable's name
+
+
+_chosen: ContextVar[str] = ContextVar("chosen hub", default="")
 
 
 class CredentialsUnreadable(InputInvalid):
@@ -85,9 +88,14 @@ def save_credentials(credentials: Credentials) -> None:
     write_durably(path=path, content=credentials.model_dump_json(indent=2).encode() + b"\n", mode=0o600)
 
 
+def choose_hub(url: str) -> None:
+    """Let this command speak to `url`; an empty text leaves it to the credentials."""
+    _chosen.set(url.rstrip("/"))
+
+
 def find_chosen_hub() -> str:
     """Return the hub that `lilong --hub URL` or LILONG_HUB names, or an empty text."""
-    return str(click.get_current_context().find_root().params.get("hub") or "").rstrip("/")
+    return _chosen.get()
 
 
 def connect() -> Lilong:

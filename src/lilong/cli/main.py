@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from lilong.cli import account, agent, hub, jobs, orders, record, secrets, shop, tokens, volumes, wallet
+from lilong.cli.credentials import choose_hub
 from lilong.cli.demo import command as demo
 from lilong.cli.output import set_up_logging
 
@@ -29,13 +30,14 @@ app.add_typer(demo.app)
 
 
 @app.callback()
-def choose_hub(
-    hub: Annotated[  # noqa: ARG001 - read by `credentials.find_chosen_hub`
+def begin(
+    hub: Annotated[
         str, typer.Option(envvar="LILONG_HUB", metavar="URL", help="Hub to speak to, if not the one in use.")
     ] = "",
 ) -> None:
     """Shop for computing power, run work on it, pay what was metered. Operators: init, serve, backup, restore."""
     set_up_logging()
+    choose_hub(hub)
 
 
 def main() -> None:
