@@ -43,6 +43,7 @@ class HubPeer:
         self.reports: dict[tuple[str, int], list[Any]] = {}
         self.trouble: Callable[[str], int] = lambda _path: 0
         self.trouble_code = "test.trouble"
+        self.cut_after: int | None = None
         self.lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"peer": self}))
         self._server.daemon_threads = True
@@ -75,6 +76,17 @@ class HubPeer:
             return wait_until(look, within_s=seconds)
         except AssertionError as error:
             raise AssertionError(f"not in {seconds} s; last: {self.see(attempt_id)}") from error
+
+    def list_asked(self) -> list[str]:
+        """Return a list that grows by the path of every later request."""
+        asked: list[str] = []
+
+        def note(path: str) -> int:
+            asked.append(path)
+            return 0
+
+        self.trouble = note
+        return asked
 
     def wait_for_requests(self, count: int) -> None:
         wait_until(lambda: len(self.requests) >= count, within_s=30)
@@ -135,7 +147,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command == "GET" and self.peer.cut_after is not None:
+            self.wfile.write(content[: self.peer.cut_after])
+            self.close_connection = True
+        elif self.command != "HEAD":
             self.wfile.write(content)
 
     def _handle(self) -> None:

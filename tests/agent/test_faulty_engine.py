@@ -63,7 +63,7 @@ class Bench:
 
     def __init__(self, home, peer, world):
         self.home, self.engine = home, FaultyEngine(world)
-        hub = HubClient(hub_url=peer.url, pool_token=peer.token)
+        self.hub = hub = HubClient(hub_url=peer.url, pool_token=peer.token)
         base = read_profile(name="python3", interpreter=PYTHON, for_other_users=False)
         environments = EnvironmentStore(
             folder=home / "environments", profiles={"python3": base}, packages=PackageSettings()
@@ -82,6 +82,10 @@ class Bench:
             background=Background(executor=self.executor, on_done=lambda: None),
             clock=utc_now,
         )
+
+    def close(self):
+        self.executor.shutdown()
+        self.hub.close()
 
     def accept(self, command):
         attempt_id = new_id("att")
@@ -122,7 +126,7 @@ def world():
 def bench(tmp_path, peer, world):
     bench = Bench(tmp_path, peer, world)
     yield bench
-    bench.executor.shutdown()
+    bench.close()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -172,7 +176,7 @@ def test_an_agent_killed_after_the_submission_finds_the_job_and_cancels_it(bench
     after = Bench(bench.home, peer, world)
     after.attempts.cancel(Cancel(attempt_id=attempt, reason=Reason.CANCELLED_BY_MEMBER, grace_s=0))
     end = after.advance_until(attempt, AttemptState.CANCELLED)
-    after.executor.shutdown()
+    after.close()
 
     assert end.started_at is not None
     assert world.submissions == 1
