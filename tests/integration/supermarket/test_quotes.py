@@ -9,7 +9,7 @@ from lilong.common.errors import NotAllowed, NotFound
 from lilong.common.permissions import Role
 from lilong.foundation.members.public import OrganisationState
 from lilong.foundation.record.models import Entry
-from lilong.foundation.record.services.keys import list_public_keys
+from lilong.foundation.record.services.key_files import list_public_keys
 from lilong.foundation.runs.public import RequirementUnresolvable
 from lilong.platforms.funding.models import Voucher
 from lilong.platforms.supermarket.core.checks import LiveQuotesReached, MaxCostExceeded, NotAdmitted
