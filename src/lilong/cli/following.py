@@ -8,6 +8,7 @@ from typing import BinaryIO
 from rich.markup import escape
 
 from lilong.cli.output import credits_text, messages, print_fields, print_next_step
+from lilong.common.errors import NotFound
 from lilong.sdk.client import Lilong
 from lilong.sdk.orders import OrderDetail
 from lilong.sdk.patience import ask_patiently
@@ -16,14 +17,22 @@ from lilong.sdk.runs import POLL_S, Run
 ENDED = frozenset({"settled", "disputed", "expired", "refused", "cancelled"})
 
 
+class NoOrder(NotFound):
+    """No order of the organisation fits."""
+
+    code = "cli.no_order"
+    title = "There is no such order"
+    next_step = "`lilong orders` lists what there is; `lilong run FILE --max-cost CREDITS` orders something."
+
+
 def find_order(hub: Lilong, wanted: str) -> OrderDetail:
-    """Return an order by its id, its run's or quote's id, or the newest one for an empty text; raises NotFound."""
+    """Return an order by its id, its run's or quote's id, or the newest one for an empty text; raises NoOrder."""
     if wanted and not wanted.startswith(("run_", "quo_")):
         return hub.orders.get(wanted)
     for order in hub.orders.list():
         if wanted in {"", order.run_id, order.quote_id}:
             return hub.orders.get(order.id)
-    return hub.orders.get(wanted or "none")
+    raise NoOrder(detail=f"None belongs to {wanted}." if wanted else "Your organisation has ordered nothing yet.")
 
 
 def follow_order(hub: Lilong, *, order_id: str, quiet: bool) -> OrderDetail:

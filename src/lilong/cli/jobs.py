@@ -93,7 +93,8 @@ def run(
         if detach:
             if as_json:
                 print_json(order)
-            print_next_step(f"`lilong logs -f {order.id}` follows it, `lilong cancel {order.id}` ends it.")
+            else:
+                print_next_step(f"`lilong logs -f {order.id}` follows it, `lilong cancel {order.id}` ends it.")
             return
         settled = follow_order(hub, order_id=order.id, quiet=as_json)
         if as_json:
