@@ -100,7 +100,7 @@ class Transport:
         if method == "POST":
             sent.setdefault("Idempotency-Key", secrets.token_urlsafe(18))
         for attempt in stamina.retry_context(
-            on=is_worth_a_retry, attempts=ATTEMPTS, wait_initial=0.1, wait_max=5.0, timeout=90
+            on=is_worth_a_retry, attempts=ATTEMPTS, wait_initial=0.1, wait_max=5.0, timeout=240
         ):
             with attempt:
                 response = self._http.request(method, path, json=json, params=params, content=content, headers=sent)
