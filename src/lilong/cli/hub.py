@@ -74,6 +74,12 @@ def ledger_verify(home: Home = HOME_DEFAULT) -> None:
     manage(home, "ledger_verify")
 
 
+@ledger.command("export")
+def ledger_export(file: Path, home: Home = HOME_DEFAULT, until: str = "") -> None:
+    """Write the whole books as a Beancount file: all that counts before `until`, or before now."""
+    manage(home, "ledger_export", str(file.resolve()), *(["--until", until] if until else []))
+
+
 def manage(home: Path, command: str, *arguments: str) -> None:
     """Run a management command of the hub in `home` as a child process and exit as it does."""
     with errors_as_exit_codes(as_json=False):

@@ -132,7 +132,7 @@ def refuse_by_constraint(*, group_id: str, constraint: str) -> Refusal:
         code="ledger.constraint",
         constraint=constraint,
         detail=f"The database refuses group {group_id}: it would break {constraint}.",
-        next_step="Read the balances and the constraint's description in the ledger's reference.",
+        next_step="Tell the operator the name of the constraint: a sum or an amount is beyond what the books can hold.",
     )
 
 
