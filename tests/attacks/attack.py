@@ -155,6 +155,7 @@ def linger(path):
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             deadline = time.monotonic() + LINGER_S
             while time.monotonic() < deadline:
                 Path(path).touch()

@@ -22,7 +22,11 @@ def bare_rig(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(folder))
         found = probe_machine(
-            home=tmp_path, limits=rig.settings.local.limits, interpreter=PYTHON, beside=[], cores=rig.machine.cores
+            home=tmp_path,
+            limits=rig.settings.local.find_limits(home=tmp_path),
+            interpreter=PYTHON,
+            beside=[],
+            cores=rig.machine.cores,
         )
     rig.machine = replace(rig.machine, found=found)
     rig.restart()

@@ -56,7 +56,9 @@ def examine_machine(*, home: Path, profiles: dict[str, Path], local: LocalSettin
     memory_mib = local.memory_mib or read_memory_mib()[0] * _MEMORY_SHARE_PERCENT // 100
     beside = sorted({base.prefix for base in usable.values()})
     interpreter = next((base.interpreter for base in usable.values()), Path("/usr/bin/python3"))
-    found = probe_machine(home=home, limits=local.limits, interpreter=interpreter, beside=beside, cores=cores)
+    found = probe_machine(
+        home=home, limits=local.find_limits(home=home), interpreter=interpreter, beside=beside, cores=cores
+    )
     return Machine(profiles=usable, unusable=unusable, cores=cores, memory_mib=memory_mib, found=found)
 
 
@@ -72,7 +74,7 @@ def build_engine(*, home: Path, settings: AgentSettings, machine: Machine, lease
         spool=Spool(home=home),
         nodes=nodes,
         profiles=[base.profile for base in machine.profiles.values()],
-        limits=settings.local.limits,
+        limits=settings.local.find_limits(home=home),
         isolation=machine.found.isolation,
         sandbox_reason=machine.found.reason,
         trusted_reason=machine.found.trusted_reason,

@@ -4,6 +4,7 @@ import ipaddress
 import json
 import re
 import tomllib
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -16,6 +17,9 @@ from lilong.common.errors import FieldProblem, InputInvalid
 
 FILE_NAME = "agent.toml"
 _TOKEN_LINE = re.compile(r'^pool_token = ".*"$', re.MULTILINE)
+
+# Beyond people, services and subordinate ids, and within 31 bits, which is what bubblewrap can map.
+_UIDS_FROM, _UID_BLOCKS, _UID_BLOCK_SIZE = 1_000_000_000, 1_000_000, 1_000
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -41,23 +45,27 @@ class _Table(BaseModel):
 
 
 class LocalSettings(_Table):
-    """The embedded engine. Sizes left out are the machine's; see `LocalLimits`."""
+    """The embedded engine. Sizes left out are the machine's; see `LocalLimits`.
+
+    uid_first: left out, it follows from the home folder, so that two agents on a machine share no user for jobs.
+    """
 
     nodes: Positive = 1
     cores: Positive | None = None
     memory_mib: Positive | None = None
-    uid_first: Positive = 2_000_000
-    uid_count: Positive = 10_000
+    uid_first: Positive | None = None
+    uid_count: Positive = 900
     network: bool = False
     log_mib: Positive = 64
     processes_max: Positive = 512
     files_max: Positive = 200_000
 
-    @property
-    def limits(self) -> LocalLimits:
-        """The same as the engine takes it."""
-        named = self.model_dump(exclude={"log_mib"})
-        return LocalLimits(**named, log_bytes_max=self.log_mib * MIB)
+    def find_limits(self, *, home: Path) -> LocalLimits:
+        """Return the same as the engine takes it, for the agent in `home`."""
+        named = self.model_dump(exclude={"log_mib", "uid_first"})
+        block = int.from_bytes(sha256(str(home.resolve()).encode()).digest()[:4], "big") % _UID_BLOCKS
+        uid_first = self.uid_first or _UIDS_FROM + block * _UID_BLOCK_SIZE
+        return LocalLimits(**named, uid_first=uid_first, log_bytes_max=self.log_mib * MIB)
 
 
 class PackageSettings(_Table):

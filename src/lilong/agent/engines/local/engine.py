@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from lilong.agent.ends import ENDS
 from lilong.agent.engines.local.capacity import Node, Seat, describe_nodes, find_seats
 from lilong.agent.engines.local.cgroups import remove_rank_groups
-from lilong.agent.engines.local.host import end_leftovers, is_same_process, read_boot_id
+from lilong.agent.engines.local.host import end_leftovers, has_processes, is_same_process, read_boot_id
 from lilong.agent.engines.local.launch import (
     SHIM_JSON,
     Isolation,
@@ -274,7 +274,7 @@ class LocalEngine:
     def _pick_uid(self) -> int:
         taken = {job.uid for _, job in self._list_jobs()}
         for uid in range(self._limits.uid_first, self._limits.uid_first + self._limits.uid_count):
-            if uid not in taken:
+            if uid not in taken and not has_processes(uid):
                 return uid
         raise EngineRefused(detail=f"All {self._limits.uid_count} users for jobs are taken.")
 

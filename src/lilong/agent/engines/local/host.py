@@ -78,6 +78,11 @@ def _list_marked(attempt_id: str) -> Iterator[int]:
                 yield pid
 
 
+def has_processes(uid: int) -> bool:
+    """Return whether any process runs as this user."""
+    return any(True for _ in _list_of_user(uid))
+
+
 def end_leftovers(*, uid: int | None, attempt_id: str, jobs: list[tuple[int, int]]) -> int:
     """Kill what an attempt left behind without its shim, and return how many processes that were.
 

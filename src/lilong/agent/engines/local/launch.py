@@ -36,8 +36,8 @@ class LocalLimits:
     nodes: int = 1
     cores: int | None = None
     memory_mib: int | None = None
-    uid_first: int = 2_000_000
-    uid_count: int = 10_000
+    uid_first: int = 1_000_000_000
+    uid_count: int = 900
     network: bool = False
     log_bytes_max: int = 64 * MIB
     processes_max: int = 512

@@ -33,7 +33,7 @@ START_WAIT_S, PEER_WAIT_S = 60.0, 30.0
 CHUNK_BYTES, RESERVE_BYTES = 256 * 1024, 64 * 1024
 MASKED_BYTES_MIN, MASK = 4, b"***"
 MARKER_FD, RESERVED_FDS = 9, (7, 8, 9)  # one digit, as a plain shell reads them
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, F_SETPIPE_SZ = 1, 36, 1031
 
 
 def _read_json(*parts: str) -> Optional[Dict[str, Any]]:
@@ -70,6 +70,9 @@ class _Log:
 
     def feed(self, chunk: bytes, final: bool = False) -> None:
         """Keep `chunk`; what may be the beginning of a secret waits for the next one."""
+        if not self.room:
+            self.tail = (self.tail + chunk[-400:])[-400:]
+            return
         content = self.held + chunk
         for secret in self.secrets:
             content = content.replace(secret, MASK)
@@ -77,7 +80,7 @@ class _Log:
         held = next((n for n in range(longest, 0, -1) if any(s.startswith(content[-n:]) for s in self.secrets)), 0)
         content, self.held = content[: len(content) - held], content[len(content) - held :]
         self.tail = (self.tail + content)[-400:]
-        if not content or not self.room:
+        if not content:
             return
         kept = content[: self.room]
         self.room -= len(kept)
@@ -129,9 +132,6 @@ class _Rank:
         self.checkpoint_ms, self.authorised_ms = 0, int(order["authorised_ms"])
         self.provider_stops = False
 
-    def stop_for_provider(self, _number: int, _frame: object) -> None:
-        self.provider_stops = True
-
     def run(self) -> None:
         """Start, watch until the end, write exit.json."""
         code = None
@@ -159,6 +159,8 @@ class _Rank:
         for fd in [*fds, output_end]:
             os.close(fd)
         os.set_blocking(output, False)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(output, F_SETPIPE_SZ, CHUNK_BYTES)
         pid = self.process.pid
         _write_json(os.path.join(self.folder, "job.json"), {"pid": pid, "started_ticks": started_ticks(pid)})
         if select.select([marker], [], [], START_WAIT_S)[0] and os.read(marker, 1) == b"r":
@@ -228,8 +230,8 @@ class _Rank:
         if self.provider_stops:
             return "preempted_by_provider"
         limit_ms, cause = self.limit()
-        begin_ms = limit_ms - min(self.order["grace_ms"], limit_ms // 10)
-        return cause if self.base_s and self.elapsed_ms() >= begin_ms else ""
+        grace_ms = min(self.order["grace_ms"], limit_ms // 10)
+        return cause if self.base_s and self.elapsed_ms() >= limit_ms - grace_ms else ""
 
     def look_at_peers(self) -> str:
         """Return the cause when another rank has failed, vanished, or ended a while ago: a gang is all or nothing."""
@@ -389,7 +391,7 @@ def main(folder: str) -> None:
     rank = _Rank(folder, order)
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, rank.stop_for_provider)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: setattr(rank, "provider_stops", True))
     rank.run()
 
 
