@@ -62,9 +62,10 @@ def make_spec(**fields) -> RunSpec:
     return RunSpec.model_validate({"name": "train", "command": "python train.py", "walltime_s": 600, **fields})
 
 
-def make_lock(lock: str = "") -> EnvironmentLock:
-    words = {"profile": PROFILE.name, "python_version": PROFILE.python_version, "platform": PROFILE.platform}
-    return EnvironmentLock(**words, lock=lock, digest=digest_environment(**words, lock=lock))
+def make_lock(*, profile: Profile = PROFILE) -> EnvironmentLock:
+    """Return the lock of an environment without packages."""
+    words = {"profile": profile.name, "python_version": profile.python_version, "platform": profile.platform}
+    return EnvironmentLock(**words, lock="", digest=digest_environment(**words, lock=""))
 
 
 def submit(*agents: "ScriptedAgent", spec: RunSpec | None = None, authorised_ms: int = 600_000, seconds: float = 0):

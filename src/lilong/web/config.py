@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     storage_reserve_bytes: int = Field(default=512 * 1024**2, ge=0, description="Disk space that uploads leave free.")
 
     package_index_url: str = Field(default="", description="Index that requirements resolve from; empty: uv's own.")
-    agent_interval_s: float = Field(default=1.0, gt=0, le=60, description="Seconds between two calls of an agent.")
+    agent_interval_s: float = Field(default=1.0, gt=0, le=60, description="Least seconds between an agent's calls.")
     agent_keep_spool_hours: int = Field(
         default=24, ge=1, description="Hours that agents keep what they delivered: longer than between backups."
     )

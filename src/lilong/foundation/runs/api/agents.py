@@ -6,11 +6,10 @@ from typing import Annotated
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Path, Query, Router, Schema
-from ninja.errors import HttpError
 from pydantic import ValidationError
 
 from lilong.common.django.fields import IdInPath
-from lilong.common.django.problems import PROBLEMS
+from lilong.common.django.problems import PROBLEMS, RequestMalformed
 from lilong.common.django.routes import allow_agent, allow_public, get_actor
 from lilong.common.errors import FieldProblem, InputInvalid, NotSignedIn
 from lilong.common.time import utc_now
@@ -168,9 +167,10 @@ def _get_pool_id(request: HttpRequest) -> str:
 
 
 def _check_length(request: HttpRequest) -> None:
-    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
-        raise HttpError(400, "Send the body with a Content-Length.")
-    if int(request.headers.get("Content-Length") or 0) > REQUEST_BYTES_MAX:
+    length = request.headers.get("Content-Length") or "0"
+    if "Transfer-Encoding" in request.headers or not length.isdecimal():
+        raise RequestMalformed(detail="Send the body with a Content-Length, not in chunks.")
+    if int(length) > REQUEST_BYTES_MAX:
         raise RequestTooLong(facts={"limit": REQUEST_BYTES_MAX})
 
 

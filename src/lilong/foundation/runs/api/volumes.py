@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 
 from lilong.common.django.fields import PAGE_LIMIT_DEFAULT, CursorInQuery, IdInPath, LimitInQuery, Name, RequestBody
 from lilong.common.django.problems import PROBLEMS
@@ -86,4 +86,4 @@ def fill_volume(request: HttpRequest, volume_id: IdInPath, body: VolumeContentIn
 def remove_volume(request: HttpRequest, volume_id: IdInPath) -> object:
     """Delete a volume; refused while a run writes to it."""
     delete_volume(actor=get_actor(request), volume_id=volume_id)
-    return 204, None
+    return Status(204, None)

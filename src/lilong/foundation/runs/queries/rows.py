@@ -1,6 +1,5 @@
 """Between rows and the frozen facts that the core decides on."""
 
-from dataclasses import asdict
 from datetime import datetime
 
 from lilong.common.time import format_moment, parse_moment
@@ -81,7 +80,7 @@ def write_meter(*, row: Meter, facts: AttemptFacts) -> None:
     row.enforced_ms = facts.enforced_ms
     row.staging_done_bytes = facts.staging_done_bytes
     row.staging_total_bytes = facts.staging_total_bytes
-    row.chains = {str(rank): list(asdict(chain).values()) for rank, chain in facts.chains.items()}
+    row.chains = {str(rank): _write_chain(chain) for rank, chain in facts.chains.items()}
     row.log_bytes = {str(rank): size for rank, size in facts.log_bytes.items()}
 
 
@@ -136,6 +135,11 @@ def _read_tried(attempt: Attempt, *, run: Run) -> Tried:
         settled=attempt.settled_at is not None,
         billable_ms=bill_attempt(row=attempt, run=run).billable_ms,
     )
+
+
+def _write_chain(chain: RankChain) -> list[int | str | bool]:
+    """Return the fields of a chain in the order in which `RankChain` takes them."""
+    return [chain.next_sequence, chain.mac, chain.elapsed_ms, chain.checkpoint_ms, chain.ended, chain.broken]
 
 
 def _read_checkpoint(row: Attempt) -> CheckpointNote | None:

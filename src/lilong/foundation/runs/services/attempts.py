@@ -24,24 +24,25 @@ ATTEMPT_FIELDS = [field.name for field in Attempt._meta.concrete_fields if field
 METER_FIELDS = [field.name for field in Meter._meta.concrete_fields if field.name != "attempt"]
 
 
-def save_attempts(*, steps: Iterable[tuple[Attempt, AttemptFacts]]) -> None:
-    """Write what each attempt has become, rows that did not change left alone. At most two queries.
+def save_attempts(*, steps: Iterable[tuple[Attempt, AttemptFacts, AttemptFacts]]) -> None:
+    """Write what attempts have become: rows with their facts before and after. Nothing is written of what is the same.
 
-    Must run under the lock of the attempts' pools. With its settlement an attempt's bill is frozen.
+    At most two queries. Must run under the lock of the attempts' pools. With its settlement a bill is frozen.
     """
     attempts: list[Attempt] = []
     meters: list[Meter] = []
-    for row, facts in steps:
-        before = _values(row, ATTEMPT_FIELDS), _values(row.meter, METER_FIELDS)
-        write_attempt(row=row, facts=facts)
-        write_meter(row=row.meter, facts=facts)
-        if facts.settled_at is not None and row.billable_ms is None:
+    for row, before, after in steps:
+        if after == before:
+            continue
+        was = _values(row)
+        write_attempt(row=row, facts=after)
+        write_meter(row=row.meter, facts=after)
+        if after.settled_at is not None and row.billable_ms is None:
             bill = bill_attempt(row=row, run=row.run)
             row.billable_ms, row.usable_ms, row.meters_agree = bill.billable_ms, bill.usable_ms, bill.meters_agree
-        if before[0] != _values(row, ATTEMPT_FIELDS):
+        if was != _values(row):
             attempts.append(row)
-        if before[1] != _values(row.meter, METER_FIELDS):
-            meters.append(row.meter)
+        meters.append(row.meter)
     # Inserted over themselves: one statement, where an UPDATE of each row would be many.
     Attempt.objects.bulk_create(attempts, update_conflicts=True, unique_fields=["id"], update_fields=ATTEMPT_FIELDS)
     Meter.objects.bulk_create(meters, update_conflicts=True, unique_fields=["attempt"], update_fields=METER_FIELDS)
@@ -129,5 +130,5 @@ def _find_checkpoint(attempts: Sequence[Attempt]) -> str:
     return next((row.checkpoint_sha256 for row in reversed(attempts) if row.checkpoint_sha256), "")
 
 
-def _values(row: Attempt | Meter, fields: Sequence[str]) -> list[object]:
-    return [getattr(row, field) for field in fields]
+def _values(row: Attempt) -> list[object]:
+    return [getattr(row, field) for field in ATTEMPT_FIELDS]

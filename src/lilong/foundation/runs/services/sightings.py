@@ -19,12 +19,13 @@ from lilong.protocol.messages import Observation, SyncRequest
 
 @dataclass(slots=True)
 class Sighting:
-    """One attempt in one sync: its row, what it is by now, what the agent said of it, the outputs that are kept.
+    """One attempt in one sync: its row, what it was and is by now, what the agent said of it, the outputs it keeps.
 
     kept: size of each kept object that the observation names, by digest.
     """
 
     row: Attempt
+    before: AttemptFacts
     facts: AttemptFacts
     observation: Observation | None
     kept: dict[str, int]
@@ -37,7 +38,7 @@ class Sighting:
     @property
     def has_settled(self) -> bool:
         """Whether the attempt settled in this sync."""
-        return self.facts.settled_at is not None and self.row.settled_at is None
+        return self.facts.settled_at is not None and self.before.settled_at is None
 
 
 def load_sightings(*, pool: Pool, request: SyncRequest) -> list[Sighting]:
@@ -45,10 +46,11 @@ def load_sightings(*, pool: Pool, request: SyncRequest) -> list[Sighting]:
     observations = {observation.attempt_id: observation for observation in request.observations}
     wanted = Q(settled_at=None) | Q(id__in=list(observations))
     rows = Attempt.objects.filter(wanted, pool=pool).select_related("run", "meter").order_by("id")
-    sightings = [
-        Sighting(row=row, facts=read_attempt(row=row), observation=observations.get(row.id), kept={})
-        for row in rows.defer("run__spec")
-    ]
+    sightings: list[Sighting] = []
+    for row in rows.defer("run__spec"):
+        facts = read_attempt(row=row)
+        seen = observations.get(row.id)
+        sightings.append(Sighting(row=row, before=facts, facts=facts, observation=seen, kept={}))
     _load_kept(sightings)
     return sightings
 
@@ -66,7 +68,7 @@ def observe(*, sightings: Sequence[Sighting], now: datetime) -> None:
             stopped_at=sighting.row.run.stopped_at,
             now=now,
         )
-        if sighting.facts.outputs_complete and not sighting.row.outputs_complete:
+        if sighting.facts.outputs_complete and not sighting.before.outputs_complete:
             artefacts += _build_artefacts(sighting)
     Artefact.objects.bulk_create(artefacts, ignore_conflicts=True)
 

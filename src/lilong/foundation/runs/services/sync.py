@@ -27,6 +27,7 @@ from lilong.foundation.runs.services.sightings import (
 from lilong.protocol.messages import PROTOCOL_VERSION, Observation, SyncRequest, SyncResponse
 
 LEASE_S = 60
+INTERVAL_PER_ATTEMPT_S = 0.005
 ADVANCES_PER_SYNC_MAX = 50
 
 
@@ -57,7 +58,7 @@ def sync(*, pool_id: str, request: SyncRequest, now: datetime) -> SyncResponse:
         commands += list_commands_for_unknown(observations=unknown) if is_current else []
         to_advance = [item.row.run_id for item in sightings if item.has_started or item.has_settled]
         wanted = list_wanted_reports(sightings=sightings)
-        save_attempts(steps=[(sighting.row, sighting.facts) for sighting in sightings])
+        save_attempts(steps=[(item.row, item.before, item.facts) for item in sightings])
         advance_runs(run_ids=to_advance[:ADVANCES_PER_SYNC_MAX], now=now)
     return SyncResponse(
         protocol_version=PROTOCOL_VERSION,
@@ -67,7 +68,7 @@ def sync(*, pool_id: str, request: SyncRequest, now: datetime) -> SyncResponse:
         commands=tuple(commands),
         reports_wanted=wanted,
         lease_s=LEASE_S,
-        interval_s=settings.LILONG.agent_interval_s,
+        interval_s=max(settings.LILONG.agent_interval_s, len(sightings) * INTERVAL_PER_ATTEMPT_S),
         keep_spool_s=settings.LILONG.agent_keep_spool_hours * 3600,
     )
 

@@ -37,8 +37,8 @@ def _break_silences(now: datetime) -> int:
         with transaction.atomic():
             pool = Pool.objects.select_for_update(no_key=True).get(id=pool_id)
             rows = list(_list_silent(now).filter(pool=pool).select_related("run", "meter").order_by("id")[:BATCH])
-            steps = [(row, _decide(row, pool, now=now)) for row in rows]
-            settled = [row.run_id for row, facts in steps if facts.settled_at is not None]
+            steps = [(row, read_attempt(row=row), _decide(row, pool, now=now)) for row in rows]
+            settled = [row.run_id for row, _, facts in steps if facts.settled_at is not None]
             save_attempts(steps=steps)
             advance_runs(run_ids=settled, now=now)
         changed += len(settled)
