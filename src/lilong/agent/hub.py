@@ -15,6 +15,7 @@ from lilong.protocol.messages import JoinRequest, JoinResponse, SyncRequest, Syn
 PART_BYTES_MAX = 8 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 _TOO_MANY_REQUESTS, _CONFLICT, _NOT_FOUND, _SERVER_ERROR = 429, 409, 404, 500
+_LOG_FULL = "runs.log_full"
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -85,13 +86,18 @@ class HubClient:
         return _parse(SyncResponse, self._ask("POST", "/sync", content=request.model_dump_json().encode()))
 
     def put_log(self, *, attempt_id: str, rank: int, offset: int, content: bytes) -> int:
-        """Append to a rank's log and return how many bytes the hub now has; an offset that differs is corrected."""
+        """Append to a rank's log and return from where to go on; an offset that differs is corrected.
+
+        A hub that keeps no more of this log gets the rest for nothing: the job's end does not wait for it.
+        """
         try:
             path, params = f"/attempts/{attempt_id}/log/{rank}", {"offset": offset}
             answer = self._ask_again("PUT", path, params=params, content=content)
         except HubRefused as refusal:
             if refusal.answered_status == _CONFLICT and "expected_offset" in refusal.facts:
                 return int(refusal.facts["expected_offset"])
+            if refusal.facts.get("code") == _LOG_FULL:
+                return offset + len(content)
             raise
         return _read_count(answer, "size_bytes")
 

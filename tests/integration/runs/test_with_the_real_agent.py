@@ -5,12 +5,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from django.core.wsgi import get_wsgi_application
 from django.db import connection
 
 from lilong.agent.engines.local.host import end_leftovers
@@ -48,13 +45,6 @@ open("result.txt", "w").write(str(number))
 """
 
 
-class QuietRequestHandler(WSGIRequestHandler):
-    """Handles requests without a line of log for each."""
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 class RealAgent:
     """A pool of the test's hub and the agent process that serves it."""
 
@@ -87,9 +77,8 @@ class RealAgent:
 
     def shim_pids(self) -> list[int]:
         shims = self.home.glob("spool/att_*/ranks/*/shim.json")
-        return [
-            int((read_json(shim) or {}).get("pid", 0)) for shim in shims if not (shim.parent / "exit.json").exists()
-        ]
+        live = [read_json(shim) or {} for shim in shims if not (shim.parent / "exit.json").exists()]
+        return [pid for shim in live if isinstance(pid := shim.get("pid"), int)]
 
     def close(self) -> None:
         self.kill()
@@ -100,19 +89,6 @@ class RealAgent:
         for native in self.home.glob("spool/att_*/native.json"):
             uid = (read_json(native) or {}).get("uid")
             end_leftovers(uid=uid if isinstance(uid, int) else None, attempt_id=native.parent.name, jobs=[])
-
-
-@pytest.fixture
-def hub_url(transactional_db):
-    """Serve the test's hub on a port of its own."""
-    server = ThreadedWSGIServer(("127.0.0.1", 0), QuietRequestHandler)
-    server.set_app(get_wsgi_application())
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 @pytest.fixture
