@@ -3,6 +3,9 @@
 from datetime import datetime
 
 from lilong.foundation.record.services.sealing import seal
+from lilong.foundation.record.services.standing import begin_restore
+
+__all__ = ["begin_restore", "reconcile"]
 
 
 def reconcile(*, now: datetime) -> None:

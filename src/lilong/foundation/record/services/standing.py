@@ -9,7 +9,12 @@ from django.db import transaction
 from lilong.common.errors import LilongError
 from lilong.foundation.record.core.witnesses import Standing, WitnessAddress, judge_standing
 from lilong.foundation.record.models import Log, Witness
-from lilong.foundation.record.queries.heads import count_required, find_open_log, list_witnesses
+from lilong.foundation.record.queries.heads import (
+    count_required,
+    find_open_log,
+    find_published_head,
+    list_witnesses,
+)
 from lilong.foundation.record.queries.status import count_confirmed
 from lilong.foundation.record.queries.trees import get_root
 from lilong.foundation.record.services.key_files import list_public_keys
@@ -66,6 +71,29 @@ def confirm_standing(*, now: datetime) -> bool:
         open_log_after_restore(number=number, follows_note=furthest.note, now=now)
         return confirm_standing(now=now)
     return count_confirmed(now=now, within=CHECK_EVERY) >= count_required()
+
+
+def begin_restore(*, now: datetime) -> int:
+    """Close the log of a restored hub, open another that names the newest head that anybody knows; return its number.
+
+    Witnesses that do not answer are asked again before the next head is signed: see `confirm_standing`.
+    """
+    log = find_open_log()
+    if log is None:
+        return 0
+    own = find_published_head(log=log)
+    seen: list[SeenHead] = []
+    for witness in list_witnesses():
+        try:
+            seen.extend(_list_seen_heads(witness, log))
+        except (WitnessUnreachable, LilongError) as error:
+            note_problem(witness=witness, problem=str(error), now=now)
+    if not seen:
+        number, note = log.number, own.note if own else ""
+    else:
+        furthest = max(seen, key=lambda head: (head.number, head.checkpoint.size))
+        number, note = furthest.number, furthest.note
+    return open_log_after_restore(number=number + 1, follows_note=note, now=now).number
 
 
 def list_due_witnesses(*, now: datetime, every: timedelta) -> list[WitnessAddress]:
