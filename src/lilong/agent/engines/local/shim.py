@@ -45,11 +45,12 @@ def _read_json(*parts: str) -> Optional[Dict[str, Any]]:
     return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType]
 
 
-def _write_json(path: str, value: Dict[str, Any]) -> None:
+def _write_json(path: str, value: Dict[str, Any], durable: bool = True) -> None:
     with open(path + ".fresh", "w", encoding="utf-8") as file:
         json.dump(value, file)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     os.replace(path + ".fresh", path)
 
 
@@ -310,7 +311,7 @@ class _Rank:
         usage.update(tasks=self.watch.tasks, memory_bytes=self.watch.memory_bytes, disk_bytes=self.watch.disk_bytes)
         usage.update(cause=self.cause, started_at=self.started_at)
         with contextlib.suppress(OSError):
-            _write_json(os.path.join(self.folder, "usage.json"), usage)
+            _write_json(os.path.join(self.folder, "usage.json"), usage, durable=False)
 
     def finish(self, code: Optional[int]) -> None:
         """Report the end and write exit.json, trying until the disk takes it."""
