@@ -181,3 +181,28 @@ def test_the_database_itself_refuses_to_change_history(statement):
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
     assert Transfer.objects.count() == 1
+
+
+def test_a_sum_beyond_what_the_books_can_hold_is_refused_by_name_and_hinders_no_other_group():
+    outside, wallet = open_funded(kind=AccountKind.OUTSIDE), open_funded()
+    groups = [link(post(outside, wallet, 10**16)) for _ in range(101)]
+
+    results = post_many(groups=[*groups, link(post(wallet, outside, 1))], now=NOW)
+
+    assert [result.posted for result in results] == [True] * 100 + [False, True]
+    assert results[100].refusal is not None
+    assert results[100].refusal.constraint == "ledger_account_range"
+
+
+def test_a_correction_is_a_transfer_of_its_own_that_names_what_it_puts_right():
+    wallet, fee = open_funded(amount_uc=10), open_funded(kind=AccountKind.HUB_FEE)
+    mistaken = post(wallet, fee, 6)
+    correction = replace(post(fee, wallet, 2, code="correction"), corrects=mistaken.id)
+
+    results = post_many(
+        groups=[link(mistaken), link(correction), link(replace(correction, id="x", corrects="y"))], now=NOW
+    )
+
+    assert [result.posted for result in results] == [True, True, False]
+    assert available_uc(wallet) == 6
+    assert Transfer.objects.get(pk=correction.id).corrects_id == mistaken.id

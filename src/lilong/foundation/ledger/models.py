@@ -1,5 +1,7 @@
 """Tables of the books. The constraints refuse what must never be; rows are written by `sql.py` alone."""
 
+from typing import Self, TypeVar
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -180,31 +182,42 @@ class ClosingBalance(models.Model):
         ]
 
 
-class TopUpQuerySet(models.QuerySet["TopUp"]):
-    """Filters of top-ups."""
+PaymentT = TypeVar("PaymentT", bound="Payment")
 
-    def visible_to(self, actor: Actor) -> "TopUpQuerySet":
+
+class PaymentQuerySet(models.QuerySet[PaymentT]):
+    """Filters of top-ups and of pay-outs."""
+
+    def visible_to(self, actor: Actor) -> Self:
         """Keep those of the actor's organisation; operators see all."""
         if actor.is_operator:
             return self
         return self.filter(organisation_id=actor.organisation_id) if actor.organisation_id else self.none()
 
 
-class TopUp(models.Model):
-    """Money that came in outside and is to be entered into a wallet. A reference is entered once per organisation."""
+class Payment(models.Model):
+    """What top-ups and pay-outs have in common: money that enters or leaves when its case is approved."""
 
     id = models.CharField(max_length=64, primary_key=True)
     organisation_id = models.CharField(max_length=64)
-    account = models.ForeignKey(Account, models.PROTECT, related_name="top_ups", db_index=False)
     amount_uc = models.BigIntegerField()
-    reference = models.CharField(max_length=140)
     requested_by = models.CharField(max_length=64)
     requested_at = models.DateTimeField()
     case_id = models.CharField(max_length=64)
     state = models.CharField(max_length=16)
     closed_at = models.DateTimeField(null=True)
 
-    objects = TopUpQuerySet.as_manager()
+    class Meta:
+        abstract = True
+
+
+class TopUp(Payment):
+    """Money that came in outside and is to be entered into a wallet. A reference is entered once per organisation."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="top_ups", db_index=False)
+    reference = models.CharField(max_length=140)
+
+    objects = PaymentQuerySet["TopUp"].as_manager()
 
     class Meta:
         constraints = [
@@ -217,32 +230,14 @@ class TopUp(models.Model):
         indexes = [models.Index(fields=["id"], condition=Q(state="requested"), name="ledger_top_up_waiting")]
 
 
-class PayOutQuerySet(models.QuerySet["PayOut"]):
-    """Filters of pay-outs."""
-
-    def visible_to(self, actor: Actor) -> "PayOutQuerySet":
-        """Keep those of the actor's organisation; operators see all."""
-        if actor.is_operator:
-            return self
-        return self.filter(organisation_id=actor.organisation_id) if actor.organisation_id else self.none()
-
-
-class PayOut(models.Model):
+class PayOut(Payment):
     """Money that an organisation has earned and wants outside; held on its available account until sent or refused."""
 
-    id = models.CharField(max_length=64, primary_key=True)
-    organisation_id = models.CharField(max_length=64)
     account = models.ForeignKey(Account, models.PROTECT, related_name="pay_outs", db_index=False)
-    amount_uc = models.BigIntegerField()
     beneficiary = models.CharField(max_length=140)
-    requested_by = models.CharField(max_length=64)
-    requested_at = models.DateTimeField()
-    case_id = models.CharField(max_length=64)
-    state = models.CharField(max_length=16)
     bank_reference = models.CharField(max_length=140, blank=True)
-    closed_at = models.DateTimeField(null=True)
 
-    objects = PayOutQuerySet.as_manager()
+    objects = PaymentQuerySet["PayOut"].as_manager()
 
     class Meta:
         constraints = [
