@@ -47,6 +47,6 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("ledger", 5.0, ledger.reconcile),
     ("runs", 1.0, runs.reconcile),
     ("funding", 10.0, funding.reconcile),
-    ("supermarket", 1.0, supermarket.reconcile),
+    ("supermarket", 5.0, supermarket.reconcile),
 )
 """Name, period in seconds, function."""

@@ -7,7 +7,6 @@ from lilong.common.errors import NotFound
 from lilong.common.permissions import Role
 from lilong.foundation.ledger.public import list_open_holds, list_transfers
 from lilong.foundation.members.services.organisations import suspend_organisation
-from lilong.foundation.objects.public import find_many
 from lilong.foundation.runs.models import Run
 from lilong.foundation.runs.public import get_runs
 from lilong.platforms.funding.models import Voucher
@@ -179,17 +178,6 @@ def test_a_new_price_row_does_not_touch_a_quote():
     set_price(seller.owner, seller.offer_id, 999_999, now=at(1))
 
     assert Order.objects.get(id=place(buyer, view, seconds=2)).max_uc == 150_000
-
-
-def test_work_whose_files_are_not_there_is_refused_and_nothing_is_held():
-    open_stall()
-    buyer = found_buyer()
-    missing = "ab" * 32
-    assert not find_many(organisation_id=buyer.organisation_id, sha256s=[missing])
-    with pytest.raises(NotFound):
-        place(buyer, ask(buyer, spec=make_spec(workdir_sha256=missing)))
-
-    assert available_uc(wallet_of(buyer)) == 100 * CREDIT
 
 
 def test_handing_a_quote_back_frees_its_reservation_and_costs_nothing():

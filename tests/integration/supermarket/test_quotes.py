@@ -11,13 +11,16 @@ from lilong.foundation.members.public import OrganisationState
 from lilong.foundation.record.models import Entry
 from lilong.foundation.record.services.key_files import list_public_keys
 from lilong.foundation.runs.public import RequirementUnresolvable
+from lilong.foundation.runs.services.pools import set_draining
 from lilong.platforms.funding.models import Voucher
 from lilong.platforms.supermarket.core.checks import LiveQuotesReached, MaxCostExceeded, NotAdmitted
+from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import Order, PriceRow, Quote
 from lilong.platforms.supermarket.queries.candidates import NoOffer, check_on_shelf
 from lilong.platforms.supermarket.queries.quotes import get_quote, list_quotes, render_quote
 from lilong.platforms.supermarket.reactions import reconcile
+from lilong.platforms.supermarket.services.checks import BelongingsMissing
 from lilong.platforms.supermarket.services.orders import cancel_order
 from lilong.platforms.supermarket.services.quotes import quote
 from lilong.platforms.supermarket.services.shelf import withdraw_offer
@@ -26,7 +29,7 @@ from lilong.protocol.spec_yaml import SpecInvalid
 from tests.books import available_uc
 from tests.market import CREDIT, ask, buy, finish, found_buyer, open_stall, set_price, wallet_of
 from tests.people import NOW, act, found_organisation, found_owner, join
-from tests.pools import at, make_spec
+from tests.pools import at, make_inventory, make_spec
 from tests.programmes import RULE, give_voucher
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -213,6 +216,38 @@ def test_work_that_fits_nowhere_is_refused_field_by_field():
 
     assert any(field.path.startswith("resources") for field in raised.value.fields)
     assert Order.objects.get().state == OrderState.REFUSED
+
+
+def test_work_that_needs_what_is_not_here_is_refused_name_by_name():
+    open_stall()
+    spec = make_spec(
+        workdir_sha256="ab" * 32, inputs=[{"object_sha256": "cd" * 32, "mount": "data"}], secrets=["API_KEY"]
+    )
+    with pytest.raises(BelongingsMissing) as raised:
+        ask(found_buyer(), spec=spec)
+
+    assert [field.path for field in raised.value.fields] == ["inputs.0", "workdir_sha256", "secrets"]
+    assert not Order.objects.exists()
+
+
+def test_a_start_is_now_while_the_pool_has_room_and_unknown_else():
+    seller, buyer = open_stall(), found_buyer()
+    assert ask(buyer).promise.offers[0].starts is Starts.NOW
+    busy = make_inventory()
+    node = busy.nodes[0].model_copy(update={"cores_free": 0})
+    seller.agent.sync(seconds=1, inventory=busy.model_copy(update={"nodes": (node,)}))
+
+    assert ask(buyer, seconds=1).promise.offers[0].starts is Starts.UNKNOWN
+    assert ask(buyer, seconds=600).promise.offers[0].starts is Starts.UNKNOWN
+
+
+def test_a_pool_that_takes_no_new_work_is_left_out():
+    seller, other = open_stall(name="a"), open_stall(name="b")
+    set_draining(actor=seller.owner, pool_id=seller.agent.pool_id, draining_at=NOW)
+    view = ask(found_buyer())
+
+    assert [offer.offer_id for offer in view.promise.offers] == [other.offer_id]
+    assert [note.code for note in view.notes] == ["offer.pool_draining"]
 
 
 def test_an_accelerator_that_nobody_sells_is_refused():

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.promise import Promise, QuotedOffer, QuotedVoucher, read_promise
+from lilong.platforms.supermarket.core.starts import Starts
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PROMISE = Promise(
@@ -27,6 +28,7 @@ PROMISE = Promise(
             max_uc=20,
             wallet_uc=5,
             because="最便宜",
+            starts=Starts.NOW,
         ),
     ),
     environments={"pool_1": "1" * 64},

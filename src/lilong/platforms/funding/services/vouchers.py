@@ -90,11 +90,11 @@ def return_expired(*, voucher_ids: Sequence[str], now: datetime) -> int:
     What quotes and orders hold stays until it is released; call again then. Idempotent.
     """
     moved_uc = 0
-    for voucher_id in sorted(voucher_ids):
+    expired = Voucher.objects.filter(id__in=voucher_ids, expires_at__lte=now)
+    for voucher_id in expired.order_by("id").values_list("id", flat=True):
         with transaction.atomic():
             voucher = Voucher.objects.select_for_update(of=("self",)).select_related("programme").get(id=voucher_id)
-            if voucher.expires_at <= now:
-                moved_uc += _return_rest(voucher, now=now)
+            moved_uc += _return_rest(voucher, now=now)
     return moved_uc
 
 

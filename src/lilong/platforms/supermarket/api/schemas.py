@@ -11,6 +11,7 @@ from lilong.common.django.problems import FieldProblemOut
 from lilong.platforms.supermarket.core.policy import ORDER_MAX_UC
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.promise import Basis
+from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.protocol.spec import RunSpec
 
@@ -72,6 +73,7 @@ class QuotedOfferOut(TermsOut):
     max_uc: int
     wallet_uc: int
     because: str
+    starts: Starts
 
 
 class QuotedVoucherOut(Schema):

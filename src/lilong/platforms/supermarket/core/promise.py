@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer
 from lilong.common.canonical import canonical_json
 from lilong.common.time import format_moment
 from lilong.platforms.supermarket.core.pricing import Terms
+from lilong.platforms.supermarket.core.starts import Starts
 
 Moment = Annotated[datetime, PlainSerializer(format_moment, return_type=str)]
 
@@ -31,12 +32,16 @@ class QuotedVoucher(Part):
 
 
 class QuotedOffer(Terms):
-    """A candidate with its figures: expected and most, what the wallet pays of the expected, and why it stands here."""
+    """A candidate with its figures: expected and most, what the wallet pays of the expected, and why it stands here.
+
+    starts: an estimate and no promise.
+    """
 
     expected_uc: int
     max_uc: int
     wallet_uc: int
     because: str
+    starts: Starts
 
 
 class Promise(Part):

@@ -1,11 +1,13 @@
 """Which offers on the shelf can run a job, at which terms, and why the others cannot."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.errors import FieldProblem, InputInvalid
-from lilong.foundation.runs.public import check_spec
+from lilong.foundation.runs.public import check_spec, get_pools
 from lilong.platforms.supermarket.core.pricing import Terms, count_units
+from lilong.platforms.supermarket.core.starts import Starts, estimate_start
 from lilong.platforms.supermarket.models import Offer, PriceRow
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_rules import find_spec_problems
@@ -21,9 +23,10 @@ class NoOffer(InputInvalid):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Terms of the offers that can run a job, and one problem for each that cannot."""
+    """Terms of the offers that can run a job, when by pool id, and one problem for each offer that cannot."""
 
     terms: tuple[Terms, ...]
+    starts: Mapping[str, Starts]
     left_out: tuple[FieldProblem, ...]
 
 
@@ -39,12 +42,17 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
         raise NoOffer(fields=[problem])
     in_force = PriceRow.objects.in_force(now=now).filter(offer__in=[row.id for row in rows])
     prices = {price.offer_id: price for price in in_force}
-    problems = check_spec(spec=spec, pool_ids=sorted({row.pool_id for row in rows}))
+    pool_ids = sorted({row.pool_id for row in rows})
+    problems = check_spec(spec=spec, pool_ids=pool_ids)
+    pools = get_pools(pool_ids=pool_ids, now=now)
     terms: list[Terms] = []
     left_out: dict[FieldProblem, None] = {}
     for row in rows:
         if problems[row.pool_id]:
             left_out.update(dict.fromkeys(problems[row.pool_id]))
+        elif pools[row.pool_id].draining:
+            message = f"The pool {pools[row.pool_id].name} takes no new work."
+            left_out[FieldProblem(path=f"offers.{row.id}", code="offer.pool_draining", message=message)] = None
         elif row.id not in prices:
             message = f"The offer {row.name} has no price now."
             left_out[FieldProblem(path=f"offers.{row.id}", code="offer.no_price", message=message)] = None
@@ -52,7 +60,11 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
             terms.append(_build_terms(row, prices[row.id], spec))
     if not terms:
         raise NoOffer(fields=list(left_out))
-    return Candidates(terms=tuple(terms), left_out=tuple(left_out))
+    starts = {
+        pool.id: Starts.UNKNOWN if pool.away else estimate_start(spec=spec, inventory=pool.inventory)
+        for pool in pools.values()
+    }
+    return Candidates(terms=tuple(terms), starts=starts, left_out=tuple(left_out))
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,9 @@ def advance(
 ) -> None:
     """Take `step`, save the order as it now is, and write the timeline; raises StepImpossible."""
     order.state = take_step(state=OrderState(order.state), step=step)
+    order.lines += 1
     order.save()
-    note_step(order=order, step=step, now=now, money=money, amount_uc=amount_uc, detail=detail)
+    _write_line(order, step, now=now, money=money, amount_uc=amount_uc, detail=detail)
 
 
 def note_step(
@@ -102,6 +103,10 @@ def note_step(
     """Write the next line of a locked order's timeline; money says what the amount is: `held`, `charged`."""
     order.lines += 1
     order.save(update_fields=["lines"])
+    _write_line(order, step, now=now, money=money, amount_uc=amount_uc, detail=detail)
+
+
+def _write_line(order: Order, step: str, *, now: datetime, money: str, amount_uc: int | None, detail: str) -> None:
     TimelineEntry.objects.create(
         id=new_id("otl"),
         order=order,

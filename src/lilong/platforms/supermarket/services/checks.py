@@ -4,10 +4,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
 
-from lilong.common.errors import LilongError
+from lilong.common.errors import FieldProblem, InputInvalid, LilongError
 from lilong.common.time import format_duration
 from lilong.foundation.ledger.public import get_balances
-from lilong.foundation.members.public import OrganisationState, get_organisations
+from lilong.foundation.members.public import OrganisationState, find_missing_secrets, get_organisations
+from lilong.foundation.objects.public import find_many
 from lilong.platforms.supermarket.core.checks import OrderFacts, Source, check_order
 from lilong.platforms.supermarket.core.postings import Hold
 from lilong.platforms.supermarket.core.pricing import price_time
@@ -15,6 +16,14 @@ from lilong.platforms.supermarket.core.promise import Promise
 from lilong.platforms.supermarket.models import Order, PriceRow
 from lilong.platforms.supermarket.services.books import name_parts, split_promise
 from lilong.protocol.spec import RunSpec
+
+
+class BelongingsMissing(InputInvalid):
+    """The job names files or secrets that the organisation does not have here."""
+
+    code = "quote.belongings_missing"
+    title = "This job needs something that is not here yet"
+    next_step = "Upload the files and set the secrets named here, then ask again."
 
 
 def check_promise(
@@ -42,6 +51,26 @@ def check_promise(
         sources=_list_sources(spec, promise, reserves=reserves),
     )
     return check_order(facts=facts, now=now)
+
+
+def require_belongings(*, organisation_id: str, spec: RunSpec) -> None:
+    """Raise BelongingsMissing, field by field, for secrets and files that the organisation does not have here."""
+    objects = {item.object_sha256: f"inputs.{number}" for number, item in enumerate(spec.inputs) if item.object_sha256}
+    if spec.workdir_sha256:
+        objects[spec.workdir_sha256] = "workdir_sha256"
+    held = find_many(organisation_id=organisation_id, sha256s=list(objects))
+    message = "Your organisation has no object with this digest here. Upload it first."
+    problems = [
+        FieldProblem(path=path, code="quote.object_missing", message=message)
+        for sha256, path in objects.items()
+        if sha256 not in held
+    ]
+    problems += [
+        FieldProblem(path="secrets", code="quote.secret_missing", message=f"There is no secret {name}. Set it first.")
+        for name in find_missing_secrets(organisation_id=organisation_id, names=spec.secrets)
+    ]
+    if problems:
+        raise BelongingsMissing(fields=problems)
 
 
 def _list_sources(spec: RunSpec, promise: Promise, *, reserves: Sequence[Hold]) -> list[Source]:

@@ -28,12 +28,13 @@ from lilong.platforms.supermarket.core.postings import plan_pend, plan_void
 from lilong.platforms.supermarket.core.pricing import Terms, price_time
 from lilong.platforms.supermarket.core.promise import Basis, Promise, QuotedOffer, QuotedVoucher, read_promise
 from lilong.platforms.supermarket.core.ranking import Priced, Ranking, expect_ms, rank_offers
+from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.core.states import OrderState, OrderStep
 from lilong.platforms.supermarket.models import LIVE_SLOTS, Order, Quote
 from lilong.platforms.supermarket.queries.candidates import Candidates, find_candidates
 from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote, render_quote
 from lilong.platforms.supermarket.services.books import advance, list_reserves, post_group
-from lilong.platforms.supermarket.services.checks import check_promise
+from lilong.platforms.supermarket.services.checks import check_promise, require_belongings
 from lilong.protocol.messages import EnvironmentLock
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_rules import find_spec_problems
@@ -62,6 +63,7 @@ def quote(*, actor: Actor, spec: RunSpec, max_cost_uc: int | None, now: datetime
     problems = find_spec_problems(spec)
     if problems:
         raise SpecInvalid(fields=problems)
+    require_belongings(organisation_id=actor.organisation_id, spec=spec)
     order_id = _open_draft(actor, spec, max_cost_uc=max_cost_uc, now=now)
     try:
         candidates = find_candidates(spec=spec, now=now)
@@ -168,7 +170,9 @@ def _sign(order_id: str, candidates: Candidates, *, locks: Mapping[str, Environm
     vouchers = list_usable(organisation_id=order.organisation_id, now=now)
     expected = _expect(order, max_ms=spec.walltime_s * 1000)
     ranking = _rank(candidates, spec, max_cost_uc=order.max_cost_uc, vouchers=vouchers, expected=expected)
-    promise = _build_promise(order, spec, ranking, vouchers=vouchers, locks=locks, expected=expected, now=now)
+    promise = _build_promise(
+        order, spec, ranking, vouchers=vouchers, starts=candidates.starts, locks=locks, expected=expected, now=now
+    )
     notes = [
         *candidates.left_out,
         *ranking.left_out,
@@ -243,6 +247,7 @@ def _build_promise(
     ranking: Ranking,
     *,
     vouchers: Choice,
+    starts: Mapping[str, Starts],
     locks: Mapping[str, EnvironmentLock],
     expected: Expected,
     now: datetime,
@@ -263,6 +268,7 @@ def _build_promise(
             max_uc=ranked.priced.max_uc,
             wallet_uc=ranked.priced.wallet_uc,
             because=ranked.because,
+            starts=starts[ranked.priced.terms.pool_id],
         )
         for ranked in ranking.chosen
     )

@@ -54,10 +54,14 @@ def follow_order(*, order_id: str, now: datetime) -> None:
         run = get_runs(run_ids=[order.run_id], now=now)[order.run_id]
         if order.state == OrderState.PLACED and run.state is not RunState.PENDING and not run.finished:
             advance(order=order, step=OrderStep.START, now=now)
-        if run.finished:
-            order.run_state = run.state.value
-            advance(order=order, step=OrderStep.END, now=now, detail=run.reason.value if run.reason else "")
-            _settle(order, run, now=now)
+        if not run.finished:
+            return
+        order.run_state = run.state.value
+        advance(order=order, step=OrderStep.END, now=now, detail=run.reason.value if run.reason else "")
+        _settle(order, run, now=now)
+    # By itself, since it locks vouchers before accounts, and what is left is returned by funding's reconciliation, too.
+    promise = read_promise(content=order.quote.document.encode())
+    return_expired(voucher_ids=[voucher.voucher_id for voucher in promise.vouchers], now=now)
 
 
 def relieve_order(*, order_id: str, now: datetime) -> bool:
@@ -102,7 +106,6 @@ def _settle(order: Order, run: RunView, *, now: datetime) -> None:
     _record(order, promise, lines, relief=_plan_relief(order, promise, lines, payees, accruing, now=now), now=now)
     note_step(order=order, step="refund", now=now, money="refunded", amount_uc=promise.max_uc - order.due_uc)
     relieve_order(order_id=order.id, now=now)
-    return_expired(voucher_ids=[voucher.voucher_id for voucher in promise.vouchers], now=now)
     disagreeing = {attempt.id for attempt in run.attempts if not attempt.meters_agree}
     claim_uc = sum(line.due_uc for line in lines if line.usage.attempt_id in disagreeing)
     if claim_uc:
