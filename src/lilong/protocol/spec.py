@@ -61,10 +61,10 @@ class Resources(Frozen):
     """What each node gives: accelerator id (None: none), count of it, cores, memory and scratch disk in MiB."""
 
     accelerator: str | None = None
-    accelerators: int = Field(default=0, ge=0, le=64)
-    cores: int = Field(default=1, ge=1, le=1024)
-    memory_mib: int = Field(default=1024, ge=64, le=16 * 1024 * 1024)
-    disk_mib: int = Field(default=1024, ge=1, le=64 * 1024 * 1024)
+    accelerators: int = Field(default=0, ge=0, le=64, strict=True)
+    cores: int = Field(default=1, ge=1, le=1024, strict=True)
+    memory_mib: int = Field(default=1024, ge=64, le=16 * 1024 * 1024, strict=True)
+    disk_mib: int = Field(default=1024, ge=1, le=64 * 1024 * 1024, strict=True)
 
 
 class Input(Frozen):
@@ -73,14 +73,14 @@ class Input(Frozen):
     object_sha256: Sha256 | None = None
     volume_id: str | None = None
     mount: RelativePath
-    read_only: bool = True
+    read_only: bool = Field(default=True, strict=True)
 
 
 class Output(Frozen):
     """A file or folder of the work folder that is kept, and the most bytes it may have."""
 
     path: RelativePath
-    max_bytes: int = Field(ge=1)
+    max_bytes: int = Field(ge=1, strict=True)
 
 
 class Checkpoint(Frozen):
@@ -88,7 +88,7 @@ class Checkpoint(Frozen):
 
     path: RelativePath
     signal: str = "TERM"
-    grace_s: int = Field(default=30, ge=0, le=3600)
+    grace_s: int = Field(default=30, ge=0, le=3600, strict=True)
 
 
 class RunSpec(Frozen):
@@ -101,7 +101,7 @@ class RunSpec(Frozen):
     command: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
     environment: EnvironmentSpec = EnvironmentSpec()
     resources: Resources = Resources()
-    nodes: int = Field(default=1, ge=1, le=NODES_MAX)
+    nodes: int = Field(default=1, ge=1, le=NODES_MAX, strict=True)
     variables: dict[VariableName, str] = Field(default_factory=dict)
     workdir_sha256: Sha256 | None = None
     inputs: tuple[Input, ...] = ()
@@ -111,9 +111,9 @@ class RunSpec(Frozen):
     network: Network = Network.NONE
     isolation: Isolation = Isolation.UNTRUSTED
     log_visibility: LogVisibility = LogVisibility.ORGANISATION
-    walltime_s: int = Field(ge=1, le=WALLTIME_MAX_S)
+    walltime_s: int = Field(ge=1, le=WALLTIME_MAX_S, strict=True)
     on_fault: OnFault = OnFault.RETRY
-    max_attempts: int = Field(default=3, ge=1, le=20)
+    max_attempts: int = Field(default=3, ge=1, le=20, strict=True)
 
     @property
     def digest(self) -> str:
