@@ -41,7 +41,7 @@ def stage(tmp_path, cache):
 
 
 def make_spec(**fields):
-    return RunSpec(**{"name": "job", "command": "true", "walltime_s": 1} | fields)
+    return RunSpec.model_validate({"name": "job", "command": "true", "walltime_s": 1} | fields)
 
 
 def store_folder(peer, files, *, executable=()):

@@ -29,7 +29,7 @@ class Arena(LocalRig):
         words = " ".join(f"'{argument}'" for argument in arguments)
         given = {"name": "attack", "command": command or f"python3 attack.py {words}", "walltime_s": 30}
         given["resources"] = Resources(memory_mib=128, disk_mib=64)
-        job = self.make_job(RunSpec(**given | fields))
+        job = self.make_job(RunSpec.model_validate(given | fields))
         shutil.copy(SCRIPT, job.folder / "job/work/attack.py")
         return self.engine.submit(job=job), job
 
@@ -62,6 +62,7 @@ def arena(tmp_path):
         pytest.skip(f"no sandbox here: {arena.machine.found.reason}")
     yield arena
     arena.close()
+    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)  # pytest cannot delete folders nested so deep
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def measure(*, home: Path, buyers: int, seconds: float) -> dict[str, float]:
 
 def _buy_until(stop: threading.Event, url: str, token: str) -> list[float]:
     """Return how long each order took, from asking for the quote to the answer that it is placed."""
-    waits_s = []
+    waits_s: list[float] = []
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=60) as client:
         for number in itertools.count():
