@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 from django.http.response import HttpResponseBase
 from django.test import Client
 from ninja import NinjaAPI
+from pydantic import BaseModel
 
 from lilong.common.django.routes import Rule, read_rule
 from lilong.web.api import agent_api, api
@@ -22,7 +24,12 @@ class Operation:
     method: str
     path: str
     rule: Rule
-    has_body: bool
+    bodies: tuple[type[BaseModel], ...]
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it reads JSON."""
+        return bool(self.bodies)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -39,18 +46,45 @@ def list_agent_operations() -> list[Operation]:
 
 
 def call(
-    operation: Operation, *, token: str = "", parts: dict[str, str] | None = None, body: object = None
+    operation: Operation,
+    *,
+    token: str = "",
+    parts: dict[str, str] | None = None,
+    body: object = None,
+    query: str = "",
 ) -> HttpResponseBase:
     """Call it; ids in the address that `parts` does not name are of the right form and nobody's."""
     path = re.sub(r"{(?:\w+:)?(\w+)}", lambda match: (parts or {}).get(match[1], NOBODYS_ID), operation.path)
     sent = json.dumps(body if body is not None else {}) if operation.has_body else ""
     return Client(raise_request_exception=True).generic(
         operation.method,
-        path,
+        f"{path}?{query}" if query else path,
         data=sent,
         content_type="application/json" if operation.has_body else "application/octet-stream",
         headers={"Authorization": f"Bearer {token}"} if token else {},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a caller is told, but for the id of the request."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+def ask(operation: Operation, *, token: str, parts: dict[str, str], body: object = None, query: str = "") -> Answer:
+    """Call it and read the answer to its end."""
+    with closing(call(operation, token=token, parts=parts, body=body, query=query)) as response:
+        headers = {name: value for name, value in response.items() if name != "X-Request-Id"}
+        return Answer(status=response.status_code, headers=headers, content=b"".join(response))
+
+
+def forge(real: str) -> str:
+    """Return an id of the form of `real` that nobody has."""
+    beginning, underscore, rest = real.rpartition("_")
+    return beginning + underscore + "0" * len(rest)
 
 
 def _walk(of: NinjaAPI, prefix: str) -> Iterator[Operation]:
@@ -62,5 +96,5 @@ def _walk(of: NinjaAPI, prefix: str) -> Iterator[Operation]:
                         method=method,
                         path=prefix + path,
                         rule=read_rule(operation.openapi_extra),
-                        has_body=any(model.__ninja_param_source__ == "body" for model in operation.models),
+                        bodies=tuple(model for model in operation.models if model.__ninja_param_source__ == "body"),
                     )

@@ -195,7 +195,8 @@ def test_a_link_needs_an_object_of_ones_own_and_a_short_life():
 def test_links_are_revoked_and_end_with_their_object():
     first, second = upload(fresh(10)), upload(fresh(10))
     links = [make_link(organisation_id=ORGANISATION, sha256=sha256, seconds=60, now=NOW) for sha256 in (first, second)]
-    assert revoke_links(organisation_id="org_2", sha256=first) == 0
+    with pytest.raises(ObjectMissing):
+        revoke_links(organisation_id="org_2", sha256=first)
     assert revoke_links(organisation_id=ORGANISATION, sha256=first) == 1
     delete_object(organisation_id=ORGANISATION, sha256=second, now=NOW)
     for link in links:

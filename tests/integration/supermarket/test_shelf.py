@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from lilong.common.errors import NotAllowed, NotFound
+from lilong.common.permissions import Role
 from lilong.foundation.members.public import OrganisationKind, OrganisationState
 from lilong.foundation.record.models import Entry
 from lilong.platforms.supermarket.core.pricing import Shape, Unit
@@ -19,7 +20,7 @@ from lilong.platforms.supermarket.services.shelf import (
 )
 from lilong.protocol.accelerators import AcceleratorUnknown
 from tests.market import PRICE_UC, open_stall, set_price
-from tests.people import NOW, found_operator, found_organisation, found_owner
+from tests.people import NOW, found_operator, found_organisation, found_owner, join
 from tests.pools import at
 
 pytestmark = pytest.mark.django_db
@@ -145,10 +146,12 @@ def test_a_unit_that_contradicts_its_offer_is_refused(shape, accelerator):
 
 def test_one_sells_for_ones_own_organisation_only_and_the_hub_for_all():
     seller, other = open_stall(name="a"), open_stall(name="b")
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotFound):
         set_price(other.owner, seller.offer_id, 1)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotFound):
         put_up(seller, actor=found_owner())
+    with pytest.raises(NotAllowed):
+        put_up(seller, actor=join(seller.owner, Role.MEMBER))
 
     assert set_price(found_operator(), seller.offer_id, 1)
     with pytest.raises(NotFound):

@@ -53,8 +53,10 @@ def make_link(*, organisation_id: str, sha256: str, seconds: int, now: datetime)
 
 
 def revoke_links(*, organisation_id: str, sha256: str) -> int:
-    """End every link to this object of this organisation; return how many there were."""
+    """End every link to this object of this organisation; return how many there were. Raises ObjectMissing."""
     with transaction.atomic():
+        if not Reference.objects.filter(organisation_id=organisation_id, stored_id=sha256).exists():
+            raise ObjectMissing(detail=f"{sha256} is not there.")
         links = Link.objects.filter(reference__organisation_id=organisation_id, reference__stored_id=sha256)
         return links.delete()[0]
 

@@ -3,11 +3,12 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.money import PPM
-from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
+from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.public import AccountKind, open_account
 from lilong.foundation.members.public import OrganisationState, get_organisations
@@ -185,29 +186,26 @@ def add_price(
     return row.id
 
 
-def _may_sell(actor: Actor, organisation_id: str) -> Verdict:
-    """Say whether the actor may sell for this organisation: the hub may for all, others for their own."""
+def _list_own_providers(actor: Actor) -> QuerySet[Provider]:
+    """Return for whom the actor may sell: the hub for all, owners and admins for their own organisation."""
     if actor.is_operator:
-        return Verdict(allowed=True)
-    if actor.organisation_id != organisation_id:
-        return Verdict(allowed=False, reason="You may sell for your own organisation only.")
-    return may(actor, roles=SELLERS, scope=Scope.MANAGE)
+        return Provider.objects.all()
+    require(may(actor, roles=SELLERS, scope=Scope.MANAGE))
+    return Provider.objects.filter(organisation_id=actor.organisation_id)
 
 
 def _get_own_provider(actor: Actor, provider_id: str) -> Provider:
-    provider = Provider.objects.filter(id=provider_id).first()
+    provider = _list_own_providers(actor).filter(id=provider_id).first()
     if provider is None:
-        raise NotFound(detail=f"There is no provider {provider_id}.")
-    require(_may_sell(actor, provider.organisation_id))
+        raise NotFound(detail=f"There is no provider {provider_id[:64]} that you may sell for.")
     return provider
 
 
 def _lock_own_offer(actor: Actor, offer_id: str) -> Offer:
     offers = Offer.objects.select_for_update(of=("self",)).select_related("provider")
-    offer = offers.filter(id=offer_id).first()
+    offer = offers.filter(id=offer_id, provider__in=_list_own_providers(actor)).first()
     if offer is None:
-        raise NotFound(detail=f"There is no offer {offer_id}.")
-    require(_may_sell(actor, offer.provider.organisation_id))
+        raise NotFound(detail=f"There is no offer {offer_id[:64]} of a provider that you may sell for.")
     return offer
 
 

@@ -1,0 +1,206 @@
+"""One real resource for every id that an address of the API may hold, all of one organisation.
+
+`MAKERS` names them by the word before the id in the address: a new route whose word is not there fails its test.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import ClassVar
+
+from django.db import transaction
+
+from lilong.common.permissions import Actor, Role
+from lilong.common.time import utc_now
+from lilong.foundation.cases.models import Case
+from lilong.foundation.ledger.models import TopUp
+from lilong.foundation.ledger.public import AccountKind, open_account
+from lilong.foundation.ledger.services.payments import request_pay_out, request_top_up
+from lilong.foundation.members.models import Membership, Token
+from lilong.foundation.members.services.vault import put_secret
+from lilong.foundation.objects.public import begin_upload
+from lilong.foundation.objects.services.links import make_link
+from lilong.foundation.outbox.core.retries import ATTEMPTS_MAX
+from lilong.foundation.outbox.models import Delivery
+from lilong.foundation.outbox.public import Event, deliver, emit
+from lilong.foundation.record.models import Entry
+from lilong.foundation.runs.services.volumes import create_volume
+from lilong.platforms.supermarket.core.pricing import Unit
+from lilong.platforms.supermarket.models import Order
+from lilong.platforms.supermarket.reactions import reconcile
+from lilong.protocol.exports import QUOTE_FILE
+from lilong.protocol.manifest import Manifest
+from lilong.protocol.messages import AttemptState, Submit
+from tests.bytes import digest, fresh, upload
+from tests.market import CREDIT, Seller, ask, buy, finish, open_stall, pay_in, wallet_of
+from tests.people import NOW, join
+from tests.pools import at, make_spec
+from tests.programmes import make_programme
+from tests.record_hub import seal_all
+
+EMPTY_FOLDER = Manifest(files=()).to_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What one organisation has: it sells, and it bought from itself one order that is settled and one that runs."""
+
+    owner: Actor
+    seller: Seller
+    settled: Order
+    running: Order
+    attempt: Submit
+    input_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class BellRung(Event):
+    """Something happened that its one subscriber cannot cope with."""
+
+    name: ClassVar[str] = "tests.bell_rung"
+
+
+def make_belongings() -> Belongings:
+    """Make an organisation with all that an organisation can have; it finds no other provider on the shelf."""
+    seller = open_stall(credit_ppm=10_000)
+    owner = seller.owner
+    pay_in(wallet_of(owner), 100 * CREDIT)
+    pay_in(open_account(kind=AccountKind.PROVIDER_AVAILABLE, owner_id=owner.organisation_id, purpose="", now=NOW), 10)
+    upload(EMPTY_FOLDER, organisation_id=owner.organisation_id)
+    settled = buy(owner)
+    finish(seller.agent, ms=60_000)
+    reconcile(now=at(70))
+    seal_all(at(71))
+    content = fresh(10)
+    wanted = [{"object_sha256": upload(content, organisation_id=owner.organisation_id), "mount": "data.bin"}]
+    running = buy(owner, spec=make_spec(name="evaluate", inputs=wanted), seconds=80)
+    attempt = seller.agent.take(seconds=81)
+    seller.agent.sync(seller.agent.see(attempt, AttemptState.RUNNING, seconds=90, ms=5_000), seconds=90)
+    return Belongings(owner, seller, settled, running, attempt, digest(content))
+
+
+def make_dead_letter(_: Belongings) -> str:
+    """Let a delivery fail until it is given up."""
+
+    def cannot_cope(_payload: Mapping[str, object], **_moment: object) -> None:
+        raise RuntimeError("not today")
+
+    with transaction.atomic():
+        emit(event=BellRung())
+    for number in range(ATTEMPTS_MAX):
+        deliver(now=NOW + timedelta(days=number), subscribers={BellRung.name: [cannot_cope]})
+    return Delivery.objects.get(dead_at__isnull=False).id
+
+
+def make_membership(own: Belongings) -> str:
+    """Take in one person more."""
+    return Membership.objects.get(person_id=join(own.owner, Role.VIEWER).person_id).id
+
+
+def make_secret(own: Belongings) -> str:
+    """Keep a secret."""
+    put_secret(actor=own.owner, name="API_KEY", value="one two three", now=NOW)
+    return "API_KEY"
+
+
+def make_token(own: Belongings) -> str:
+    """Return the id of the token of one person more."""
+    return Token.objects.get(membership_id=make_membership(own), ended_at=None).id
+
+
+def make_top_up(own: Belongings) -> str:
+    """Ask for money to be entered."""
+    organisation_id = own.owner.organisation_id
+    case_id = request_top_up(
+        actor=own.owner, organisation_id=organisation_id, amount_uc=1, reference="payment 1", now=NOW
+    )
+    return TopUp.objects.get(case_id=case_id).id
+
+
+def make_pay_out(own: Belongings) -> str:
+    """Ask for money to be paid out."""
+    return request_pay_out(
+        actor=own.owner, organisation_id=own.owner.organisation_id, amount_uc=1, beneficiary="DE00", now=NOW
+    )
+
+
+def make_upload(own: Belongings) -> str:
+    """Begin to upload an object."""
+    content = fresh(10)
+    return begin_upload(
+        organisation_id=own.owner.organisation_id, sha256=digest(content), size_bytes=len(content), now=utc_now()
+    ).upload_id
+
+
+def make_volume(own: Belongings) -> str:
+    """Create a volume."""
+    return create_volume(actor=own.owner, name="data", max_bytes=1000, now=NOW).id
+
+
+def make_object_link(own: Belongings) -> str:
+    """Link to the input of the order that runs."""
+    return make_link(
+        organisation_id=own.owner.organisation_id, sha256=own.input_sha256, seconds=600, now=utc_now()
+    ).token
+
+
+MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
+    {
+        "accounts": lambda own: wallet_of(own.owner),
+        "attempts": lambda own: own.attempt.attempt_id,
+        "cases": lambda own: Case.objects.get(subject_id=make_top_up(own)).id,
+        "dead-letters": make_dead_letter,
+        "entries": lambda own: Entry.objects.filter(subject_id=own.settled.id)[0].id,
+        "exports": lambda _: QUOTE_FILE,
+        "links": make_object_link,
+        "log": lambda _: "0",
+        "members": make_membership,
+        "objects": lambda own: own.input_sha256,
+        "offers": lambda own: own.seller.offer_id,
+        "orders": lambda own: own.settled.id,
+        "organisations": lambda own: own.owner.organisation_id,
+        "pay-outs": make_pay_out,
+        "pools": lambda own: own.seller.agent.pool_id,
+        "programmes": lambda _: make_programme().id,
+        "providers": lambda own: own.seller.provider_id,
+        "quotes": lambda own: ask(own.owner, seconds=100).id,
+        "runs": lambda own: own.running.run_id,
+        "secrets": make_secret,
+        "tokens": make_token,
+        "top-ups": make_top_up,
+        "uploads": make_upload,
+        "volumes": make_volume,
+    }
+)
+
+QUERIES: Mapping[str, str] = MappingProxyType(
+    {
+        "PUT /agent/v1/attempts/{attempt_id}/log/{rank}": "offset=0",
+        "PUT /agent/v1/attempts/{attempt_id}/objects/{sha256}": "offset=0&size=10",
+        "PUT /api/v1/uploads/{upload_id}": "offset=0",
+    }
+)
+"""What the address has to say besides."""
+
+
+def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
+    """Return a right body for every operation with an id that reads one."""
+    offer = {"pool_id": ids["pools"], "name": "x", "unit": Unit.CORE, "memory_mib_per_unit": 1024}
+    return {
+        "PATCH /api/v1/pools/{pool_id}": {"draining": True},
+        "POST /api/v1/cases/{case_id}/decisions": {"decision": "approve", "reason": "Seen."},
+        "POST /api/v1/members/{membership_id}/role": {"role": "billing"},
+        "POST /api/v1/objects/{sha256}/links": {"seconds": 60},
+        "POST /api/v1/offers/{offer_id}/prices": {"price_uc": 5, "source": "price list"},
+        "POST /api/v1/orders/{order_id}/disputes": {"claim_uc": 1, "reason": "It was slow."},
+        "POST /api/v1/organisations/{organisation_id}/reinstate": {"reason": "Paid."},
+        "POST /api/v1/organisations/{organisation_id}/suspend": {"reason": "Unpaid."},
+        "POST /api/v1/pay-outs/{pay_out_id}/sent": {"bank_reference": "1"},
+        "POST /api/v1/programmes/{programme_id}/fund": {"amount_uc": 1, "reference": "payment 1"},
+        "POST /api/v1/programmes/{programme_id}/rules": {"rate_ppm": 1, "cap_uc": 1, "expires_in_days": 1},
+        "POST /api/v1/providers/{provider_id}/offers": offer,
+        "POST /api/v1/providers/{provider_id}/service-levels": {"name": "gold", "credit_ppm": 5},
+        "PUT /api/v1/secrets/{name}": {"value": "four five six"},
+        "PUT /api/v1/volumes/{volume_id}": {"manifest_sha256": digest(EMPTY_FOLDER)},
+    }

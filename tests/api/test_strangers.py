@@ -1,0 +1,145 @@
+"""Whoever belongs to another organisation learns nothing: for every route with an id, and a real one behind it."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from django.apps import apps
+
+from lilong.common.django.routes import Audience
+from lilong.common.permissions import Role
+from lilong.common.time import utc_now
+from lilong.foundation.members.models import Token
+from lilong.foundation.runs.models import PoolToken
+from tests.api.operations import ask, forge, list_agent_operations, list_operations
+from tests.api.resources import EMPTY_FOLDER, MAKERS, QUERIES, make_belongings, make_bodies
+from tests.bytes import upload
+from tests.market import open_stall
+from tests.people import make_member_token, make_operator_token
+
+OPERATORS_ALONE = {
+    "DELETE /api/v1/record/entries/{entry_id}/payload",
+    "POST /api/v1/cases/{case_id}/decisions",
+    "POST /api/v1/organisations/{organisation_id}/reinstate",
+    "POST /api/v1/organisations/{organisation_id}/suspend",
+    "POST /api/v1/outbox/dead-letters/{delivery_id}/retry",
+    "POST /api/v1/pay-outs/{pay_out_id}/sent",
+    "POST /api/v1/programmes/{programme_id}/fund",
+    "POST /api/v1/programmes/{programme_id}/rules",
+}
+"""Members of no organisation get here: their role turns them away before the id is read."""
+
+OPEN_TO_STRANGERS = {
+    "GET /api/v1/links/{token}": "whoever has the link may read the one object",
+    "GET /api/v1/offers/{offer_id}/prices": "everybody who is signed in sees the shelf",
+    "PUT /api/v1/secrets/{name}": "the name belongs to the caller's own organisation, where it makes another secret",
+}
+
+CONFLICTS = {
+    "DELETE /api/v1/objects/{sha256}": "a run needs it",
+    "POST /api/v1/orders/{order_id}/cancel": "it is settled",
+    "POST /api/v1/orders/{order_id}/disputes": "it was settled long ago",
+    "POST /api/v1/pay-outs/{pay_out_id}/sent": "nobody has approved it yet",
+}
+"""What whoever an id belongs to cannot do either: the state is in the way, not the caller."""
+
+NOTE_THEIR_USE = {Token, PoolToken}
+
+WITH_ID = [each for each in [*list_operations(), *list_agent_operations()] if "{" in each.path]
+IDS = re.compile(r"([\w-]+)/{(?:\w+:)?(\w+)}")
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def home(settings, tmp_path):
+    """Give the test a home folder of its own."""
+    settings.LILONG = settings.LILONG.model_copy(update={"home": tmp_path, "storage_reserve_bytes": 0})
+    (tmp_path / "objects").mkdir()
+
+
+def make_all(own):
+    """Return the real id for each word of MAKERS."""
+    return {word: make(own) for word, make in MAKERS.items()}
+
+
+def ask_for(operation, ids, token):
+    parts = {name: ids[word] for word, name in IDS.findall(operation.path)}
+    name = str(operation)
+    return ask(operation, token=token, parts=parts, body=make_bodies(ids).get(name), query=QUERIES.get(name, ""))
+
+
+def read_tables():
+    """Return every row that there is, but for what notes its own use."""
+    models = set(apps.get_models()) - NOTE_THEIR_USE
+    return {model: list(model.objects.order_by("pk").values()) for model in models}
+
+
+def list_strangers(operation, seller):
+    """Return the tokens of another organisation that may call it, and so may ask for something that is not theirs."""
+    if operation.rule.audience is Audience.AGENT:
+        return {"agent": seller.agent.pool_token}
+    roles = sorted(operation.rule.roles - {Role.OPERATOR})
+    return {role: make_member_token(seller.owner, role, now=utc_now()) for role in roles}
+
+
+def test_every_id_in_an_address_has_a_real_resource_here():
+    unmade = [f"{each}: {word}" for each in WITH_ID for word, _ in IDS.findall(each.path) if word not in MAKERS]
+    assert not unmade, "tests/api/resources.py makes nothing for it"
+    known = {str(each) for each in WITH_ID}
+    assert OPERATORS_ALONE | OPEN_TO_STRANGERS.keys() | QUERIES.keys() <= known
+
+
+def test_operations_for_operators_alone_are_listed():
+    alone = {str(each) for each in WITH_ID if each.rule.roles == {Role.OPERATOR}}
+    assert alone == OPERATORS_ALONE
+
+
+def test_a_stranger_is_told_of_a_real_id_what_is_told_of_one_that_nobody_has():
+    ids, stranger = make_all(make_belongings()), open_stall(name="strangers")
+    upload(EMPTY_FOLDER, organisation_id=stranger.owner.organisation_id)
+    asked = [each for each in WITH_ID if str(each) not in OPERATORS_ALONE | OPEN_TO_STRANGERS.keys()]
+    wrong, tried = [], 0
+    for operation in asked:
+        word = IDS.findall(operation.path)[0][0]
+        forged = forge(ids[word])
+        tokens = list_strangers(operation, stranger)
+        tables = read_tables()
+        for role, token in tokens.items():
+            real, made_up = ask_for(operation, ids, token), ask_for(operation, ids | {word: forged}, token)
+            told = replace(real, content=real.content.replace(ids[word].encode(), forged.encode()))
+            if real.status != 404 or told != made_up:
+                wrong.append(f"{operation} as {role}: {real}, but {made_up}")
+            tried += 1
+        assert read_tables() == tables, operation
+
+    assert not wrong, "\n".join(wrong)
+    assert len(asked) >= 40
+    assert tried >= 150
+
+
+def test_an_operator_is_told_when_nobody_has_an_id():
+    ids, token = make_all(make_belongings()), make_operator_token(now=utc_now())
+    for operation in WITH_ID:
+        if str(operation) in OPERATORS_ALONE:
+            word = IDS.findall(operation.path)[0][0]
+            answer = ask_for(operation, ids | {word: forge(ids[word])}, token)
+            assert answer.status == 404, f"{operation}: {answer}"
+
+
+def test_whoever_an_id_belongs_to_finds_what_it_names():
+    own = make_belongings()
+    ids = make_all(own)
+    tokens = {
+        Audience.AGENT: own.seller.agent.pool_token,
+        Audience.PEOPLE: make_member_token(own.owner, Role.OWNER, now=utc_now()),
+        Audience.PUBLIC: "",
+    }
+    operator = make_operator_token(now=utc_now())
+    answers = {}
+    for operation in sorted(WITH_ID, key=lambda each: (each.method == "DELETE", -len(each.path))):
+        token = operator if str(operation) in OPERATORS_ALONE else tokens[operation.rule.audience]
+        answers[str(operation)] = ask_for(operation, ids, token)
+
+    refused = {name: answer for name, answer in answers.items() if answer.status not in {200, 201, 202, 204}}
+    assert refused.keys() == CONFLICTS.keys(), refused
+    assert {answer.status for answer in refused.values()} == {409}
