@@ -220,13 +220,12 @@ def test_work_that_fits_nowhere_is_refused_field_by_field():
 
 def test_work_that_needs_what_is_not_here_is_refused_name_by_name():
     open_stall()
-    spec = make_spec(
-        workdir_sha256="ab" * 32, inputs=[{"object_sha256": "cd" * 32, "mount": "data"}], secrets=["API_KEY"]
-    )
+    inputs = [{"object_sha256": "cd" * 32, "mount": "data"}, {"volume_id": "vol_" + "0" * 32, "mount": "more"}]
+    spec = make_spec(workdir_sha256="ab" * 32, inputs=inputs, secrets=["API_KEY"])
     with pytest.raises(BelongingsMissing) as raised:
         ask(found_buyer(), spec=spec)
 
-    assert [field.path for field in raised.value.fields] == ["inputs.0", "workdir_sha256", "secrets"]
+    assert [field.path for field in raised.value.fields] == ["inputs.0", "workdir_sha256", "inputs.1", "secrets"]
     assert not Order.objects.exists()
 
 

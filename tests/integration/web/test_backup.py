@@ -18,10 +18,10 @@ FOUND = """
 import json, sys
 from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
+from lilong.foundation.runs.services.pools import create_pool
 from lilong.foundation.members.public import *
 from lilong.foundation.members.services.vault import put_secret
 from lilong.foundation.record.public import seal
-from lilong.foundation.runs.public import create_pool
 from tests.bytes import upload
 now = utc_now()
 made = create_organisation(name="Ada AI", kind=OrganisationKind.PROVIDER, owner_email="ada@example.org",

@@ -9,6 +9,7 @@ from lilong.common.time import format_duration
 from lilong.foundation.ledger.public import get_balances
 from lilong.foundation.members.public import OrganisationState, find_missing_secrets, get_organisations
 from lilong.foundation.objects.public import find_many
+from lilong.foundation.runs.public import find_missing_volumes
 from lilong.platforms.supermarket.core.checks import OrderFacts, Source, check_order
 from lilong.platforms.supermarket.core.postings import Hold
 from lilong.platforms.supermarket.core.pricing import price_time
@@ -19,11 +20,11 @@ from lilong.protocol.spec import RunSpec
 
 
 class BelongingsMissing(InputInvalid):
-    """The job names files or secrets that the organisation does not have here."""
+    """The job names files, volumes or secrets that the organisation does not have here."""
 
     code = "quote.belongings_missing"
     title = "This job needs something that is not here yet"
-    next_step = "Upload the files and set the secrets named here, then ask again."
+    next_step = "Upload the files, create the volumes and set the secrets named here, then ask again."
 
 
 def check_promise(
@@ -54,7 +55,7 @@ def check_promise(
 
 
 def require_belongings(*, organisation_id: str, spec: RunSpec) -> None:
-    """Raise BelongingsMissing, field by field, for secrets and files that the organisation does not have here."""
+    """Raise BelongingsMissing, field by field, for files, volumes and secrets that the organisation has not here."""
     objects = {item.object_sha256: f"inputs.{number}" for number, item in enumerate(spec.inputs) if item.object_sha256}
     if spec.workdir_sha256:
         objects[spec.workdir_sha256] = "workdir_sha256"
@@ -64,6 +65,15 @@ def require_belongings(*, organisation_id: str, spec: RunSpec) -> None:
         FieldProblem(path=path, code="quote.object_missing", message=message)
         for sha256, path in objects.items()
         if sha256 not in held
+    ]
+    mounted = {item.volume_id: f"inputs.{number}" for number, item in enumerate(spec.inputs) if item.volume_id}
+    problems += [
+        FieldProblem(
+            path=mounted[volume_id],
+            code="quote.volume_missing",
+            message=f"Your organisation has no volume {volume_id}. Create it first.",
+        )
+        for volume_id in find_missing_volumes(organisation_id=organisation_id, volume_ids=list(mounted))
     ]
     problems += [
         FieldProblem(path="secrets", code="quote.secret_missing", message=f"There is no secret {name}. Set it first.")
