@@ -8,7 +8,9 @@ import importlib
 import os
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import django
 import typer
@@ -134,27 +136,36 @@ def _codes_in(tree: ast.Module) -> Iterator[str]:
 
 
 def render_http_api() -> str:
-    """Return the page of HTTP operations: method, path, who may call it, what it does."""
+    """Return the page of HTTP operations: method, path, who may call it, what it answers and does."""
     from lilong.web.api import agent_api, api  # noqa: PLC0415 - needs Django set up
 
     parts = []
     for title, operations_of in (("People and programs", api), ("Agents", agent_api)):
         rows = [
-            (f"`{method.upper()}`", f"`{path}`", _callers(operation), _flat(_about(operation)))
+            (f"`{method.upper()}`", f"`{path}`", _callers(operation), _answers(operation), _flat(_about(operation)))
             for path, operations in sorted(operations_of.get_openapi_schema().get("paths", {}).items())
             for method, operation in operations.items()
         ]
         if rows:
-            parts.append(f"## {title}\n\n{_table(('Method', 'Path', 'Who', 'What it does'), rows)}")
+            parts.append(f"## {title}\n\n{_table(('Method', 'Path', 'Who', 'Answers', 'What it does'), rows)}")
     intro = (
         "A running hub serves the full description, with every field, at `/api/v1/openapi.json`. Send the token as "
-        "`Authorization: Bearer …` and, with every POST, an `Idempotency-Key` of your own."
+        "`Authorization: Bearer …` and, with every POST, an `Idempotency-Key` of your own. A POST of people and "
+        "programs answers 201 when it made something, 202 when people will decide, 204 when there is nothing to say, "
+        "and 200 otherwise. Every refusal is a problem document (RFC 9457); what belongs to others answers like what "
+        "nobody has."
     )
     return _page("HTTP API", "the OpenAPI description", intro, "\n\n".join(parts))
 
 
 def _about(operation: Mapping[str, object]) -> str:
     return str(operation.get("description") or operation.get("summary") or "")
+
+
+def _answers(operation: Mapping[str, Any]) -> str:
+    return ", ".join(
+        str(status) for status in sorted(map(int, operation["responses"])) if status < HTTPStatus.BAD_REQUEST
+    )
 
 
 def _callers(operation: Mapping[str, object]) -> str:

@@ -20,7 +20,9 @@ from schemathesis.checks import (
 
 from lilong.common.permissions import Role
 from lilong.common.time import utc_now
+from lilong.web.api import api
 from lilong.web.wsgi import application
+from tests.api.operations import list_operations
 from tests.people import act, found_organisation, make_member_token, make_operator_token
 
 EXAMPLES = 20
@@ -34,6 +36,19 @@ CHECKS = [
     allow_header_conformance,
     ignored_auth,
 ]
+MAKE_NOTHING = {
+    "POST /api/v1/cases/{case_id}/decisions",
+    "POST /api/v1/objects/find",
+    "POST /api/v1/orders/{order_id}/cancel",
+    "POST /api/v1/pay-outs/{pay_out_id}/sent",
+    "POST /api/v1/specs/check",
+    "POST /api/v1/uploads",
+}
+LEFT_TO_PEOPLE = {
+    "POST /api/v1/orders/{order_id}/disputes",
+    "POST /api/v1/programmes/{programme_id}/fund",
+    "POST /api/v1/top-ups",
+}
 pytestmark = pytest.mark.django_db(transaction=True)
 described = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
 
@@ -50,3 +65,16 @@ def tokens():
 @hypothesis.settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck))
 def test_the_api_does_what_it_says(case, tokens):
     case.call_and_validate(checks=CHECKS, headers={"Authorization": f"Bearer {next(tokens)}"})
+
+
+def test_what_a_post_answers_says_whether_something_was_made():
+    """201: it was made; 202: people will decide; 204: there is nothing to say."""
+    described = api.get_openapi_schema()["paths"]
+    answers = {
+        str(operation): {status for status in described[operation.path]["post"]["responses"] if status < 300}
+        for operation in list_operations()
+        if operation.method == "POST"
+    }
+    assert {name for name, statuses in answers.items() if 200 in statuses} == MAKE_NOTHING
+    assert {name for name, statuses in answers.items() if 202 in statuses} == LEFT_TO_PEOPLE
+    assert all(statuses <= {200, 201, 202, 204} for statuses in answers.values())

@@ -61,6 +61,6 @@ def test_an_operator_closes_the_books_once():
     closed = call("POST", "ledger/periods", operator, {"ends_at": "2026-01-01T00:00:00Z"})
     again = call("POST", "ledger/periods", operator, {"ends_at": "2026-01-01T00:00:00Z"})
 
-    assert closed.status_code == 200
+    assert closed.status_code == 201
     assert (again.status_code, again.json()["code"]) == (409, "ledger.period_impossible")
     assert [period["id"] for period in call("GET", "ledger/periods", operator).json()["items"]] == [closed.json()["id"]]

@@ -150,9 +150,8 @@ def test_a_programme_is_made_funded_and_gives_a_voucher_over_http(buyer_token):
     operator = make_operator_token(now=utc_now())
     rule = {"rate_ppm": 300_000, "cap_uc": CREDIT, "expires_in_days": 30}
     programme_id = post("programmes", operator, {"name": "Compute", "rule": rule})["id"]
-    case_id = post(f"programmes/{programme_id}/fund", operator, {"amount_uc": 5 * CREDIT, "reference": "payment 1"})[
-        "case_id"
-    ]
+    payment = {"amount_uc": 5 * CREDIT, "reference": "payment 1"}
+    case_id = post(f"programmes/{programme_id}/fund", operator, payment, status=202)["case_id"]
     approve(case_id, now=utc_now())
     reconcile_funding(now=utc_now())
     organisation_id = act(buyer_token, now=utc_now()).organisation_id

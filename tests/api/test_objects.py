@@ -38,7 +38,7 @@ class Caller:
 
     def begin(self, content):
         answer = self.post("uploads", {"sha256": digest(content), "size_bytes": len(content)})
-        assert answer.status_code == 200, answer.content
+        assert answer.status_code == 201, answer.content
         return answer.json()
 
     def upload(self, content):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from django.apps import apps
+from django.db.models import QuerySet
 
 from lilong.common.django.routes import Audience
 from lilong.common.permissions import Role
@@ -71,7 +72,7 @@ def ask_for(operation, ids, token):
 def read_tables():
     """Return every row that there is, but for what notes its own use."""
     models = set(apps.get_models()) - NOTE_THEIR_USE
-    return {model: list(model.objects.order_by("pk").values()) for model in models}
+    return {model: list(QuerySet(model).order_by("pk").values()) for model in models}
 
 
 def list_strangers(operation, seller):

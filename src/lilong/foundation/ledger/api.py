@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import AwareDatetime, Field
 
 from lilong.common.django.problems import PROBLEMS
@@ -230,7 +230,7 @@ def list_transfers(
     return transfers.list_account_transfers(actor=actor, account_id=account_id, cursor=cursor, limit=limit)
 
 
-@router.post("/top-ups", openapi_extra=allow(PAYERS, Scope.PAY), response={200: CaseOpenedOut, **PROBLEMS})
+@router.post("/top-ups", openapi_extra=allow(PAYERS, Scope.PAY), response={202: CaseOpenedOut, **PROBLEMS})
 def post_top_up(request: HttpRequest, body: TopUpIn) -> object:
     """Ask for money that came in outside to be entered into a wallet, once two people of the hub approve."""
     actor = get_actor(request)
@@ -241,7 +241,7 @@ def post_top_up(request: HttpRequest, body: TopUpIn) -> object:
         reference=body.reference,
         now=utc_now(),
     )
-    return CaseOpenedOut(case_id=case_id)
+    return Status(202, CaseOpenedOut(case_id=case_id))
 
 
 @router.get("/top-ups", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: TopUpPageOut, **PROBLEMS})
@@ -256,7 +256,7 @@ def get_top_up(request: HttpRequest, top_up_id: str) -> object:
     return payments.get_top_up(actor=get_actor(request), top_up_id=top_up_id)
 
 
-@router.post("/pay-outs", openapi_extra=allow(PAYERS, Scope.PAY), response={200: PayOutOut, **PROBLEMS})
+@router.post("/pay-outs", openapi_extra=allow(PAYERS, Scope.PAY), response={201: PayOutOut, **PROBLEMS})
 def post_pay_out(request: HttpRequest, body: PayOutIn) -> object:
     """Ask for earned money to be paid out, once two people of the hub approve; its amount is held at once."""
     actor = get_actor(request)
@@ -267,7 +267,7 @@ def post_pay_out(request: HttpRequest, body: PayOutIn) -> object:
         beneficiary=body.beneficiary,
         now=utc_now(),
     )
-    return payments.get_pay_out(actor=actor, pay_out_id=pay_out_id)
+    return Status(201, payments.get_pay_out(actor=actor, pay_out_id=pay_out_id))
 
 
 @router.get("/pay-outs", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: PayOutPageOut, **PROBLEMS})
@@ -308,12 +308,12 @@ def get_trial_balance(request: HttpRequest) -> object:
     return accounts.get_trial_balance(actor=get_actor(request))
 
 
-@router.post("/ledger/periods", openapi_extra=allow(OPERATORS, Scope.OPERATE), response={200: PeriodOut, **PROBLEMS})
+@router.post("/ledger/periods", openapi_extra=allow(OPERATORS, Scope.OPERATE), response={201: PeriodOut, **PROBLEMS})
 def post_period(request: HttpRequest, body: PeriodIn) -> object:
     """Close the books for all moments before `ends_at`."""
     actor = get_actor(request)
     period_id = close_period(actor=actor, ends_at=body.ends_at, now=utc_now())
-    return get_period(actor=actor, period_id=period_id)
+    return Status(201, get_period(actor=actor, period_id=period_id))
 
 
 @router.get("/ledger/periods", openapi_extra=allow(OPERATORS, Scope.OPERATE), response={200: PeriodPageOut, **PROBLEMS})

@@ -155,12 +155,12 @@ def show_storage(request: HttpRequest) -> Status[object]:
     return Status(200, get_storage_use(organisation_id=get_actor(request).organisation_id))
 
 
-@router.post("/uploads", response={200: UploadOut, **PROBLEMS}, openapi_extra=WRITE)
+@router.post("/uploads", response={200: UploadOut, 201: UploadOut, **PROBLEMS}, openapi_extra=WRITE)
 def begin(request: HttpRequest, body: UploadIn) -> Status[object]:
-    """Begin an upload, or find the one of this digest; `complete` says that there is nothing to send."""
+    """Begin an upload, or find the one of this digest; 200 and `complete` say that there is nothing to send."""
     organisation_id = get_actor(request).organisation_id
     begun = begin_upload(organisation_id=organisation_id, sha256=body.sha256, size_bytes=body.size_bytes, now=utc_now())
-    return Status(200, begun)
+    return Status(200 if begun.complete else 201, begun)
 
 
 @router.get("/uploads/{upload_id}", response={200: UploadOut, **PROBLEMS}, openapi_extra=WRITE)
@@ -224,13 +224,13 @@ def delete(request: HttpRequest, sha256: DigestInPath) -> Status[object]:
     return Status(204, None)
 
 
-@router.post("/objects/{sha256}/links", response={200: LinkOut, **PROBLEMS}, openapi_extra=WRITE)
+@router.post("/objects/{sha256}/links", response={201: LinkOut, **PROBLEMS}, openapi_extra=WRITE)
 def link(request: HttpRequest, sha256: DigestInPath, body: LinkIn) -> Status[object]:
     """Make a link through which anyone may read this one object for a while."""
     organisation_id = get_actor(request).organisation_id
     made = make_link(organisation_id=organisation_id, sha256=sha256, seconds=body.seconds, now=utc_now())
     path = f"/api/v1/links/{made.token}"
-    return Status(200, {"token": made.token, "path": path, "expires_at": made.expires_at})
+    return Status(201, {"token": made.token, "path": path, "expires_at": made.expires_at})
 
 
 @router.delete("/objects/{sha256}/links", response={204: None, **PROBLEMS}, openapi_extra=WRITE)

@@ -185,7 +185,7 @@ def add_rule(request: HttpRequest, programme_id: IdInPath, body: RuleBody) -> ob
 @router.post(
     "/programmes/{programme_id}/fund",
     openapi_extra=allow(OPERATORS, Scope.PAY),
-    response={201: CaseOut, **PROBLEMS},
+    response={202: CaseOut, **PROBLEMS},
 )
 def fund(request: HttpRequest, programme_id: IdInPath, body: FundBody) -> object:
     """Ask for a payment to be entered into a programme's fund; two other people decide."""
@@ -196,7 +196,7 @@ def fund(request: HttpRequest, programme_id: IdInPath, body: FundBody) -> object
         reference=body.reference,
         now=utc_now(),
     )
-    return Status(201, {"case_id": case_id})
+    return Status(202, {"case_id": case_id})
 
 
 @router.post("/vouchers", openapi_extra=allow(OPERATORS, Scope.PAY), response={201: CreatedOut, **PROBLEMS})

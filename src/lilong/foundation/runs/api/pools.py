@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 
 from lilong.common.django.fields import PAGE_LIMIT_DEFAULT, CursorInQuery, Id, IdInPath, LimitInQuery, Name, RequestBody
 from lilong.common.django.problems import PROBLEMS
@@ -93,14 +93,14 @@ def list_own_pools(
     return list_pools(actor=get_actor(request), cursor=cursor, limit=limit, now=utc_now())
 
 
-@router.post("/pools", openapi_extra=allow(KEEPERS, Scope.MANAGE), response={200: PoolOut, **PROBLEMS})
+@router.post("/pools", openapi_extra=allow(KEEPERS, Scope.MANAGE), response={201: PoolOut, **PROBLEMS})
 def add_pool(request: HttpRequest, body: PoolIn) -> object:
     """Create a pool; the same organisation, name and engine again return the same pool."""
     actor, now = get_actor(request), utc_now()
     pool_id = create_pool(
         actor=actor, provider_organisation_id=body.organisation_id, name=body.name, engine=body.engine, now=now
     )
-    return get_pool(actor=actor, pool_id=pool_id, now=now)
+    return Status(201, get_pool(actor=actor, pool_id=pool_id, now=now))
 
 
 @router.get("/pools/{pool_id}", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: PoolOut, **PROBLEMS})
@@ -120,11 +120,11 @@ def change_pool(request: HttpRequest, pool_id: IdInPath, body: PoolChangeIn) -> 
 @router.post(
     "/pools/{pool_id}/join-tokens",
     openapi_extra=allow(KEEPERS, Scope.MANAGE),
-    response={200: JoinTokenOut, **PROBLEMS},
+    response={201: JoinTokenOut, **PROBLEMS},
 )
 def add_join_token(request: HttpRequest, pool_id: IdInPath) -> object:
     """Make a token with which one agent may join the pool, once, within a day."""
-    return create_join_token(actor=get_actor(request), pool_id=pool_id, now=utc_now())
+    return Status(201, create_join_token(actor=get_actor(request), pool_id=pool_id, now=utc_now()))
 
 
 @router.get(

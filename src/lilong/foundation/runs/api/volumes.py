@@ -62,10 +62,11 @@ def list_own_volumes(
     return list_volumes(actor=get_actor(request), cursor=cursor, limit=limit)
 
 
-@router.post("/volumes", openapi_extra=allow(KEEPERS, Scope.RUN), response={200: VolumeOut, **PROBLEMS})
+@router.post("/volumes", openapi_extra=allow(KEEPERS, Scope.RUN), response={201: VolumeOut, **PROBLEMS})
 def add_volume(request: HttpRequest, body: VolumeIn) -> object:
     """Create an empty volume; the same name and size again return the same volume."""
-    return create_volume(actor=get_actor(request), name=body.name, max_bytes=body.max_bytes, now=utc_now())
+    made = create_volume(actor=get_actor(request), name=body.name, max_bytes=body.max_bytes, now=utc_now())
+    return Status(201, made)
 
 
 @router.get("/volumes/{volume_id}", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: VolumeOut, **PROBLEMS})

@@ -100,14 +100,14 @@ def cancel(request: HttpRequest, order_id: IdInPath) -> object:
 @router.post(
     "/orders/{order_id}/disputes",
     openapi_extra=allow(CLAIMANTS, Scope.PAY),
-    response={201: CaseOut, **PROBLEMS},
+    response={202: CaseOut, **PROBLEMS},
 )
 def dispute(request: HttpRequest, order_id: IdInPath, body: DisputeBody) -> object:
     """Claim a part of the charge back; the provider's earnings of this order wait for the decision."""
     case_id = open_dispute(
         actor=get_actor(request), order_id=order_id, claim_uc=body.claim_uc, reason=body.reason, now=utc_now()
     )
-    return Status(201, {"case_id": case_id})
+    return Status(202, {"case_id": case_id})
 
 
 @router.get(
