@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lilong.agent.join import join_pool
-from lilong.agent.settings import AgentSettingsInvalid, PackageSettings
+from lilong.agent.settings import AgentSettingsInvalid, PackageSettings, read_settings
 from lilong.cli.output import AsJson, errors_as_exit_codes, messages, print_json, print_next_step
 
 app = typer.Typer(help="For providers: connect a machine to a hub.", no_args_is_help=True)
@@ -62,6 +62,8 @@ def join(
 @app.command()
 def serve(home: AgentHome = AGENT_HOME_DEFAULT) -> None:
     """Serve the pool until stopped. Jobs go on when it stops, and are found again when it starts."""
+    with errors_as_exit_codes(as_json=False):
+        read_settings(home)
     os.execv(sys.executable, [sys.executable, "-m", "lilong.agent.main", "--home", str(home.resolve())])  # noqa: S606
 
 

@@ -1,16 +1,29 @@
 """Operator commands: each starts the hub's own process for it, none imports the hub."""
 
 import os
-import subprocess
+import socket
 import sys
+from contextlib import closing, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from lilong.cli.output import errors_as_exit_codes, messages
-from lilong.cli.supervisor import hub_environment, serve_until_signalled
-from lilong.common.errors import Conflict
+from lilong.cli.hub_process import ask_hub, make_home, require_home, require_hub_installed
+from lilong.cli.output import (
+    EXIT_UNEXPECTED,
+    AsJson,
+    errors_as_exit_codes,
+    messages,
+    print_json,
+    print_json_line,
+    print_next_step,
+    print_table,
+    screen,
+)
+from lilong.cli.supervisor import Ended, hub_environment, serve_until_signalled
 
 app = typer.Typer(help="For operators of a hub.")
 ledger = typer.Typer(help="Check and export the books.", no_args_is_help=True)
@@ -18,78 +31,153 @@ app.add_typer(ledger, name="ledger")
 
 Home = Annotated[Path, typer.Option("--home", envvar="LILONG_HOME", help="Folder of the hub's database and keys.")]
 HOME_DEFAULT = Path("lilong-home")
-
-
-class HomeMissing(Conflict):
-    """There is no hub in the folder."""
-
-    code = "hub.home_missing"
-    title = "There is no hub in this folder"
-    next_step = "Make one with `lilong init --home DIR`."
+AsJsonLines = Annotated[bool, typer.Option("--json", help="Print one line of JSON for each thing that happens.")]
 
 
 @app.command()
 def init(
     email: Annotated[str, typer.Option(help="Address of the first operator.")] = "operator@localhost",
     home: Home = HOME_DEFAULT,
+    as_json: AsJson = False,
 ) -> None:
-    """Make a hub in a folder and print the first operator's one-time token."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    manage(home, "init", "--email", email)
+    """Make a hub in a folder, or bring its tables up to date, and print an operator's one-time token."""
+    with errors_as_exit_codes(as_json=as_json):
+        make_home(home)
+        made = ask_hub(home, "init", "--email", email)
+        if as_json:
+            print_json({"home": str(home.resolve()), **made})
+            return
+        messages.print(f"The hub in {escape(str(home))} is ready. {email} signs in with this token, once:")
+        screen.print(str(made["one_time_token"]), soft_wrap=True)
+        print_next_step(
+            f"`lilong serve --home {home}`, then in another shell `lilong login {made['public_url']}` with the token. "
+            f"It is good until {made['expires_at']}; another `lilong init` prints another."
+        )
 
 
 @app.command()
-def serve(home: Home = HOME_DEFAULT) -> None:
-    """Run web, worker and, once it has joined, the embedded agent until interrupted."""
-    with errors_as_exit_codes(as_json=False):
-        _require_home(home)
-        messages.print(f"Serving the hub in {home}; logs are in {home / 'run'}. Stop it with Ctrl-C.")
-        serve_until_signalled(home=home)
+def serve(home: Home = HOME_DEFAULT, as_json: AsJsonLines = False) -> None:
+    """Run web, worker and, once it has joined, the embedded agent until Ctrl-C or TERM; then ends with 0."""
+
+    def tell(event: str, sentence: str, **facts: object) -> None:
+        if as_json:
+            print_json_line({"event": event, **facts})
+        else:
+            messages.print(escape(sentence))
+
+    def tell_end(ended: Ended) -> None:
+        again = f"{ended.name} ended with {ended.exit_code} and starts again in {ended.again_in_s:g} s"
+        tell("process_ended", f"{again}; see {home / 'run' / ended.name}.log.", **asdict(ended))
+
+    with errors_as_exit_codes(as_json=as_json):
+        require_home(home)
+        hub = ask_hub(home, "describe")
+        url, bind = str(hub["public_url"]), str(hub["bind"])
+        if _is_taken(bind):
+            sentence = f"Another program listens on {bind}: stop it, or set `bind` in {home / 'settings.toml'}."
+            tell("address_taken", sentence, bind=bind)
+        sentence = f"Serving the hub in {home} at {url}; logs are in {home / 'run'}. Stop it with Ctrl-C."
+        tell("starting", sentence, home=str(home.resolve()), public_url=url)
+        serve_until_signalled(home=home, tell=tell_end)
+        tell("stopped", "The hub has stopped. Jobs that run go on; the next `lilong serve` finds them.")
 
 
 @app.command()
 def worker(home: Home = HOME_DEFAULT) -> None:
-    """Run one worker by itself, for hubs whose processes are started elsewhere."""
+    """Run one worker by itself, for hubs whose processes are started elsewhere. Its log is lines of JSON."""
     with errors_as_exit_codes(as_json=False):
-        _require_home(home)
+        require_home(home)
+        require_hub_installed()
     os.execve(sys.executable, [sys.executable, "-m", "lilong.web.worker"], hub_environment(home=home))  # noqa: S606
 
 
 @app.command()
-def backup(archive: Path, home: Home = HOME_DEFAULT) -> None:
+def backup(
+    archive: Annotated[Path, typer.Argument(help="File to write; there must be none of this name.")],
+    home: Home = HOME_DEFAULT,
+    as_json: AsJson = False,
+) -> None:
     """Write database, objects and keys of a running hub into one archive."""
-    manage(home, "backup", str(archive.resolve()))
+    with errors_as_exit_codes(as_json=as_json):
+        require_home(home)
+        written = ask_hub(home, "backup", str(archive.resolve()))
+        if as_json:
+            print_json(written)
+            return
+        messages.print(f"{written['files']} files in {escape(str(archive))}.")
+        print_next_step("Keep it like the hub's private keys, which it holds. `lilong restore` makes a hub from it.")
 
 
 @app.command()
-def restore(archive: Path, home: Home = HOME_DEFAULT) -> None:
+def restore(
+    archive: Annotated[Path, typer.Argument(help="File that `lilong backup` wrote.")],
+    home: Home = HOME_DEFAULT,
+    as_json: AsJson = False,
+) -> None:
     """Make a hub from a backup in an empty folder; pay-outs stay frozen until statements are matched."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    manage(home, "restore", str(archive.resolve()))
+    with errors_as_exit_codes(as_json=as_json):
+        make_home(home)
+        restored = ask_hub(home, "restore", str(archive.resolve()))
+        if as_json:
+            print_json({"home": str(home.resolve()), **restored})
+            return
+        messages.print(
+            f"Restored {restored['files']} files. {restored['agents_to_report']} agents have to report anew; "
+            f"the record goes on as log {restored['record_log']}."
+        )
+        print_next_step(
+            f"`lilong serve --home {home}`. Pay-outs are frozen until statements are matched: then "
+            f"`lilong record end-restore REASON --home {home}`."
+        )
 
 
 @ledger.command("verify")
-def ledger_verify(home: Home = HOME_DEFAULT) -> None:
-    """Recompute every balance from the transfers and name each difference."""
-    manage(home, "ledger_verify")
+def ledger_verify(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
+    """Recompute every balance from the transfers and name each difference. Ends with 1 when there is one."""
+    with errors_as_exit_codes(as_json=as_json):
+        require_home(home)
+        report = ask_hub(home, "ledger_verify")
+        differences = [tuple(entry.values()) for entry in as_entries(report["differences"])]
+        if as_json:
+            print_json(report)
+        else:
+            messages.print(f"{report['accounts']} accounts and {report['transfers']} transfers recomputed.")
+            columns = ("Where", "Stored", "Recomputed")
+            print_table(title="Differences", columns=columns, rows=differences, right=frozenset())
+        if differences:
+            if not as_json:
+                print_next_step("Stop paying out and restore a backup.")
+            raise typer.Exit(EXIT_UNEXPECTED)
 
 
 @ledger.command("export")
-def ledger_export(file: Path, home: Home = HOME_DEFAULT, until: str = "") -> None:
+def ledger_export(
+    file: Annotated[Path, typer.Argument(help="File to write; one of this name is replaced.")],
+    home: Home = HOME_DEFAULT,
+    until: Annotated[str, typer.Option(help="A moment such as 2026-03-01T00:00:00Z; now if left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
     """Write the whole books as a Beancount file: all that counts before `until`, or before now."""
-    manage(home, "ledger_export", str(file.resolve()), *(["--until", until] if until else []))
+    with errors_as_exit_codes(as_json=as_json):
+        require_home(home)
+        written = ask_hub(home, "ledger_export", str(file.resolve()), *(["--until", until] if until else []))
+        if as_json:
+            print_json(written)
+            return
+        messages.print(f"The books until {written['until']} are in {escape(str(file))}.")
+        print_next_step(f"`bean-check {file}` recomputes them.")
 
 
-def manage(home: Path, command: str, *arguments: str) -> None:
-    """Run a management command of the hub in `home` as a child process and exit as it does."""
-    with errors_as_exit_codes(as_json=False):
-        _require_home(home)
-    finished = subprocess.run(
-        [sys.executable, "-m", "lilong.web.manage", command, *arguments], env=hub_environment(home=home), check=False
-    )
-    raise typer.Exit(finished.returncode)
+def as_entries(value: object) -> list[dict[str, object]]:
+    """Return the rows of a document's list."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _require_home(home: Path) -> None:
-    if not home.is_dir():
-        raise HomeMissing(detail=f"{home} does not exist.")
+def _is_taken(bind: str) -> bool:
+    """Say whether another program listens on HOST:PORT; other forms of address are not looked at."""
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdecimal():
+        return False
+    with suppress(OSError), closing(socket.create_connection((host.strip("[]"), int(port)), timeout=1)):
+        return True
+    return False

@@ -6,7 +6,6 @@ A person does the same with `lilong init`, `lilong witness` and `lilong serve`; 
 import json
 import os
 import random
-import re
 import socket
 import subprocess
 import sys
@@ -29,7 +28,6 @@ STOP_S = 30.0
 COMMAND_S = 120.0
 LOG_LINES = 15
 _PORTS = range(20_000, 32_000)  # below those that systems hand out to outgoing connections
-_ONE_TIME_TOKEN = re.compile(r"lilonce_[\w-]{43}")
 
 
 class HubDidNotStart(LilongError):
@@ -73,10 +71,7 @@ class LocalHub:
         self._settings["witnesses"] = [f"{self.witness_url} {key.text}"]
         lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in self._settings.items()]
         write_durably(path=self.home / "settings.toml", content="".join(lines).encode())
-        found = _ONE_TIME_TOKEN.search(self._manage("init", "--email", email))
-        if found is None:
-            raise HubDidNotStart(detail="`lilong init` printed no one-time token.")
-        self.one_time_token = found[0]
+        self.one_time_token = str(json.loads(self._manage("init", "--email", email))["one_time_token"])
 
     def start(self) -> None:
         """Start the hub and its witness, and return once both answer; raises HubDidNotStart.
@@ -125,7 +120,7 @@ class LocalHub:
         )
         if finished.returncode:
             command = f"{' '.join(arguments)} ended with {finished.returncode}"
-            raise HubDidNotStart(detail=f"{command}:\n{finished.stderr[-4000:]}")
+            raise HubDidNotStart(detail=f"{command}:\n{finished.stdout}{finished.stderr[-4000:]}")
         return finished.stdout
 
     def _spawn(self, name: str, *arguments: str) -> None:

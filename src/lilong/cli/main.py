@@ -42,7 +42,7 @@ def begin(
 
 def main() -> None:
     """Run the command line."""
-    app()
+    app(prog_name="lilong")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """How the command line speaks: tables and sentences for people, JSON for machines, one exit code per kind of error."""
 
 import json
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import httpx
 import stamina
@@ -34,7 +35,7 @@ WIDTH_ELSEWHERE = 200
 EXIT_UNEXPECTED = 1
 EXIT_RUN_FAILED = 8
 EXIT_TRY_LATER = 75
-EXIT_INTERRUPTED = 130
+EXIT_SIGNALLED = 128
 EXIT_CODES: Mapping[type[LilongError], int] = {
     InputInvalid: 3,
     NotSignedIn: 4,
@@ -61,6 +62,30 @@ class HubUnreachable(LilongError):
     retryable = True
 
 
+class FileRefused(InputInvalid):
+    """The system does not let this command use a file or folder."""
+
+    code = "cli.file_refused"
+    title = "A file or folder cannot be used"
+    next_step = "Name another one, or make room and let your user read and write there."
+
+
+class Interrupted(LilongError):
+    """Ctrl-C, or another signal that ends a command."""
+
+    code = "cli.interrupted"
+    title = "Interrupted"
+    next_step = "What runs on the hub goes on: see `lilong runs`."
+
+
+class Signalled(KeyboardInterrupt):
+    """A signal ends the command as Ctrl-C does; `number` is which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
 def set_up_logging() -> None:
     """Send log lines to standard error, and show on a terminal that a call is tried again."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -77,6 +102,11 @@ def _show_retry(details: stamina.instrumentation.RetryDetails) -> None:
 def print_json(value: object) -> None:
     """Print `value` as one JSON document on standard output; pydantic models by their fields."""
     print(json.dumps(_plain(value), ensure_ascii=False, indent=2))  # noqa: T201 - this is the output
+
+
+def print_json_line(value: object) -> None:
+    """Print `value` as one line of JSON at once: for commands that go on."""
+    print(json.dumps(_plain(value), ensure_ascii=False), flush=True)  # noqa: T201 - this is the output
 
 
 def print_table(*, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], right: frozenset[str]) -> None:
@@ -143,20 +173,30 @@ def byte_progress(*, title: str, quiet: bool = False) -> Iterator[Progress]:
 
 
 @contextmanager
-def errors_as_exit_codes(*, as_json: bool) -> Iterator[None]:
-    """Turn every error of the block into a message with a next step and the exit code of its kind."""
+def errors_as_exit_codes(*, as_json: bool, interrupted: LilongError | None = None) -> Iterator[None]:
+    """Turn every error of the block into a message with a next step and the exit code of its kind.
+
+    interrupted: what to say after a signal; then the exit code is 128 and the signal's number, as shells have it.
+    """
     try:
         yield
     except LilongError as error:
-        report_error(error, as_json=as_json)
-        raise SystemExit(exit_code_of(error)) from None
+        _end(error, as_json=as_json)
     except httpx.TransportError as error:
-        unreachable = HubUnreachable(detail=str(error) or type(error).__name__)
-        report_error(unreachable, as_json=as_json)
-        raise SystemExit(exit_code_of(unreachable)) from None
-    except KeyboardInterrupt:
-        messages.print("Interrupted. What already runs goes on: see `lilong runs`.")
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        _end(HubUnreachable(detail=str(error) or type(error).__name__), as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _end(FileRefused(detail=f"{error.filename}: {error.strerror}."), as_json=as_json)
+    except KeyboardInterrupt as stop:
+        report_error(interrupted or Interrupted(), as_json=as_json)
+        number = stop.number if isinstance(stop, Signalled) else signal.SIGINT
+        raise SystemExit(EXIT_SIGNALLED + number) from None
+
+
+def _end(error: LilongError, *, as_json: bool) -> NoReturn:
+    report_error(error, as_json=as_json)
+    raise SystemExit(exit_code_of(error)) from None
 
 
 def exit_code_of(error: LilongError) -> int:

@@ -34,14 +34,29 @@ class Child:
     backoff_s: float = _BACKOFF_FIRST_S
 
 
-class Supervisor:
-    """Starts children, restarts those that end with growing pauses, ends all when asked; logs go to `home/run`."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A child ended by itself; exit_code: negative for a signal; it starts again after `again_in_s`."""
 
-    def __init__(self, *, home: Path, children: Sequence[Child], environment: Mapping[str, str]) -> None:
+    name: str
+    exit_code: int
+    again_in_s: float
+
+
+class Supervisor:
+    """Starts children, restarts those that end with growing pauses, ends all when asked; logs go to `home/run`.
+
+    tell: hears of each child that ends by itself.
+    """
+
+    def __init__(
+        self, *, home: Path, children: Sequence[Child], environment: Mapping[str, str], tell: Callable[[Ended], None]
+    ) -> None:
         self._run_folder = home / "run"
         self._run_folder.mkdir(parents=True, exist_ok=True)
         self._children = list(children)
         self._environment = dict(environment)
+        self._tell = tell
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -61,13 +76,15 @@ class Supervisor:
     def _tend(self, child: Child) -> None:
         now_s = time.monotonic()
         if child.process is not None:
-            if child.process.poll() is None:
+            exit_code = child.process.poll()
+            if exit_code is None:
                 return
             steady = now_s - child.started_s > _STEADY_S
             child.backoff_s = _BACKOFF_FIRST_S if steady else min(child.backoff_s * 2, _BACKOFF_MAX_S)
             child.next_start_s = now_s + child.backoff_s
             child.process = None
             self._pid_file(child).unlink(missing_ok=True)
+            self._tell(Ended(name=child.name, exit_code=exit_code, again_in_s=child.backoff_s))
         if now_s >= child.next_start_s and child.ready():
             self._start(child)
 
@@ -127,9 +144,11 @@ def hub_environment(*, home: Path) -> dict[str, str]:
     return os.environ | {"LILONG_HOME": str(home.resolve()), "PYTHONUNBUFFERED": "1"}
 
 
-def serve_until_signalled(*, home: Path) -> None:
+def serve_until_signalled(*, home: Path, tell: Callable[[Ended], None]) -> None:
     """Run the embedded hub in this process's main thread until TERM or INT."""
-    supervisor = Supervisor(home=home, children=hub_children(home=home), environment=hub_environment(home=home))
+    supervisor = Supervisor(
+        home=home, children=hub_children(home=home), environment=hub_environment(home=home), tell=tell
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: supervisor.stop())
     supervisor.run()

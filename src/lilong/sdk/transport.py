@@ -55,18 +55,27 @@ def check_address(url: str) -> str:
 
 def error_from_response(response: httpx.Response) -> LilongError:
     """Return the error that the hub raised, as the same class where this program knows it."""
-    try:
-        problem = _Problem.model_validate_json(response.content)
-    except ValidationError:
-        problem = _Problem(code=f"http.{response.status_code}", title=f"The hub answered {response.status_code}")
-    known = {error_class.code: error_class for error_class in list_error_classes()}
-    error_class = known.get(problem.code) or _make_class(problem=problem, status=response.status_code)
     retry_after = response.headers.get("Retry-After", "")
+    return error_from_problem(
+        response.content,
+        status=response.status_code,
+        retry_after_s=int(retry_after) if retry_after.isdigit() else None,
+    )
+
+
+def error_from_problem(content: bytes | str, *, status: int, retry_after_s: int | None = None) -> LilongError:
+    """Return the error that a problem document tells of; one that is none becomes an error of this status."""
+    try:
+        problem = _Problem.model_validate_json(content)
+    except ValidationError:
+        problem = _Problem(code=f"http.{status}", title=f"The hub answered {status}")
+    known = {error_class.code: error_class for error_class in list_error_classes()}
+    error_class = known.get(problem.code) or _make_class(problem=problem, status=status)
     return error_class(
         detail=problem.detail,
         fields=[FieldProblem(path=field.path, code=field.code, message=field.message) for field in problem.fields],
         facts=problem.facts,
-        retry_after_s=int(retry_after) if retry_after.isdigit() else None,
+        retry_after_s=retry_after_s,
     )
 
 

@@ -1,18 +1,29 @@
 """Every setting of a hub: from `LILONG_*` in the environment, else from `settings.toml` in its home folder."""
 
 import os
+import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from lilong.common.errors import FieldProblem, InputInvalid
+
+
+class SettingsInvalid(InputInvalid):
+    """A setting has a wrong name or value, or settings.toml is no TOML."""
+
+    code = "hub.settings_invalid"
+    title = "The hub's settings are not valid"
+    next_step = "Correct them in `settings.toml` of the hub's home, or in the environment as LILONG_…."
 
 
 def _home_from_environment() -> Path:
@@ -79,5 +90,14 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:
-    """Return the settings of this process; raises pydantic's ValidationError that names each wrong field."""
-    return Settings()
+    """Return the settings of this process; raises SettingsInvalid that names each wrong field."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        fields = [
+            FieldProblem(path=".".join(map(str, wrong["loc"])), code="hub.setting_invalid", message=wrong["msg"])
+            for wrong in error.errors(include_input=False, include_url=False)
+        ]
+        raise SettingsInvalid(fields=fields) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(detail=f"settings.toml: {error}.") from error

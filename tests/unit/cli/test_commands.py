@@ -6,10 +6,13 @@ import stat
 import pytest
 from typer.testing import CliRunner
 
+from docs.generate import list_commands
 from lilong.cli.credentials import Credentials, SignedIn, credentials_path, load_credentials, save_credentials
 from lilong.cli.main import app
 
 GOOD = "name: a\ncommand: echo hi\nwalltime: 1m\n"
+# They serve until stopped; their output is a log, or for the witness the line that a hub's settings take.
+SERVERS = {"lilong worker", "lilong agent serve", "lilong witness serve"}
 runner = CliRunner()
 
 
@@ -94,3 +97,34 @@ def test_a_broken_credentials_file_is_named():
 
     assert done.exit_code == 3
     assert "credentials.json" in done.stderr
+
+
+def test_every_command_speaks_json_but_for_those_that_serve():
+    mute = [path for path, command in list_commands() if "--json" not in {o for p in command.params for o in p.opts}]
+
+    assert set(mute) == SERVERS
+
+
+HOME_COMMANDS = [
+    ["serve"], ["backup", "x.tar"], ["ledger", "verify"], ["ledger", "export", "x"], ["record", "verify"],
+    ["record", "keys"], ["record", "rotate-key"], ["record", "end-restore", "matched"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", HOME_COMMANDS)
+def test_a_folder_without_a_hub_is_refused_and_left_as_it_is(command, tmp_path):
+    done = runner.invoke(app, [*command, "--home", str(tmp_path), "--json"])
+
+    assert done.exit_code == 6
+    assert json.loads(done.stderr)["code"] == "hub.home_missing"
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    done = runner.invoke(app, ["init", "--home", str(tmp_path / "file" / "hub")])
+
+    assert done.exit_code == 3
+    assert str(tmp_path / "file") in done.stderr
+    assert "Next:" in done.stderr

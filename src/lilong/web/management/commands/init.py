@@ -1,35 +1,47 @@
 """`lilong init`: make the hub's tables and keys, and a one-time token for an operator. Safe to run again."""
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
 
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
 
+from lilong.common.django.commands import HubCommand
 from lilong.common.django.key_files import read_or_make_key
+from lilong.common.errors import InputInvalid
 from lilong.common.time import format_moment, utc_now
 from lilong.foundation.members.public import bootstrap_operator
 
 
-class Command(BaseCommand):
+class EmailInvalid(InputInvalid):
+    """The operator's address is none."""
+
+    code = "hub.email_invalid"
+    title = "This is not an email address"
+    next_step = "Write it like name@example.org."
+
+
+class Command(HubCommand):
     """Make the hub in its home folder."""
 
-    help = "Make the hub's tables and keys and print a one-time token for an operator."
+    help = "Make the hub's tables and keys and a one-time token for an operator."
+    needs_tables = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the operator's address."""
         parser.add_argument("--email", default="operator@localhost")
 
-    def handle(self, *, email: str, **_: object) -> None:
-        """Bring the tables up to date, then print the token as the last line."""
+    def answer(self, *, email: str, **_: object) -> Mapping[str, object]:
+        """Bring the tables up to date and make a token."""
         if email.count("@") != 1 or email != email.strip() or not all(email.split("@")):
-            raise CommandError(f"{email!r} is not an email address.")
+            raise EmailInvalid(detail=repr(email))
         call_command("migrate", interactive=False, verbosity=0)
         read_or_make_key(path=settings.LILONG.home / "keys" / "secrets.key", make=Fernet.generate_key)
         token = bootstrap_operator(email=email, now=utc_now())
-        self.stdout.write(
-            "The hub is ready. Start it with `lilong serve`, then sign in once with this token, "
-            f"good until {format_moment(token.expires_at)}:"
-        )
-        self.stdout.write(token.secret)
+        return {
+            "email": email,
+            "one_time_token": token.secret,
+            "expires_at": format_moment(token.expires_at),
+            "public_url": settings.LILONG.public_url,
+        }

@@ -1,19 +1,21 @@
 """`lilong record …`: what an operator does with the record on the hub's own machine."""
 
+import json
 from argparse import ArgumentParser
+from collections.abc import Mapping
+from dataclasses import asdict
 
-from django.core.management.base import BaseCommand, CommandError
-
-from lilong.common.errors import LilongError
+from lilong.common.django.commands import HubCommand
 from lilong.common.permissions import Actor, Role, Scope
 from lilong.common.time import utc_now
 from lilong.foundation.record.public import end_restore, get_key_ring, rotate_key, seal, verify
+from lilong.protocol.evidence import KeyRingIncomplete
 
 # Whoever may start processes on the hub's machine holds its keys and database; no token says more.
 ON_THE_MACHINE = Actor(person_id="operator@machine", role=Role.OPERATOR, scopes=frozenset({Scope.OPERATE}))
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     """Verify the record, show or rotate its keys, end restore mode."""
 
     help = "Verify the record, show or rotate its keys, end restore mode."
@@ -26,32 +28,23 @@ class Command(BaseCommand):
         actions.add_parser("rotate-key")
         actions.add_parser("end-restore").add_argument("reason")
 
-    def handle(self, *, action: str, reason: str = "", **_: object) -> None:
+    def answer(self, *, action: str, reason: str = "", **_: object) -> Mapping[str, object]:
         """Do what was asked."""
-        try:
-            if action == "verify":
-                self._verify()
-            elif action == "keys":
-                self._show_keys()
-            elif action == "rotate-key":
-                self.stdout.write(rotate_key(actor=ON_THE_MACHINE, now=utc_now()).text)
-            else:
-                end_restore(actor=ON_THE_MACHINE, reason=reason, now=utc_now())
-        except LilongError as error:
-            raise CommandError(f"{error.title}: {error}\n{error.next_step}") from error
+        if action == "verify":
+            return asdict(verify())
+        if action == "keys":
+            return _show_keys()
+        if action == "rotate-key":
+            return {"key": rotate_key(actor=ON_THE_MACHINE, now=utc_now()).text}
+        end_restore(actor=ON_THE_MACHINE, reason=reason, now=utc_now())
+        return {"reason": reason}
 
-    def _verify(self) -> None:
-        report = verify()
-        self.stdout.write(
-            f"{report.entries} entries ({report.erased} erased) in {report.logs} logs, {report.heads} heads, "
-            f"{report.witnessed} entries witnessed."
-        )
-        if report.problems:
-            raise CommandError("\n".join(report.problems))
 
-    def _show_keys(self) -> None:
-        seal(now=utc_now())
-        ring = get_key_ring()
-        for key in (*ring.logs, *ring.witnesses):
-            self.stderr.write(f"{key.fingerprint} {key.text}")
-        self.stdout.write(ring.render().decode(), ending="")
+def _show_keys() -> Mapping[str, object]:
+    seal(now=utc_now())
+    ring = get_key_ring()
+    fingerprints = {key.text: key.fingerprint for key in (*ring.logs, *ring.witnesses)}
+    try:
+        return {"keys_file": json.loads(ring.render()), "fingerprints": fingerprints}
+    except KeyRingIncomplete as error:  # witnesses have to be told the log's key before there is a keys file
+        raise KeyRingIncomplete(detail=error.detail, facts=fingerprints) from error

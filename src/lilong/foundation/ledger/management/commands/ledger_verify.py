@@ -1,23 +1,20 @@
 """`lilong ledger verify`: recompute every balance from the transfers and name each difference."""
 
-from django.core.management.base import BaseCommand
+from collections.abc import Mapping
+from dataclasses import asdict
 
-from lilong.common.time import utc_now
+from lilong.common.django.commands import HubCommand
+from lilong.common.time import format_moment, utc_now
 from lilong.foundation.ledger.queries.verification import verify
 
 
-class Command(BaseCommand):
-    """Exit 1 when the books contradict their transfers."""
+class Command(HubCommand):
+    """Recompute the books."""
 
     help = __doc__ or ""
 
-    def handle(self, *_args: object, **_options: object) -> None:
-        """Print what was recomputed and every difference."""
+    def answer(self, **_: object) -> Mapping[str, object]:
+        """Return what was recomputed and every difference."""
         report = verify(now=utc_now())
-        self.stdout.write(f"{report.accounts} accounts and {report.transfers} transfers recomputed.")
-        for difference in report.differences:
-            self.stdout.write(f"{difference.where}: stored {difference.stored}; recomputed {difference.recomputed}")
-        if not report.is_balanced:
-            self.stdout.write(f"{len(report.differences)} differences. Stop paying out and restore a backup.")
-            raise SystemExit(1)
-        self.stdout.write("The ledger is balanced.")
+        verified_at = format_moment(report.verified_at)
+        return {"is_balanced": report.is_balanced, **asdict(report), "verified_at": verified_at}
