@@ -1,10 +1,16 @@
-"""The demo as people start it: its numbers, its files, what an outsider finds in them, and the model that came out."""
+"""The demo from an installed wheel, in one folder: interrupted on a machine without bubblewrap, then played to its end.
+
+Its numbers, its files, what an outsider finds in them, and the model that came out.
+"""
 
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +18,7 @@ import pytest
 
 from lilong.cli.demo.proof import recompute_charge, verify_record
 from tests.architecture.house import REPOSITORY
+from tests.machines import make_path_without
 
 SEED = 5
 EXPORTS = ("transfers.csv", "usage.csv", "quote.json", "record.json")
@@ -22,6 +29,17 @@ KEYS = {
 }  # fmt: skip
 
 pytestmark = pytest.mark.timeout(600)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An interrupted demo: how it ended, all it said, who was left, and how a second one in its folder ended."""
+
+    exit_code: int
+    seconds: float
+    said: str
+    left: Sequence[str]
+    second: "subprocess.CompletedProcess[str]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +54,90 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory) -> Played:
-    home = tmp_path_factory.mktemp("深い 目录 with spaces") / ("long-" * 15 + "demo")
-    command = [sys.executable, "-m", "lilong.cli.main", "demo", "--home", str(home), "--json", "--seed", str(SEED)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+def lilong(tmp_path_factory) -> str:
+    """The command of an environment into which the wheel and the locked versions of its packages are installed."""
+    folder = tmp_path_factory.mktemp("wheel")
+    uv = [sys.executable, "-m", "uv", "--quiet"]
+    locked = ["export", "--frozen", "--extra", "hub", "--no-emit-project", "--no-hashes", "-o", str(folder / "locked")]
+    subprocess.run([*uv, "build", "--wheel", "--out-dir", str(folder)], cwd=REPOSITORY, check=True)
+    subprocess.run([*uv, *locked], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*uv, "venv", "--python", sys.executable, str(folder / "venv")], check=True)
+    [wheel] = folder.glob("lilong-*.whl")
+    into = ["--python", str(folder / "venv" / "bin" / "python"), "--constraints", str(folder / "locked")]
+    subprocess.run([*uv, "pip", "install", *into, f"lilong[hub] @ {wheel.as_uri()}"], check=True)
+    return str(folder / "venv" / "bin" / "lilong")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("深い 目录 with spaces") / ("long-" * 15 + "demo")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stopped(lilong, home) -> Stopped:
+    path = make_path_without("bwrap", folder=home.parent / "bin")
+    command = [lilong, "demo", "--home", str(home)]
+    said: list[str] = []
+    with subprocess.Popen(
+        command,
+        env=os.environ | {"PATH": path},
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=home.parent,
+        start_new_session=True,
+    ) as demo:
+        assert demo.stderr is not None
+        for line in demo.stderr:
+            said.append(line)
+            if "│" in line:
+                break
+        second = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=60)
+        began_s = time.monotonic()
+        os.killpg(demo.pid, signal.SIGINT)
+        said.append(demo.communicate(timeout=60)[1])
+    seconds = time.monotonic() - began_s
+    return Stopped(demo.returncode, seconds, "".join(said), list_processes_of(home), second)
+
+
+@pytest.fixture(scope="module")
+def played(lilong, home, stopped) -> Played:
+    command = [lilong, "demo", "--home", str(home), "--json", "--seed", str(SEED)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500, cwd=home.parent)
     assert done.returncode == 0, done.stderr[-8000:]
     return Played(home=home, told=json.loads(done.stdout))
+
+
+def list_processes_of(home: Path) -> list[str]:
+    """Return the command line of every process whose command, environment, folder or program names `home`."""
+    asked = str(home).encode()
+    return [
+        _read(process / "cmdline").replace(b"\0", b" ").decode(errors="replace")
+        for process in Path("/proc").glob("[0-9]*")
+        if asked in b"".join((_read(process / "cmdline"), _read(process / "environ"), _link(process / "cwd")))
+    ]
+
+
+def test_without_bubblewrap_it_says_loudly_that_its_own_job_runs_as_trusted_and_others_are_refused(stopped):
+    warnings = [line for line in stopped.said.splitlines() if line.startswith("! ")]
+
+    assert any("bubblewrap is missing" in line and "apt-get install bubblewrap" in line for line in warnings)
+    assert any("Untrusted jobs are refused here" in line for line in warnings)
+    assert any("runs unprotected, as `isolation: trusted`" in line for line in warnings)
+
+
+def test_ctrl_c_ends_it_and_all_that_belongs_to_it_within_seconds(stopped):
+    assert stopped.exit_code == 130, stopped.said
+    assert stopped.seconds < 30
+    assert "The demo was interrupted" in stopped.said
+    assert "Next: Play it again" in stopped.said
+    assert "Traceback" not in stopped.said
+    assert stopped.left == []
+
+
+def test_a_folder_in_which_a_demo_plays_is_refused(stopped):
+    assert stopped.second.returncode == 6
+    assert json.loads(stopped.second.stderr)["code"] == "demo.folder_taken"
 
 
 def test_it_prints_what_was_promised_and_the_sums_are_right(played):
@@ -68,10 +164,7 @@ def test_the_charge_is_the_price_times_the_billable_seconds_of_both_attempts(pla
 
 
 def test_nothing_of_it_runs_afterwards(played):
-    asked = str(played.home).encode()
-    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if asked in _read(path)]
-
-    assert not left
+    assert list_processes_of(played.home) == []
 
 
 @pytest.mark.parametrize("name", EXPORTS)
@@ -113,5 +206,12 @@ def test_the_interrupted_run_ends_with_the_metric_of_an_uninterrupted_one(played
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _link(path: Path) -> bytes:
+    try:
+        return bytes(path.readlink())
     except OSError:
         return b""

@@ -16,6 +16,7 @@ from lilong.cli.output import (
     EXIT_UNEXPECTED,
     AsJson,
     errors_as_exit_codes,
+    format_time,
     messages,
     print_json,
     print_json_line,
@@ -24,6 +25,7 @@ from lilong.cli.output import (
     screen,
 )
 from lilong.cli.supervisor import Ended, hub_environment, serve_until_signalled
+from lilong.common.time import parse_moment
 
 app = typer.Typer(help="For operators of a hub.")
 ledger = typer.Typer(help="Check and export the books.", no_args_is_help=True)
@@ -48,10 +50,10 @@ def init(
             print_json({"home": str(home.resolve()), **made})
             return
         messages.print(f"The hub in {escape(str(home))} is ready. {email} signs in with this token, once:")
-        screen.print(str(made["one_time_token"]), soft_wrap=True)
+        screen.print(made["one_time_token"], soft_wrap=True)
         print_next_step(
             f"`lilong serve --home {home}`, then in another shell `lilong login {made['public_url']}` with the token. "
-            f"It is good until {made['expires_at']}; another `lilong init` prints another."
+            f"It is good until {format_time(parse_moment(made['expires_at']))}; another `lilong init` makes another."
         )
 
 
@@ -72,7 +74,7 @@ def serve(home: Home = HOME_DEFAULT, as_json: AsJsonLines = False) -> None:
     with errors_as_exit_codes(as_json=as_json):
         require_home(home)
         hub = ask_hub(home, "describe")
-        url, bind = str(hub["public_url"]), str(hub["bind"])
+        url, bind = hub["public_url"], hub["bind"]
         if _is_taken(bind):
             sentence = f"Another program listens on {bind}: stop it, or set `bind` in {home / 'settings.toml'}."
             tell("address_taken", sentence, bind=bind)
@@ -137,7 +139,7 @@ def ledger_verify(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
     with errors_as_exit_codes(as_json=as_json):
         require_home(home)
         report = ask_hub(home, "ledger_verify")
-        differences = [tuple(entry.values()) for entry in as_entries(report["differences"])]
+        differences = [tuple(difference.values()) for difference in report["differences"]]
         if as_json:
             print_json(report)
         else:
@@ -166,11 +168,6 @@ def ledger_export(
             return
         messages.print(f"The books until {written['until']} are in {escape(str(file))}.")
         print_next_step(f"`bean-check {file}` recomputes them.")
-
-
-def as_entries(value: object) -> list[dict[str, object]]:
-    """Return the rows of a document's list."""
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _is_taken(bind: str) -> bool:

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from lilong.cli.supervisor import hub_environment
 from lilong.common.errors import Conflict, LilongError
 from lilong.sdk.transport import error_from_problem
 
-Document = dict[str, object]
+Document = dict[str, Any]
 LOG = "command.log"
 
 

@@ -136,12 +136,15 @@ def format_time(moment: datetime | None) -> str:
 
 
 def credits_text(amount_uc: int | None) -> str:
-    """Return an amount with its unit; a dash where it is not known yet.
+    """Return an amount with its unit and all decimals, so that those below each other compare; a dash for none.
 
     >>> credits_text(2_500_000)
-    '2.50 credits'
+    '2.500000 credits'
     """
-    return "–" if amount_uc is None else f"{format_credits(amount_uc)} credits"
+    if amount_uc is None:
+        return "–"
+    whole, decimals = format_credits(amount_uc).split(".")
+    return f"{whole}.{decimals:0<6} credits"
 
 
 def format_bytes(count: int) -> str:
@@ -187,7 +190,8 @@ def errors_as_exit_codes(*, as_json: bool, interrupted: LilongError | None = Non
     except BrokenPipeError:
         raise
     except OSError as error:
-        _end(FileRefused(detail=f"{error.filename}: {error.strerror}."), as_json=as_json)
+        place = f"{error.filename}: " if error.filename else ""
+        _end(FileRefused(detail=f"{place}{error.strerror or error}."), as_json=as_json)
     except KeyboardInterrupt as stop:
         report_error(interrupted or Interrupted(), as_json=as_json)
         number = stop.number if isinstance(stop, Signalled) else signal.SIGINT

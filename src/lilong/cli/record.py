@@ -37,7 +37,7 @@ def record_verify(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
     with errors_as_exit_codes(as_json=as_json):
         require_home(home)
         report = ask_hub(home, "record", "verify")
-        problems = report["problems"] if isinstance(report["problems"], list) else []
+        problems = report["problems"]
         if as_json:
             print_json(report)
         else:
@@ -46,7 +46,7 @@ def record_verify(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
                 f"heads, {report['witnessed']} entries witnessed: {len(problems) or 'no'} differences."
             )
             for problem in problems:
-                messages.print(f"[red]{escape(str(problem))}[/red]")
+                messages.print(f"[red]{escape(problem)}[/red]")
         if problems:
             if not as_json:
                 print_next_step("Stop the hub, keep a copy of its home, and restore the last backup that verifies.")
@@ -62,9 +62,8 @@ def record_keys(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
         if as_json:
             print_json(keys)
             return
-        fingerprints = keys["fingerprints"] if isinstance(keys["fingerprints"], dict) else {}
-        for key, fingerprint in fingerprints.items():
-            messages.print(f"{fingerprint} {escape(str(key))}", soft_wrap=True)
+        for key, fingerprint in keys["fingerprints"].items():
+            messages.print(f"{fingerprint} {escape(key)}", soft_wrap=True)
         typer.echo(render_json(keys["keys_file"]), nl=False)
 
 
@@ -77,7 +76,7 @@ def record_rotate_key(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> Non
         if as_json:
             print_json(rotated)
             return
-        screen.print(str(rotated["key"]), soft_wrap=True)
+        screen.print(rotated["key"], soft_wrap=True)
         print_next_step("Give it to every witness within seven days: `lilong witness trust KEY`.")
 
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
-from lilong.common.errors import InputInvalid
+from lilong.common.errors import Conflict, InputInvalid
 from lilong.common.time import utc_now
 from lilong.protocol.witnessing import ADD_CHECKPOINT, LAST_HEAD, REQUEST_BYTES_MAX, SIZE_CONTENT_TYPE
 from lilong.witness.core import Cosigned, Refusal, RefusalCode, decide_cosign
@@ -39,6 +39,14 @@ class BindInvalid(InputInvalid):
     code = "witness.bind_invalid"
     title = "This is not an address to listen on"
     next_step = "Write it like 127.0.0.1:9310."
+
+
+class AddressTaken(Conflict):
+    """The witness cannot listen there."""
+
+    code = "witness.address_taken"
+    title = "The witness cannot listen on this address"
+    next_step = "Stop what listens there, or name another address with `--bind HOST:PORT`."
 
 
 class Witness:
@@ -91,7 +99,10 @@ def serve_witness(*, folder: Path, bind: str) -> None:
         raise BindInvalid(detail=f"{bind!r} is not an address.")
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with lock_witness(folder):
-        server = WitnessServer(witness=Witness(folder), host=host, port=int(port))
+        try:
+            server = WitnessServer(witness=Witness(folder), host=host, port=int(port))
+        except OSError as error:
+            raise AddressTaken(detail=f"{bind}: {error.strerror}.") from error
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             threading.Thread(target=server.shutdown).start()

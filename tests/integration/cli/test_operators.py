@@ -43,7 +43,7 @@ def refused(*arguments: str | Path, env: dict[str, str] | None = None) -> tuple[
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("一 hub")
+    folder: Path = tmp_path_factory.mktemp("一 hub")
     made = told("init", "--home", folder)
     assert str(made["one_time_token"]).startswith("lilonce_")
     return folder

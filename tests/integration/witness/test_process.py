@@ -107,6 +107,16 @@ def test_a_second_process_on_the_same_memory_is_refused(folder):
     assert "This witness is running already" in second.stderr
 
 
+def test_an_address_that_is_taken_is_said_plainly(folder, tmp_path):
+    other = tmp_path / "other"
+    call("init", "--home", other, "--name", "auditor.example/w2")
+    with running_witness(folder) as (_, client, _):
+        second = call("serve", "--home", other, "--bind", f"127.0.0.1:{client.base_url.port}")
+
+    assert second.returncode == 6
+    assert "witness.address_taken" in second.stderr
+
+
 def test_an_oversized_request_is_refused_unread(folder):
     with running_witness(folder) as (_, client, _):
         answer = client.post("/add-checkpoint", content="x" * 70_000)
