@@ -31,14 +31,20 @@ _RM, _DU = shutil.which("rm") or "/bin/rm", shutil.which("du") or "/usr/bin/du"
 _ATTEMPT_NAME = re.compile(r"[a-z]{2,5}_[0-9a-f]{32}")
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace the file in one step, on the disk before this returns; only its owner may read it."""
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace the file in one step, on the disk before this returns; only its owner may read it.
+
+    durable: False for what nobody asks for once the machine has lost power: killed processes lose nothing either way.
+    """
     fresh = path.with_name(f"{path.name}.fresh")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     fresh.replace(path)
+    if not durable:
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -46,10 +52,10 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
-def write_json(path: Path, value: Mapping[str, object] | BaseModel) -> None:
-    """Replace the file by `value` in one step."""
+def write_json(path: Path, value: Mapping[str, object] | BaseModel, *, durable: bool = True) -> None:
+    """Replace the file by `value` in one step, as `write_bytes` does."""
     content = value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value, ensure_ascii=False)
-    write_bytes(path, content.encode())
+    write_bytes(path, content.encode(), durable=durable)
 
 
 def remove_tree(path: Path) -> None:

@@ -59,7 +59,8 @@ def _database(url: str) -> dict[str, object]:
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"prepare_threshold": 5},  # for statements whose parameters the server binds: the ledger's
+        # For statements whose parameters the server binds, the ledger's: planned once, not for each set of parameters.
+        "OPTIONS": {"prepare_threshold": 5, "options": "-c plan_cache_mode=force_generic_plan"},
     }
 
 

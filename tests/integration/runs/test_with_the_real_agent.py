@@ -12,7 +12,6 @@ from django.db import connection
 
 from lilong.agent.engines.local.host import end_leftovers
 from lilong.agent.join import join_pool
-from lilong.agent.settings import LocalSettings
 from lilong.agent.spool import read_json
 from lilong.common.ids import new_id
 from lilong.common.time import utc_now
@@ -57,9 +56,7 @@ class RealAgent:
             actor=KEEPER, provider_organisation_id=PROVIDER, name="real", engine="local", now=now
         )
         token = create_join_token(actor=KEEPER, pool_id=self.pool_id, now=now).token
-        # Agents end whatever runs under their jobs' users, so two on one machine need two ranges.
-        local = LocalSettings(uid_first=10_000_000 + os.getpid() * 100, uid_count=100)
-        join_pool(home=home, hub_url=hub_url, join_token=token, local=local)
+        join_pool(home=home, hub_url=hub_url, join_token=token)
 
     def start(self) -> None:
         command = [sys.executable, "-m", "lilong.agent.main", "--home", str(self.home)]

@@ -3,7 +3,6 @@
 Everything is done over the public API by the people whose business it is. Tests, benches and the demo share it.
 """
 
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,7 +21,6 @@ from lilong.sdk.programmes import Voucher, VoucherRule
 
 WAIT_S = 60.0
 WAIT_EVERY_S = 0.1
-UIDS_FROM, UIDS, UID_BLOCKS = 10_000_000, 10_000, 10_000
 
 T = TypeVar("T")
 
@@ -119,7 +117,7 @@ class Stage:
             hub_url=self.hub.url,
             join_token=self.provider.pools.create_join_token(self.pool_id).token,
             profiles=profiles,
-            local=local or LocalSettings(uid_first=_draw_uid_block()),
+            local=local or LocalSettings(),
         )
         wait_for(lambda: self.provider.pools.get(self.pool_id).inventory is not None, what="hear from the agent")
         return joined
@@ -183,11 +181,6 @@ class Stage:
     def _read_wallet_uc(self) -> int:
         accounts = self.engineer.wallet.list_accounts()
         return sum(account.balance.available_uc for account in accounts if account.kind == "wallet")
-
-
-def _draw_uid_block() -> int:
-    """Return the first of a block of user ids for jobs; several hubs may play on one machine at once."""
-    return UIDS_FROM + UIDS * secrets.randbelow(UID_BLOCKS)
 
 
 def wait_for(condition: Callable[[], T | None], *, what: str, within_s: float = WAIT_S) -> T:

@@ -99,13 +99,16 @@ def give_to_user(*, folder: AttemptFolder, job: NativeJob) -> None:
                 for path in [parent, *(os.path.join(parent, name) for name in files)]:  # noqa: PTH118 - thousands of files
                     os.chown(path, job.uid, job.uid, follow_symlinks=False)
     folder.job.chmod(0o700)
-    write_json(folder.path / OWNED, {"uid": job.uid})
+    write_json(folder.path / OWNED, {"uid": job.uid}, durable=False)
 
 
 def prepare_rank(
     *, folder: AttemptFolder, job: NativeJob, seat: Seat, rank: int, limits: LocalLimits, isolation: Isolation
 ) -> None:
-    """Write the rank's launch.json and what it names. Its control groups are made here, too."""
+    """Write the rank's launch.json and what it names. Its control groups are made here, too.
+
+    After a loss of power all of it is written again, or the shim had begun and is lost.
+    """
     rank_folder = folder.rank(rank)
     rank_folder.mkdir(parents=True, exist_ok=True)
     rank_folder.chmod(0o711)
@@ -135,8 +138,8 @@ def prepare_rank(
             shared_memory_bytes=spec.resources.memory_mib * MIB // 2,
             hostname=seat.node,
         )
-        write_bytes(rank_folder / "options", sandbox.pack_options(options))
-        write_bytes(rank_folder / "seccomp", isolation.seccomp)
+        write_bytes(rank_folder / "options", sandbox.pack_options(options), durable=False)
+        write_bytes(rank_folder / "seccomp", isolation.seccomp, durable=False)
         files = {sandbox.OPTIONS_FD: "options", sandbox.SECCOMP_FD: "seccomp"}
         command = sandbox.build_sandboxed_command(script=script, processes_max=limits.processes_max)
     else:
@@ -149,7 +152,7 @@ def prepare_rank(
         "cwd": "/",
         "shell_depth": sandbox.SHELL_DEPTH_SANDBOXED if job.sandboxed else sandbox.SHELL_DEPTH_BARE,
     }
-    write_json(rank_folder / "launch.json", launch)
+    write_json(rank_folder / "launch.json", launch, durable=False)
 
 
 def start_shim(rank_folder: Path) -> bool:
@@ -159,7 +162,7 @@ def start_shim(rank_folder: Path) -> bool:
         command,
         check=False,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,  # its end is noticed at once; the end of a process with a time limit is polled for
         stderr=subprocess.DEVNULL,
         env=_LAUNCHER_VARIABLES,
         cwd="/",
@@ -190,7 +193,7 @@ def _write_given(given: Path, *, spec: RunSpec) -> None:
         "group": f"root:x:0:\njob:x:{sandbox.INNER_ID}:\n",
     }
     for name, text in texts.items():
-        write_bytes(given / name, text.encode())
+        write_bytes(given / name, text.encode(), durable=False)
         (given / name).chmod(0o644)
     given.chmod(0o755)
 

@@ -163,7 +163,7 @@ class _Rank:
         with contextlib.suppress(OSError):
             fcntl.fcntl(output, F_SETPIPE_SZ, CHUNK_BYTES)
         pid = self.process.pid
-        _write_json(os.path.join(self.folder, "job.json"), {"pid": pid, "started_ticks": started_ticks(pid)})
+        _write_json(os.path.join(self.folder, "job.json"), {"pid": pid, "started_ticks": started_ticks(pid)}, False)
         if select.select([marker], [], [], START_WAIT_S)[0] and os.read(marker, 1) == b"r":
             self.started_at = _utc_text()
             self.wait_for_gang()
@@ -175,7 +175,7 @@ class _Rank:
 
     def wait_for_gang(self) -> None:
         """Say that this rank runs and set `base_s` to the moment since which all do, unless it must not go on."""
-        _write_json(os.path.join(self.folder, "running.json"), {"monotonic_s": time.monotonic()})
+        _write_json(os.path.join(self.folder, "running.json"), {"monotonic_s": time.monotonic()}, durable=False)
         deadline_s, count = time.monotonic() + START_WAIT_S, self.order["ranks"]
         while not self.cause:
             peers = [_read_json(self.attempt, "ranks", str(n), "running.json") for n in range(count)]
