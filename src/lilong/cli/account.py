@@ -16,12 +16,20 @@ from lilong.cli.credentials import (
     save_credentials,
 )
 from lilong.cli.output import AsJson, errors_as_exit_codes, messages, print_fields, print_json, print_next_step
-from lilong.common.errors import NotAllowed, NotSignedIn
+from lilong.common.errors import InputInvalid, NotAllowed, NotSignedIn
 from lilong.sdk.client import Lilong
 
 app = typer.Typer()
 
 ONE_TIME_PREFIX = "lilonce_"
+
+
+class TokenMissing(InputInvalid):
+    """Nothing was typed or piped."""
+
+    code = "cli.token_missing"
+    title = "No token was given"
+    next_step = "Paste it where it is asked for, or pipe it: `lilong login URL < FILE`."
 
 
 @app.command()
@@ -36,6 +44,8 @@ def login(
     with errors_as_exit_codes(as_json=as_json):
         address = url.rstrip("/")
         secret = _ask_token()
+        if not secret:
+            raise TokenMissing
         if secret.startswith(ONE_TIME_PREFIX):
             with Lilong(url=address) as hub:
                 secret = hub.tokens.exchange(token=secret, name=f"lilong on {platform.node()}"[:120]).secret

@@ -9,24 +9,34 @@ from lilong.cli.credentials import choose_hub
 from lilong.cli.demo import command as demo
 from lilong.cli.output import set_up_logging
 
+MEMBERS, PROVIDERS, OPERATORS = "For members", "For providers", "For operators and auditors"
+
 app = typer.Typer(
     name="lilong",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-app.add_typer(account.app)
-app.add_typer(shop.app)
-app.add_typer(jobs.app)
-app.add_typer(orders.app)
-app.add_typer(wallet.app)
-app.add_typer(secrets.app, name="secrets")
-app.add_typer(volumes.app, name="volumes")
-app.add_typer(tokens.app, name="tokens")
-app.add_typer(agent.app, name="agent")
-app.add_typer(hub.app)
-app.add_typer(record.app)
-app.add_typer(demo.app)
+
+
+def _add(part: typer.Typer, *, panel: str, name: str | None = None) -> None:
+    """Take in the commands of a part; `lilong --help` shows them in this panel."""
+    for command in part.registered_commands if name is None else ():
+        command.rich_help_panel = panel
+    for group in part.registered_groups if name is None else ():
+        group.rich_help_panel = panel
+    app.add_typer(part, name=name, rich_help_panel=panel)
+
+
+for _part in (account.app, shop.app, jobs.app, orders.app, wallet.app):
+    _add(_part, panel=MEMBERS)
+_add(secrets.app, panel=MEMBERS, name="secrets")
+_add(volumes.app, panel=MEMBERS, name="volumes")
+_add(tokens.app, panel=MEMBERS, name="tokens")
+_add(agent.app, panel=PROVIDERS, name="agent")
+_add(demo.app, panel=OPERATORS)
+_add(hub.app, panel=OPERATORS)
+_add(record.app, panel=OPERATORS)
 
 
 @app.callback()
@@ -35,7 +45,7 @@ def begin(
         str, typer.Option(envvar="LILONG_HUB", metavar="URL", help="Hub to speak to, if not the one in use.")
     ] = "",
 ) -> None:
-    """Shop for computing power, run work on it, pay what was metered. Operators: init, serve, backup, restore."""
+    """Shop for computing power, run work on it, pay what was metered."""
     set_up_logging()
     choose_hub(hub)
 

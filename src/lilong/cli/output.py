@@ -186,7 +186,8 @@ def errors_as_exit_codes(*, as_json: bool, interrupted: LilongError | None = Non
     except LilongError as error:
         _end(error, as_json=as_json)
     except httpx.TransportError as error:
-        _end(HubUnreachable(detail=str(error) or type(error).__name__), as_json=as_json)
+        address = error.request.url.copy_with(path="", query=None)
+        _end(HubUnreachable(detail=f"{address}: {str(error) or type(error).__name__}."), as_json=as_json)
     except BrokenPipeError:
         raise
     except OSError as error:

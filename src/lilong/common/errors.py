@@ -63,7 +63,10 @@ class NotSignedIn(LilongError):
     code = "token.invalid"
     title = "This needs a valid token"
     status = 401
-    next_step = "Sign in with `lilong login` or send a valid token as `Authorization: Bearer …`."
+    next_step = (
+        "Sign in with `lilong login URL` and a valid token, or send one as `Authorization: Bearer …`. "
+        "Who manages your organisation can make one; for the operator `lilong init` does."
+    )
 
 
 class NotAllowed(LilongError):

@@ -20,7 +20,7 @@ class AcceleratorUnknown(InputInvalid):
 
     code = "accelerator.unknown"
     title = "This accelerator is not known"
-    next_step = "Use one of the names proposed, or ask the operator to add it to the registry."
+    next_step = "Use a name that is proposed here or that `lilong shop` shows, or ask the operator to add it."
 
 
 class Accelerator(Frozen):

@@ -118,8 +118,11 @@ def save_logs(*, folder: Path, logs: Mapping[str, TrustedLog]) -> None:
 
 @contextmanager
 def lock_witness(folder: Path) -> Generator[None]:
-    """Hold the folder alone; raises WitnessBusy at once when another process does."""
-    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the folder alone; raises WitnessMissing, or WitnessBusy at once when another process does."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError as error:
+        raise WitnessMissing(detail=str(folder)) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

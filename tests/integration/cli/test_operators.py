@@ -113,4 +113,5 @@ def test_a_witness_speaks_json_too(tmp_path):
 
     assert str(made["key"]).startswith("auditor.example/w1+")
     assert refused("witness", "trust", str(made["key"]), "--home", tmp_path / "w")[0] == 3
+    assert refused("witness", "trust", "x/y+00", "--home", tmp_path / "w")[0] == 3
     assert refused("witness", "init", "--home", tmp_path / "w", "--name", "a/b") == (6, "witness.exists")

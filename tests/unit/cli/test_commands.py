@@ -78,6 +78,21 @@ def test_a_token_is_never_sent_unencrypted_over_a_network():
     assert "unencrypted" in done.stderr
 
 
+def test_signing_in_with_nothing_says_where_the_token_goes():
+    done = runner.invoke(app, ["login", "http://127.0.0.1:9", "--json"], input="\n")
+
+    assert done.exit_code == 3
+    assert json.loads(done.stderr)["code"] == "cli.token_missing"
+
+
+def test_a_hub_that_does_not_answer_is_named_and_worth_trying_later():
+    done = runner.invoke(app, ["login", "http://127.0.0.1:9"], input="lil_x\n")
+
+    assert done.exit_code == 75
+    assert "http://127.0.0.1:9: " in done.stderr
+    assert "lilong serve" in done.stderr
+
+
 def test_credentials_of_several_hubs_are_kept_for_this_user_alone():
     one, two = SignedIn(token="lil_1", person="A"), SignedIn(token="lil_2")
     save_credentials(Credentials().sign_in("https://one.example", one).sign_in("https://two.example", two))

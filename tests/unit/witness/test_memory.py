@@ -69,6 +69,8 @@ def test_a_witness_that_lost_its_memory_does_not_start(tmp_path, content):
 
 def test_a_folder_without_a_witness_is_told_from_one_with_a_broken_key(tmp_path):
     with pytest.raises(WitnessMissing):
+        trust_log(folder=tmp_path / "none", key=LOG_KEY.verifier)
+    with pytest.raises(WitnessMissing):
         load_logs(tmp_path)
     make_witness(tmp_path)
     (tmp_path / KEY_FILE).write_bytes(b"no key")

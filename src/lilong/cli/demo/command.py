@@ -110,7 +110,7 @@ def _print_outcome(outcome: Outcome, home: Path) -> None:
         "Given back": order.refunded_uc,
     }
     rows = [(name, credits_text(amount_uc)) for name, amount_uc in amounts.items()]
-    print_table(title="The money", columns=("", "Amount"), rows=rows, right=frozenset({"Amount"}))
+    print_table(title="", columns=("Money", "Amount"), rows=rows, right=frozenset({"Amount"}))
     print_fields(
         {
             "Billable": f"{run.billable_ms / 1000:.3f} s in {len(run.attempts)} attempts",

@@ -16,7 +16,7 @@ class VolumeMissing(NotFound):
 
     code = "runs.volume_missing"
     title = "There is no such volume"
-    next_step = "List your volumes with `GET /api/v1/volumes`."
+    next_step = "`lilong volumes list` shows those of your organisation."
 
 
 @dataclass(frozen=True, slots=True)
