@@ -64,14 +64,7 @@ TRIED_ELSEWHERE = {
     "POST /api/v1/uploads": "integration/objects/test_uploads.py: what others hold is to be sent in full",
 }
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def home(settings, tmp_path):
-    """Give the test a home folder of its own."""
-    settings.LILONG = settings.LILONG.model_copy(update={"home": tmp_path, "storage_reserve_bytes": 0})
-    (tmp_path / "objects").mkdir()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home")]
 
 
 def list_names(schema: object) -> Iterator[str]:

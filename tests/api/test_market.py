@@ -1,59 +1,23 @@
-import json
-
 import pytest
-from django.test import Client
 
 from lilong.common.time import utc_now
 from lilong.foundation.members.public import OrganisationKind
 from lilong.platforms.funding.reactions import reconcile as reconcile_funding
 from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.reactions import reconcile
-from tests.market import CREDIT, finish, found_buyer, open_stall, pay_in, wallet_of
+from tests.api.calls import call, get, make_buyer_token, post, seconds_now
+from tests.market import CREDIT, finish, found_buyer, open_stall
 from tests.people import act, found_organisation_today, make_operator_token
-from tests.pools import NOON, make_spec
+from tests.pools import make_spec
 from tests.programmes import approve
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def home(settings, tmp_path):
-    """Give the test a home folder of its own."""
-    settings.LILONG = settings.LILONG.model_copy(update={"home": tmp_path, "storage_reserve_bytes": 0})
-    (tmp_path / "objects").mkdir()
-
-
-def call(method, path, token, body=None, *, key=""):
-    headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
-    return Client().generic(
-        method,
-        f"/api/v1/{path}",
-        data=b"" if body is None else json.dumps(body).encode(),
-        content_type="application/json",
-        headers=headers,
-    )
-
-
-def get(path, token):
-    return call("GET", path, token).json()
-
-
-def post(path, token, body, *, key="", status=201):
-    answer = call("POST", path, token, body, key=key)
-    assert answer.status_code == status, answer.content
-    return answer.json()
-
-
-def seconds_now():
-    return (utc_now() - NOON).total_seconds()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home")]
 
 
 @pytest.fixture
-def buyer_token():
+def buyer_token(home):
     """Return the token of an owner whose organisation has money."""
-    token = found_organisation_today().token.secret
-    pay_in(wallet_of(act(token, now=utc_now())), 100 * CREDIT)
-    return token
+    return make_buyer_token()
 
 
 def test_a_job_is_checked_quoted_ordered_settled_and_exported_over_http(buyer_token):

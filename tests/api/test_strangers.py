@@ -48,14 +48,7 @@ NOTE_THEIR_USE = {Token, PoolToken}
 
 WITH_ID = [each for each in [*list_operations(), *list_agent_operations()] if "{" in each.path]
 IDS = re.compile(r"([\w-]+)/{(?:\w+:)?(\w+)}")
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def home(settings, tmp_path):
-    """Give the test a home folder of its own."""
-    settings.LILONG = settings.LILONG.model_copy(update={"home": tmp_path, "storage_reserve_bytes": 0})
-    (tmp_path / "objects").mkdir()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home")]
 
 
 def make_all(own):

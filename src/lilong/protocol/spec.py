@@ -14,6 +14,10 @@ VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]
 
 WALLTIME_MAX_S = 30 * 24 * 3600
 NODES_MAX = 1024
+MOUNTS_MAX = 64
+REQUIREMENTS_MAX = 200
+SECRETS_MAX = 100
+VARIABLES_MAX = 100
 
 
 class Frozen(BaseModel):
@@ -54,7 +58,7 @@ class EnvironmentSpec(Frozen):
     """A base profile of the pool and the packages on top of it, as requirement lines (PEP 508)."""
 
     profile: str = "python3"
-    requirements: tuple[str, ...] = ()
+    requirements: Annotated[tuple[str, ...], Field(max_length=REQUIREMENTS_MAX)] = ()
 
 
 class Resources(Frozen):
@@ -102,12 +106,12 @@ class RunSpec(Frozen):
     environment: EnvironmentSpec = EnvironmentSpec()
     resources: Resources = Resources()
     nodes: int = Field(default=1, ge=1, le=NODES_MAX, strict=True)
-    variables: dict[VariableName, str] = Field(default_factory=dict)
+    variables: dict[VariableName, str] = Field(default_factory=dict, max_length=VARIABLES_MAX)
     workdir_sha256: Sha256 | None = None
-    inputs: tuple[Input, ...] = ()
-    outputs: tuple[Output, ...] = ()
+    inputs: Annotated[tuple[Input, ...], Field(max_length=MOUNTS_MAX)] = ()
+    outputs: Annotated[tuple[Output, ...], Field(max_length=MOUNTS_MAX)] = ()
     checkpoint: Checkpoint | None = None
-    secrets: tuple[SecretName, ...] = ()
+    secrets: Annotated[tuple[SecretName, ...], Field(max_length=SECRETS_MAX)] = ()
     network: Network = Network.NONE
     isolation: Isolation = Isolation.UNTRUSTED
     log_visibility: LogVisibility = LogVisibility.ORGANISATION

@@ -6,11 +6,9 @@ from itertools import pairwise
 from lilong.common.errors import FieldProblem
 from lilong.protocol.accelerators import AcceleratorUnknown, resolve
 from lilong.protocol.manifest import has_controls, is_safe_path
-from lilong.protocol.spec import RunSpec
+from lilong.protocol.spec import MOUNTS_MAX, RunSpec
 
 SIGNALS = frozenset({"TERM", "INT", "HUP", "USR1", "USR2"})
-MOUNTS_MAX = 64
-VARIABLES_MAX = 100
 VARIABLE_BYTES_MAX = 4096
 _RESERVED_PREFIX = "LILONG_"
 
@@ -47,6 +45,8 @@ def _find_path_problems(spec: RunSpec) -> list[FieldProblem]:
     kept = [(f"outputs.{index}.path", item.path) for index, item in enumerate(spec.outputs)]
     if spec.checkpoint is not None:
         kept.append(("checkpoint.path", spec.checkpoint.path))
+    if len(places) + len(kept) > MOUNTS_MAX:
+        return [_problem("inputs", "too_many", f"At most {MOUNTS_MAX} inputs and outputs are taken.")]
     problems = [
         _problem(field, "path_unsafe", "Name a place inside the work folder, without .. and without a leading /.")
         for field, path in (*places, *kept)
@@ -58,8 +58,6 @@ def _find_path_problems(spec: RunSpec) -> list[FieldProblem]:
         if item.object_sha256 is not None and not item.read_only:
             message = "An object never changes: mount it read-only, or use a volume."
             problems.append(_problem(f"inputs.{index}.read_only", "object_writable", message))
-    if len(places) + len(kept) > MOUNTS_MAX:
-        problems.append(_problem("inputs", "too_many", f"At most {MOUNTS_MAX} inputs and outputs are taken."))
     return [*problems, *_find_overlaps(places), *_find_overlaps(kept)]
 
 
@@ -100,8 +98,6 @@ def _find_variable_problems(spec: RunSpec) -> list[FieldProblem]:
         for name, value in spec.variables.items()
         if "\0" in value or len(value.encode("utf-8", "surrogatepass")) > VARIABLE_BYTES_MAX
     ]
-    if len(spec.variables) > VARIABLES_MAX:
-        problems.append(_problem("variables", "too_many", f"At most {VARIABLES_MAX} variables are taken."))
     return problems
 
 

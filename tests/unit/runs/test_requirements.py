@@ -2,7 +2,6 @@ import pytest
 
 from lilong.foundation.runs.core.requirements import (
     REQUIREMENT_LENGTH_MAX,
-    REQUIREMENTS_MAX,
     explain_failure,
     find_requirement_problems,
 )
@@ -49,10 +48,6 @@ def test_a_name_with_versions_is_taken(line):
 )
 def test_options_paths_and_addresses_are_refused(line):
     assert [problem.code for problem in find_requirement_problems([line])] == ["runs.requirement_refused"]
-
-
-def test_too_many_lines_are_refused_at_once():
-    assert len(find_requirement_problems(["a"] * (REQUIREMENTS_MAX + 1))) == 1
 
 
 def test_the_resolvers_words_lose_their_frame():

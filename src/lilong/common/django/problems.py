@@ -23,6 +23,9 @@ from lilong.common.errors import (
 log = structlog.get_logger()
 
 
+FIELDS_MAX = 100
+
+
 class FieldProblemOut(Schema):
     """One wrong field."""
 
@@ -95,7 +98,7 @@ def install_problem_handlers(api: NinjaAPI) -> None:
         return respond_problem(request, raised)
 
     def on_validation_error(request: HttpRequest, error: ValidationError | type[ValidationError]) -> HttpResponse:
-        fields = [] if isinstance(error, type) else [_field_problem(item) for item in error.errors]
+        fields = [] if isinstance(error, type) else [_field_problem(item) for item in error.errors[:FIELDS_MAX]]
         return respond_problem(request, InputInvalid(fields=fields))
 
     def on_http_error(request: HttpRequest, error: HttpError | type[HttpError]) -> HttpResponse:
@@ -136,6 +139,6 @@ def install_problem_handlers(api: NinjaAPI) -> None:
 def _field_problem(item: dict[str, object]) -> FieldProblem:
     location = item.get("loc")
     parts = [str(part) for part in location] if isinstance(location, (list, tuple)) else []
-    return FieldProblem(
-        path=".".join(parts[1:] or parts), code=f"input.{item.get('type', 'invalid')}", message=str(item.get("msg", ""))
-    )
+    where = 2 if parts[:1] == ["body"] else 1  # a body's location begins with the name of our parameter
+    path = ".".join(parts[where:] or parts[:1])
+    return FieldProblem(path=path, code=f"input.{item.get('type', 'invalid')}", message=str(item.get("msg", "")))

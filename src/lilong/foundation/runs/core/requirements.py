@@ -7,7 +7,6 @@ from types import MappingProxyType
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import FieldProblem
 
-REQUIREMENTS_MAX = 200
 REQUIREMENT_LENGTH_MAX = 300
 LOCK_BYTES_MAX = 2 * 1024 * 1024
 
@@ -36,8 +35,6 @@ def find_requirement_problems(requirements: Sequence[str]) -> list[FieldProblem]
     >>> [problem.path for problem in find_requirement_problems(["numpy>=1.26", "-e .", "a @ https://x/y.whl"])]
     ['environment.requirements.1', 'environment.requirements.2']
     """
-    if len(requirements) > REQUIREMENTS_MAX:
-        return [_problem("", "requirements_too_many", f"At most {REQUIREMENTS_MAX} requirements are taken.")]
     message = "Write a package name with versions, such as numpy>=1.26: no options, paths or addresses."
     return [
         _problem(f".{position}", "requirement_refused", message)

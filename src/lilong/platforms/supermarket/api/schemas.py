@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from ninja import Schema
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from lilong.common.django.fields import Id, PositiveUc, Reason, RequestBody
 from lilong.common.django.problems import FieldProblemOut
@@ -18,16 +18,24 @@ from lilong.protocol.spec import RunSpec
 MaxCost = Annotated[int, Field(ge=1, le=ORDER_MAX_UC)]
 
 
+def _refuse_unknown_fields(value: object) -> object:
+    """Read a spec as strictly as a file: agents skip what they do not know, but nobody shall pay for a misspelt job."""
+    return RunSpec.model_validate(value, extra="forbid")
+
+
+Spec = Annotated[RunSpec, BeforeValidator(_refuse_unknown_fields)]
+
+
 class SpecBody(RequestBody):
     """A job."""
 
-    spec: RunSpec
+    spec: Spec
 
 
 class QuoteBody(RequestBody):
     """A job to be quoted, and the most that its hold may be, vouchers included."""
 
-    spec: RunSpec
+    spec: Spec
     max_cost_uc: MaxCost | None = None
 
 
