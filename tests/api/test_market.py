@@ -5,7 +5,7 @@ from lilong.foundation.members.public import OrganisationKind
 from lilong.platforms.funding.reactions import reconcile as reconcile_funding
 from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.reactions import reconcile
-from tests.api.calls import call, get, make_buyer_token, post, seconds_now
+from tests.api.calls import call, get, make_buyer_token, post, read_problem, seconds_now
 from tests.market import CREDIT, finish, found_buyer, open_stall
 from tests.people import act, found_organisation_today, make_operator_token
 from tests.pools import make_spec
@@ -62,7 +62,7 @@ def test_a_refusal_is_a_problem_that_says_what_would_make_it_pass(buyer_token):
     open_stall()
     body = {"spec": make_spec().model_dump(mode="json"), "max_cost_uc": 1}
     answer = call("POST", "quotes", buyer_token, body)
-    problem = answer.json()
+    problem = read_problem(answer)
 
     assert (answer.status_code, problem["code"]) == (422, "order.max_cost_exceeded")
     assert "Raise the limit or shorten walltime_s" in problem["fields"][0]["message"]
@@ -83,7 +83,7 @@ def test_exports_are_conflicts_until_the_settlement(buyer_token):
     post("orders", buyer_token, {"quote_id": quoted["quote_id"]})
     for path in ("exports", "exports/quote.json"):
         answer = call("GET", f"orders/{quoted['order_id']}/{path}", buyer_token)
-        assert (answer.status_code, answer.json()["code"]) == (409, "order.not_settled")
+        assert (answer.status_code, read_problem(answer)["code"]) == (409, "order.not_settled")
 
 
 def test_a_provider_fills_the_shelf_over_http():
@@ -94,7 +94,7 @@ def test_a_provider_fills_the_shelf_over_http():
     level = post(f"providers/{provider_id}/service-levels", made.token.secret, {"name": "gold", "credit_ppm": 5})
     body = {"pool_id": seller.agent.pool_id, "name": "x", "unit": "core_s", "memory_mib_per_unit": 1024}
     refused = call("POST", f"providers/{provider_id}/offers", made.token.secret, body)
-    assert refused.json()["fields"][0]["path"] == "pool_id"
+    assert read_problem(refused)["fields"][0]["path"] == "pool_id"
 
     owner = seller.owner
     assert level["id"].startswith("slv_")
@@ -133,4 +133,4 @@ def test_the_reserve_takes_no_more_than_the_fees():
     found_buyer()
     answer = call("POST", "reserve", make_operator_token(now=utc_now()), {"amount_uc": 1})
 
-    assert (answer.status_code, answer.json()["code"]) == (402, "reserve.fees_short")
+    assert (answer.status_code, read_problem(answer)["code"]) == (402, "reserve.fees_short")
