@@ -8,15 +8,17 @@ from django.db import connection, transaction
 
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.models import Transfer
+from lilong.foundation.ledger.public import AccountKind, open_account
 from lilong.foundation.runs.models import Run
 from lilong.platforms.supermarket.models import Order, Quote
 from tests.api.calls import call, get, make_buyer_token, post, read_problem
-from tests.market import CREDIT, open_stall
+from tests.market import CREDIT, open_stall, pay_in
 from tests.market import ask as ask_in_march
 from tests.people import act, found_organisation_today, make_operator_token
 from tests.pools import make_spec
 
 JOB = make_spec().model_dump(mode="json")
+EARNED = AccountKind.PROVIDER_AVAILABLE
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home")]
 
 
@@ -134,48 +136,67 @@ def test_an_empty_wallet_gets_a_quote_that_says_so_and_no_order(buyer_token):
     assert get(f"quotes/{quoted['quote_id']}", poor)["state"] == "quoted"
 
 
-@pytest.mark.parametrize("key", ["", "o1"], ids=["without a key", "with one key"])
-def test_orders_of_one_quote_at_the_same_moment_are_one_order(buyer_token, key):
-    quoted = post("quotes", buyer_token, {"spec": JOB})
-    start = threading.Barrier(5)
+def call_at_once(*calls):
+    """Make the calls at the same moment, each in a thread, and return the answers."""
+    start = threading.Barrier(len(calls))
 
-    def order(_):
+    def make(one):
         try:
             start.wait()
-            return post("orders", buyer_token, {"quote_id": quoted["quote_id"]}, key=key)
+            return call("POST", *one[:3], key=one[3])
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(5) as pool:
-        answers = list(pool.map(order, range(5)))
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(make, calls))
 
-    assert answers == [answers[0]] * 5
-    assert [order.id for order in Order.objects.all()] == [answers[0]["id"]]
-    assert Run.objects.count() == 1
+
+@pytest.mark.parametrize("key", ["", "o1"], ids=["without a key", "with one key"])
+def test_orders_of_one_quote_at_the_same_moment_are_one_order(buyer_token, key):
+    quoted = post("quotes", buyer_token, {"spec": JOB})
+    answers = call_at_once(*[("orders", buyer_token, {"quote_id": quoted["quote_id"]}, key)] * 5)
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert Order.objects.count() == Run.objects.count() == 1
     assert find_wallet(buyer_token)["pending_out_uc"] == quoted["max_uc"]
     require_balanced()
 
 
+def test_two_quotes_at_the_same_moment_cannot_both_spend_what_is_there_for_one(buyer_token):
+    job = JOB | {"walltime_s": 100 * 3600}
+    quoted = [post("quotes", buyer_token, {"spec": job}) for _ in range(2)]
+    assert quoted[0]["max_uc"] <= 100 * CREDIT < quoted[0]["max_uc"] + quoted[1]["max_uc"]
+    answers = call_at_once(*[("orders", buyer_token, {"quote_id": each["quote_id"]}, "") for each in quoted])
+
+    assert sorted(answer.status_code for answer in answers) == [201, 402]
+    assert Run.objects.count() == 1
+    assert find_wallet(buyer_token)["pending_out_uc"] == quoted[0]["max_uc"]
+    require_balanced()
+
+
 def test_quotes_with_one_key_at_the_same_moment_are_one_quote(buyer_token):
-    start = threading.Barrier(5)
-
-    def ask(_):
-        try:
-            start.wait()
-            return call("POST", "quotes", buyer_token, {"spec": JOB}, key="q1")
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(5) as pool:
-        answers = list(pool.map(ask, range(5)))
-
+    answers = call_at_once(*[("quotes", buyer_token, {"spec": JOB}, "q1")] * 5)
     made = [answer for answer in answers if answer.status_code == 201]
     rest = [answer for answer in answers if answer.status_code != 201]
+
     assert len({answer.content for answer in made}) == 1
     assert {read_problem(answer)["code"] for answer in rest} <= {"idempotency.pending"}
     assert Quote.objects.count() == 1
     again = call("POST", "quotes", buyer_token, {"spec": JOB}, key="q1")
     assert (again.content, again["Idempotent-Replayed"]) == (made[0].content, "true")
+
+
+def test_pay_outs_with_one_key_at_the_same_moment_hold_once(buyer_token):
+    owner_id = act(buyer_token, now=utc_now()).organisation_id
+    pay_in(open_account(kind=EARNED, owner_id=owner_id, purpose="", now=utc_now()), 10)
+    answers = call_at_once(*[("pay-outs", buyer_token, {"amount_uc": 4, "beneficiary": "DE00"}, "p1")] * 5)
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    [held] = [each["balance"] for each in get("accounts", buyer_token)["items"] if each["kind"] == EARNED]
+    assert (held["pending_out_uc"], held["available_uc"]) == (4, 6)
+    require_balanced()
 
 
 def test_a_cancel_that_is_repeated_releases_once(buyer_token):
