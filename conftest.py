@@ -82,14 +82,18 @@ def django_db_modify_db_settings() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def empty_tables_despite_triggers() -> Iterator[None]:
-    """Let Django empty the tables between tests: on SQLite it deletes rows, which append-only triggers refuse."""
+    """Let Django empty the tables between tests: on SQLite it deletes rows, which append-only triggers refuse.
+
+    All in one transaction, because each waits for the disk.
+    """
+    from django.db import transaction  # noqa: PLC0415 - Django is not set up when this file is read
     from django.db.backends.sqlite3 import base  # noqa: F401, PLC0415 - operations alone imports itself in a ring
     from django.db.backends.sqlite3.operations import DatabaseOperations  # noqa: PLC0415 - see above
 
     flush = DatabaseOperations.execute_sql_flush
 
     def flush_without_triggers(operations: DatabaseOperations, sql_list: Sequence[str]) -> None:
-        with operations.connection.cursor() as cursor:
+        with transaction.atomic(using=operations.connection.alias), operations.connection.cursor() as cursor:
             cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
             triggers = cursor.fetchall()
             for name, _ in triggers:
