@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 import lilong
 from lilong.cli.main import app
+from lilong.cli.output import EXIT_CODES, EXIT_RUN_FAILED, EXIT_SIGNALLED, EXIT_TRY_LATER, EXIT_UNEXPECTED
 from lilong.common.errors import LilongError, list_error_classes
 from lilong.web.config import Settings
 
@@ -73,8 +74,27 @@ def render_commands() -> str:
         rows = [(f"`{name}`", text) for name, text in filter(None, records)]
         arguments = _table(("Argument", "What it is"), rows) if rows else ""
         parts.append(f"## `{path}`\n\n{_flat(command.help or '')}\n\n```text\n{usage}\n```\n\n{arguments}".rstrip())
-    intro = "Each command also has `--help`. What goes wrong is printed with a next step, and sets the exit code."
-    return _page("Commands", "the `lilong` command", intro, "\n\n".join(parts))
+    intro = (
+        "Each command also has `--help`. What goes wrong is printed on standard error with a next step, or with "
+        "`--json` as a problem document, and sets the exit code."
+    )
+    return _page("Commands", "the `lilong` command", intro, "\n\n".join([*parts, _render_exit_codes()]))
+
+
+def _render_exit_codes() -> str:
+    kinds: dict[int, list[str]] = {}
+    for error, code in EXIT_CODES.items():
+        kinds.setdefault(code, []).append(error.title)
+    rows = [
+        ("0", "Done"),
+        (str(EXIT_UNEXPECTED), "Anything not named below; `verify` found differences"),
+        ("2", "The command line itself is wrong"),
+        *((str(code), ", or: ".join(titles)) for code, titles in kinds.items()),
+        (str(EXIT_RUN_FAILED), "`lilong run`: the job did not succeed"),
+        (str(EXIT_TRY_LATER), "The same call may succeed later"),
+        (f"{EXIT_SIGNALLED} + n", "Signal n ended it: 130 after Ctrl-C, 143 after TERM"),
+    ]
+    return f"## Exit codes\n\n{_table(('Exit code', 'What it means'), rows)}"
 
 
 def list_commands() -> list[tuple[str, TyperCommand]]:

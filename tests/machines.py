@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+
+from tests.architecture.house import REPOSITORY
 
 
 def make_path_without(*programs: str, folder: Path) -> str:
@@ -15,3 +19,18 @@ def make_path_without(*programs: str, folder: Path) -> str:
                 link.symlink_to(program)
     assert not any(shutil.which(program, path=str(folder)) for program in programs)
     return str(folder)
+
+
+def install_wheel(*, folder: Path, extra: str = "") -> Path:
+    """Build the wheel, install it with the locked versions of its packages below `folder`; return its command."""
+    uv = [sys.executable, "-m", "uv", "--quiet"]
+    environment, locked = folder / "venv", folder / "locked.txt"
+    subprocess.run([*uv, "build", "--wheel", "--out-dir", str(folder)], cwd=REPOSITORY, check=True)
+    export = ["export", "--frozen", "--all-extras", "--no-emit-project", "--no-hashes", "--output-file", str(locked)]
+    subprocess.run([*uv, *export], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*uv, "venv", "--python", sys.executable, str(environment)], check=True)
+    [wheel] = folder.glob("lilong-*.whl")
+    wanted = f"lilong[{extra}] @ {wheel.as_uri()}" if extra else f"lilong @ {wheel.as_uri()}"
+    into = ["--python", str(environment / "bin" / "python"), "--constraints", str(locked)]
+    subprocess.run([*uv, "pip", "install", *into, wanted], check=True)
+    return environment / "bin" / "lilong"

@@ -18,7 +18,7 @@ import pytest
 
 from lilong.cli.demo.proof import recompute_charge, verify_record
 from tests.architecture.house import REPOSITORY
-from tests.machines import make_path_without
+from tests.machines import install_wheel, make_path_without
 
 SEED = 5
 EXPORTS = ("transfers.csv", "usage.csv", "quote.json", "record.json")
@@ -55,17 +55,7 @@ class Played:
 
 @pytest.fixture(scope="module")
 def lilong(tmp_path_factory) -> str:
-    """The command of an environment into which the wheel and the locked versions of its packages are installed."""
-    folder = tmp_path_factory.mktemp("wheel")
-    uv = [sys.executable, "-m", "uv", "--quiet"]
-    locked = ["export", "--frozen", "--extra", "hub", "--no-emit-project", "--no-hashes", "-o", str(folder / "locked")]
-    subprocess.run([*uv, "build", "--wheel", "--out-dir", str(folder)], cwd=REPOSITORY, check=True)
-    subprocess.run([*uv, *locked], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([*uv, "venv", "--python", sys.executable, str(folder / "venv")], check=True)
-    [wheel] = folder.glob("lilong-*.whl")
-    into = ["--python", str(folder / "venv" / "bin" / "python"), "--constraints", str(folder / "locked")]
-    subprocess.run([*uv, "pip", "install", *into, f"lilong[hub] @ {wheel.as_uri()}"], check=True)
-    return str(folder / "venv" / "bin" / "lilong")
+    return str(install_wheel(folder=tmp_path_factory.mktemp("wheel"), extra="hub"))
 
 
 @pytest.fixture(scope="module")

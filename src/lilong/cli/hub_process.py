@@ -66,7 +66,8 @@ def ask_hub(home: Path, *arguments: str) -> Document:
 
 
 def make_home(home: Path) -> None:
-    """Make the folder of a hub, for its owner alone, unless it is there."""
+    """Make the folder of a hub, for its owner alone, unless it is there; raises HubNotInstalled."""
+    require_hub_installed()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 

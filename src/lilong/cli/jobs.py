@@ -74,7 +74,7 @@ def run(
     file: JobFileArgument,
     max_cost: MaxCost,
     *,
-    detach: Annotated[bool, typer.Option(help="Return as soon as the order is placed.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return as soon as the order is placed.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring the folder of a job's file, quote it, order it and follow its log until it is paid.

@@ -29,7 +29,7 @@ from lilong.sdk.runs import Artefact
 app = typer.Typer()
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many to show, newest first.")]
-OrderId = Annotated[str, typer.Argument(metavar="[ORDER]", help="Id of an order or its run; the newest if left out.")]
+OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="Id of an order or its run; the newest if left out.")]
 
 
 class CancelUnconfirmed(InputInvalid):
