@@ -6,12 +6,15 @@
 
 import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from lilong.cli.demo.folder import end_jobs
 from lilong.cli.local_hub import LocalHub
+from lilong.cli.supervisor import Child, Supervisor
 from tests.polling import wait_until
 
 
@@ -34,6 +37,23 @@ def running_hub(
         yield hub
     finally:
         hub.stop()
+        end_jobs(folder)
+
+
+@contextmanager
+def keeping_agent(folder: Path) -> Iterator[Path]:
+    """Keep an agent running on a machine of its own as soon as one has joined there, and hand out its home."""
+    home = folder / "agent"
+    command = [sys.executable, "-m", "lilong.cli.main", "agent", "serve", "--home", str(home)]
+    agent = Child("agent", command, ready=(home / "agent.toml").exists)
+    manager = Supervisor(home=folder, children=[agent], environment=os.environ, tell=print)
+    thread = threading.Thread(target=manager.run)
+    thread.start()
+    try:
+        yield home
+    finally:
+        manager.stop()
+        thread.join()
         end_jobs(folder)
 
 

@@ -15,7 +15,7 @@ def main() -> int:
     rounds: list[Round] = []
     print(f"{count} rounds, seed {seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder, running_crash_stage(Path(folder), seed=seed) as stage:
-        stage.run("none")
+        stage.run_calm()
         while len(rounds) < count:
             for fault in stage.choose_faults(min(50, count - len(rounds))):
                 rounds.append(stage.run(fault))

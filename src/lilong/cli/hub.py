@@ -125,7 +125,8 @@ def restore(
             return
         messages.print(
             f"Restored {restored['files']} files. {restored['agents_to_report']} agents have to report anew; "
-            f"the record goes on as log {restored['record_log']}."
+            f"the record goes on as log {restored['record_log']}. Jobs of orders that the backup does not know of are "
+            "stopped, not charged, and listed at /api/v1/unknown-attempts."
         )
         print_next_step(
             f"`lilong serve --home {home}`. Pay-outs are frozen until statements are matched: then "

@@ -74,7 +74,7 @@ class LocalHub:
         self.one_time_token = str(json.loads(self._manage("init", "--email", email))["one_time_token"])
 
     def start(self) -> None:
-        """Start the hub and its witness, and return once both answer; raises HubDidNotStart.
+        """Start the hub and its witness, unless it runs, and return once both answer; raises HubDidNotStart.
 
         The first time the witness is told the key of the hub's log, as an auditor does who has compared it.
         """
@@ -85,14 +85,20 @@ class LocalHub:
                 self._wait_for("serve", lambda: bool(hub.record.get_keys().key_ring.logs))
                 for log_key in hub.record.get_keys().key_ring.logs:
                     trust_log(folder=self.witness_home, key=parse_verifier_key(log_key))
+        if "witness" in self._processes:
+            return
         bind = self.witness_url.removeprefix("http://")
         self._spawn("witness", "witness", "serve", "--home", str(self.witness_home), "--bind", bind)
         self._wait_for("witness", lambda: httpx.get(f"{self.witness_url}/key", trust_env=False).is_success)
 
     def stop(self) -> None:
         """End hub and witness, and wait until they are gone."""
-        self._stop("serve")
+        self.stop_serving()
         self._stop("witness")
+
+    def stop_serving(self) -> None:
+        """End the hub alone, and wait until it is gone; its witness goes on."""
+        self._stop("serve")
 
     def find_pid(self, name: str) -> int | None:
         """Return the process id of web, worker or agent, or None while it does not run."""

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from lilong.protocol.messages import Inventory
+from lilong.protocol.messages import AttemptState, Inventory
 from lilong.sdk.noun import Answer, Noun, address
 
 
@@ -34,6 +34,18 @@ class JoinToken(Answer):
     expires_at: datetime
 
 
+class UnknownAttempt(Answer):
+    """A job that an agent reports and no order explains: it is stopped and not charged."""
+
+    pool_id: str
+    attempt_id: str
+    native_ref: str
+    state: AttemptState
+    metered_ms: int
+    first_seen_at: datetime
+    changed_at: datetime
+
+
 class Pools(Noun):
     """Create pools and let agents join them."""
 
@@ -54,3 +66,7 @@ class Pools(Noun):
     def create_join_token(self, pool_id: str) -> JoinToken:
         """Make a token with which one agent may join the pool, once, within a day."""
         return self._post(JoinToken, address("pools", pool_id, "join-tokens"))
+
+    def list_unknown_attempts(self) -> Iterator[UnknownAttempt]:
+        """Yield the jobs that no order explains, oldest first, such as those after a restored backup; for operators."""
+        return self._list(UnknownAttempt, address("unknown-attempts"))

@@ -56,11 +56,13 @@ class Terms:
 class Stage:
     """The people of one hub, each with a client of their own; every method is one scene and may be called once.
 
-    operators: three, of whom the first asks and the others approve. Use it as a context manager: it closes clients.
+    operators: three, of whom the first asks and the others approve. agent_home: of an agent that somebody else keeps
+    running; left out, it is the hub's own. Use it as a context manager: it closes clients.
     """
 
-    def __init__(self, *, hub: LocalHub, terms: Terms | None = None) -> None:
+    def __init__(self, *, hub: LocalHub, terms: Terms | None = None, agent_home: Path | None = None) -> None:
         self.hub = hub
+        self.agent_home = agent_home or hub.home / "agent"
         self.terms = terms or Terms()
         self.operators: list[Lilong] = []
         self.pool_id = self.provider_id = self.offer_id = self.programme_id = self.organisation_id = ""
@@ -113,7 +115,7 @@ class Stage:
         )
         self.pool_id = self.provider.pools.create(organisation_id=organisation_id, name="lane-1").id
         joined = join_pool(
-            home=self.hub.home / "agent",
+            home=self.agent_home,
             hub_url=self.hub.url,
             join_token=self.provider.pools.create_join_token(self.pool_id).token,
             profiles=profiles,

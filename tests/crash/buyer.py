@@ -1,0 +1,195 @@
+"""Somebody who orders jobs that can be told when to end, and who looks at everything afterwards."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+
+from lilong.cli.demo.stage import Stage
+from lilong.common.errors import Conflict
+from lilong.protocol.messages import AttemptState
+from lilong.protocol.spec import RunSpec
+from lilong.protocol.spec_yaml import parse_spec
+from lilong.sdk.folders import list_missing, send_folder
+from lilong.sdk.orders import Order
+from lilong.sdk.pack import list_folder, pack_files
+from tests.polling import wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STEP_WITHIN_S = 120
+QUOTE_LIFE_DAYS = 16 / (24 * 60)
+STEPS = 12
+TITLE, GATE, GO = "title", "gate", "go"
+JOB = f"""
+import os, time
+step = int(open("checkpoint/step").read()) if os.path.exists("checkpoint/step") else 0
+os.makedirs("checkpoint", exist_ok=True)
+while step < {STEPS}:
+    time.sleep(0.1)
+    step += 1
+    print("step", step, flush=True)
+    with open("checkpoint/fresh", "w") as file:
+        file.write(str(step))
+    os.replace("checkpoint/fresh", "checkpoint/step")
+while os.path.exists("{GATE}") and not os.path.exists("{GO}"):
+    time.sleep(0.1)
+open("result.txt", "w").write("%s done after %d steps" % (open("{TITLE}").read(), step))
+"""
+SPEC = b"""
+name: steps
+command: python job.py
+walltime: 10m
+max_attempts: 8
+resources: {cores: 1, memory: 256MiB, disk: 64MiB}
+checkpoint: {path: checkpoint, grace: 2s}
+outputs: [{path: result.txt, max: 1KiB}]
+"""
+
+
+class Buyer:
+    """The stage's engineer at work. folder: for her files; a gated job runs until it is let go."""
+
+    def __init__(self, *, stage: Stage, folder: Path) -> None:
+        self.stage = stage
+        self._folder = folder
+        self._keys = folder / "keys.json"
+        self._results: dict[str, str] = {}
+        folder.mkdir()
+        self.note_keys()
+
+    def note_keys(self) -> None:
+        """Write down whose signatures the record bears now."""
+        self._keys.write_text(run_lilong("record", "keys", "--home", self.stage.hub.home))
+
+    def ask(self, *, gated: bool = False) -> RunSpec:
+        """Send the files of a job whose result no other has, and return what runs it."""
+        engineer = self.stage.engineer
+        work = self._folder / f"job {len(self._results) + 1}"
+        work.mkdir()
+        (work / "job.py").write_text(JOB)
+        (work / TITLE).write_text(work.name)
+        if gated:
+            (work / GATE).touch()
+        packed = pack_files(listing=list_folder(folder=work))
+        missing = list_missing(packed=packed, objects=engineer.objects)
+        workdir_sha256 = send_folder(packed=packed, missing=missing, objects=engineer.objects)
+        self._results[workdir_sha256] = f"{work.name} done after {STEPS} steps"
+        return parse_spec(SPEC).model_copy(update={"workdir_sha256": workdir_sha256})
+
+    def place(self, *, gated: bool = False) -> Order:
+        """Order a job whose result no other order has."""
+        engineer = self.stage.engineer
+        return engineer.orders.place(quote_id=engineer.quotes.create(spec=self.ask(gated=gated)).quote_id)
+
+    def let_go(self, order: Order) -> None:
+        """Let a gated job end, whichever attempt it is in."""
+        for attempt_id in self.list_attempts(order):
+            with suppress(FileNotFoundError):
+                (self.stage.agent_home / "spool" / attempt_id / "job" / "work" / GO).touch()
+
+    def list_attempts(self, order: Order) -> list[str]:
+        """Return the ids of an order's attempts, oldest first."""
+        return [attempt.id for attempt in self.stage.engineer.runs.get(order.run_id).attempts]
+
+    def find_shim(self, order: Order) -> int | None:
+        """Return the process id of the shim of the newest attempt, once it has one."""
+        for attempt_id in self.list_attempts(order)[-1:]:
+            for path in (self.stage.agent_home / "spool").glob(f"{attempt_id}/**/shim.json"):
+                with suppress(ValueError, KeyError, OSError):
+                    return int(json.loads(path.read_text())["pid"])
+        return None
+
+    def is_running(self, order: Order) -> bool:
+        """Return whether the newest attempt of an order runs now."""
+        attempts = self.stage.engineer.runs.get(order.run_id).attempts
+        return bool(attempts) and attempts[-1].state == AttemptState.RUNNING
+
+    def wait_until_running(self, *orders: Order) -> None:
+        """Return when all these jobs run."""
+        for order in orders:
+            wait_until(partial(self.is_running, order), within_s=STEP_WITHIN_S)
+
+    def wait_until_settled(self, *orders: Order) -> None:
+        """Let these jobs end, and return when all their charges are final."""
+        for order in orders:
+            wait_until(partial(self.settles, order), within_s=STEP_WITHIN_S)
+
+    def settles(self, order: Order) -> bool:
+        """Let the order's job end, in whatever attempt it is by now; return whether its charge is final."""
+        self.let_go(order)
+        return self.stage.engineer.orders.get(order.id).order.settled_at is not None
+
+    def find_leftovers(self) -> list[str]:
+        """Return what must not be there once nothing runs: processes of jobs, open holds, differences in the books.
+
+        A quote whose answer was lost reserves voucher value until it expires; that is no leftover before.
+        """
+        home = self.stage.hub.home
+        processes = [text for text in list_processes() if str(self.stage.agent_home / "spool") in text]
+        with closing(sqlite3.connect(f"file:{home / 'hub.sqlite3'}?mode=ro", uri=True)) as database:
+            holds = database.execute(
+                "SELECT h.id FROM ledger_transfer h WHERE h.kind = 'pend' AND NOT EXISTS "
+                "(SELECT 1 FROM ledger_transfer r WHERE r.pending_id = h.id) AND NOT "
+                "(h.code = 'reserve' AND julianday(h.recorded_at) > julianday('now') - ?)",
+                (QUOTE_LIFE_DAYS,),
+            ).fetchall()
+        run_lilong("ledger", "verify", "--home", home)
+        return [*(f"process {text}" for text in processes), *(f"hold {hold}" for (hold,) in holds)]
+
+    def find_troubles(self, order: Order) -> list[str]:
+        """Return what is wrong with a settled order: its end, its money, its artefact, its exports."""
+        engineer = self.stage.engineer
+        detail = engineer.orders.get(order.id).order
+        run = engineer.runs.get(order.run_id)
+        troubles: list[str] = []
+        if detail.run_state != "succeeded":
+            troubles.append(f"the run ended as {detail.run_state}: {json.dumps(self.describe(order))}")
+        if (detail.charged_uc or 0) + (detail.refunded_uc or 0) != detail.max_uc:
+            troubles.append("charged and refunded are not the hold")
+        kept = {artefact.path: artefact.sha256 for artefact in run.artefacts}
+        result = engineer.objects.read(kept["result.txt"]) if "result.txt" in kept else b""
+        if result.decode() != self._results[str(engineer.runs.get_spec(order.run_id).workdir_sha256)]:
+            troubles.append(f"the artefact is lost or wrong: {kept} {result!r}")
+        folder = self._folder / order.id
+        wait_until(lambda: self._download(order, folder), within_s=60)
+        troubles += _run_verifier("recompute_charge.py", folder)
+        troubles += _run_verifier("verify_record.py", folder, "--keys", self._keys)
+        return troubles
+
+    def _download(self, order: Order, folder: Path) -> bool:
+        """Fetch the exports, unless the record's head is not witnessed yet."""
+        with suppress(Conflict):
+            return bool(self.stage.engineer.orders.download_exports(order.id, folder=folder))
+        return False
+
+    def describe(self, order: Order) -> object:
+        """Return where an order's run stands, for a message."""
+        run = self.stage.engineer.runs.get(order.run_id)
+        return [run.state, run.waiting_reason, [(a.number, a.state, a.reason, a.detail) for a in run.attempts]]
+
+
+def run_lilong(*arguments: str | Path) -> str:
+    """Run a command of `lilong` and return its standard output."""
+    command = [sys.executable, "-m", "lilong.cli.main", *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def _run_verifier(script: str, folder: Path, *arguments: str | Path) -> list[str]:
+    command = [sys.executable, REPOSITORY / "tools" / script, folder, *arguments]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [f"{script}: {finished.stdout}{finished.stderr}"] if finished.returncode else []
+
+
+def list_processes() -> list[str]:
+    """Return the command line of every process of this machine."""
+    texts: list[str] = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with suppress(OSError):
+                texts.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return texts
