@@ -138,6 +138,7 @@ SELECT a.kind, count(*), CAST(sum(s.posted_uc) AS bigint), CAST(sum(s.pending_ou
     CAST(sum(s.pending_in_uc) AS bigint)
 FROM ({_STORED} GROUP BY a.id) s JOIN ledger_account a ON a.id = s.id GROUP BY a.kind"""
 _LOCK_TRANSFERS = "LOCK TABLE ledger_transfer IN SHARE MODE"
+_LOCK_TAIL = "LOCK TABLE ledger_tail IN SHARE UPDATE EXCLUSIVE MODE"  # keeps out others who roll up, not who posts
 _TAIL_SUMS = """SELECT account_id AS id, sum(posted_uc) AS posted_uc, sum(pending_out_uc) AS pending_out_uc,
         sum(pending_in_uc) AS pending_in_uc FROM"""
 _ROLL_UP_CHANGE = """UPDATE ledger_account SET posted_uc = ledger_account.posted_uc + s.posted_uc,
@@ -147,7 +148,7 @@ _OLDEST_TAIL = "SELECT id FROM ledger_tail ORDER BY id LIMIT %(limit)s"
 _ROLL_UP_MEASURE = {
     "postgresql": f"""
 WITH gone AS (
-    DELETE FROM ledger_tail WHERE id = ANY(ARRAY({_OLDEST_TAIL} FOR UPDATE SKIP LOCKED)) RETURNING *
+    DELETE FROM ledger_tail WHERE id = ANY(ARRAY({_OLDEST_TAIL})) RETURNING *
 ), locked AS MATERIALIZED (
     SELECT id FROM ledger_account WHERE id IN (SELECT account_id FROM gone) ORDER BY id FOR NO KEY UPDATE
 ), changed AS (
@@ -286,6 +287,8 @@ def wait_for_writers() -> None:
 
 def roll_up_tail(*, limit: int) -> int:
     """Move up to `limit` rows of the tail into their accounts' sums; return how many. Needs a transaction."""
+    if connection.vendor == "postgresql":
+        _run(_LOCK_TAIL, {})
     moved: int = _run(_ROLL_UP_MEASURE[connection.vendor], {"limit": limit})[0][0]
     if moved and connection.vendor == "sqlite":
         for statement in _ROLL_UP_SQLITE:
