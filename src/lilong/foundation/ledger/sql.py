@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 from lilong.foundation.ledger.core.accounts import Account, AccountKind
 from lilong.foundation.ledger.core.posting import Change, Known
@@ -297,16 +297,20 @@ def roll_up_tail(*, limit: int) -> int:
 
 
 def _run(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-    """Execute and return the rows. On PostgreSQL parameters are bound by the server and the plan is kept."""
+    """Execute and return the rows, none for a statement that yields none.
+
+    On PostgreSQL parameters are bound by the server and the plan is kept.
+    """
     if connection.vendor != "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
-    connection.ensure_connection()
-    psycopg = cast("Any", connection).Database
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+            return cast("list[Any]", cursor.fetchall())
+    database: Any = connections[DEFAULT_DB_ALIAS]  # once: each look through the proxy `connection` costs
+    database.ensure_connection()
+    with database.wrap_database_errors, database.Database.Cursor(database.connection) as cursor:
         cursor.execute(statement, parameters, prepare=True)
-        return cast("list[Any]", cursor.fetchall() if cursor.description else [])
+        # Its `description` would be built anew for the question alone whether there are rows.
+        return cast("list[Any]", cursor.fetchall() if cursor.pgresult.nfields else [])
 
 
 def _read_changes(rows: Iterable[Any]) -> dict[str, Change]:
