@@ -175,6 +175,26 @@ def test_killing_shims_at_random_moments_leaves_no_process_and_no_doubt(rig, see
     assert end_leftovers(uid=rig.uid(job), attempt_id=job.attempt_id, jobs=[]) == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives jobs users of their own")
+def test_a_lost_attempt_that_comes_back_from_the_released_ones_leaves_its_users_next_job_alone(rig):
+    lost = rig.make_job(make_spec("sleep 60"))
+    lost_ref = rig.engine.submit(job=lost)
+    os.kill(rig.pid(lost, "shim"), signal.SIGKILL)
+    assert rig.wait_for_end(lost_ref).reason is Reason.SHIM_LOST
+    uid = rig.uid(lost)
+    rig.spool.release(rig.spool.folder(lost.attempt_id))
+    running = rig.make_job(make_spec("touch begun; sleep 1"))
+    running_ref = rig.engine.submit(job=running)
+    wait_until((running.folder / "job/work/begun").exists, within_s=20)
+    assert rig.uid(running) == uid
+
+    rig.spool.take_back()
+    rig.restart()
+
+    assert rig.look(lost_ref).reason is Reason.SHIM_LOST
+    assert rig.wait_for_end(running_ref).state is AttemptState.SUCCEEDED
+
+
 def _count(job):
     return len(list((job.folder / "ranks/0").glob("*.json")))
 

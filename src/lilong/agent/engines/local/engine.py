@@ -37,7 +37,7 @@ from lilong.protocol import spec as run_spec
 from lilong.protocol.messages import Capabilities, Inventory, Profile, Reason
 from lilong.protocol.spec import Network, RunSpec
 
-NATIVE, DISPATCH = "native.json", "dispatch.json"
+NATIVE, DISPATCH, CLEARED = "native.json", "dispatch.json", "cleared.json"
 _SEATS = TypeAdapter(tuple[Seat, ...])
 _STARTS_MAX = 3
 
@@ -258,10 +258,8 @@ class LocalEngine:
         if job.ref in self._ended:
             return self._ended[job.ref]
         facts = _read_facts(folder, job)
-        if is_shim_lost(facts):
-            started = [read_json(folder.rank(rank) / "job.json") or {} for rank in range(job.spec.nodes)]
-            jobs = [(_int(one.get("pid")), _int(one.get("started_ticks"))) for one in started if one]
-            end_leftovers(uid=job.uid, attempt_id=job.attempt_id, jobs=jobs)
+        if is_shim_lost(facts) and not folder.has(CLEARED):
+            _clear(folder, job)
             facts = _read_facts(folder, job)
         state = parse_state(facts)
         if state.state in TERMINAL_STATES:
@@ -281,6 +279,14 @@ class LocalEngine:
     @staticmethod
     def _read_authority(folder: AttemptFolder, job: NativeJob) -> int:
         return max(job.authorised_ms, _int((read_json(folder.path / AUTHORITY) or {}).get("authorised_ms")))
+
+
+def _clear(folder: AttemptFolder, job: NativeJob) -> None:
+    """End what a lost shim left behind; only once, because its user may be another job's after the hub's release."""
+    started = [read_json(folder.rank(rank) / "job.json") or {} for rank in range(job.spec.nodes)]
+    jobs = [(_int(one.get("pid")), _int(one.get("started_ticks"))) for one in started if one]
+    end_leftovers(uid=job.uid, attempt_id=job.attempt_id, jobs=jobs)
+    write_json(folder.path / CLEARED, {})
 
 
 def _is_dispatched(folder: AttemptFolder) -> bool:
