@@ -37,7 +37,11 @@ class RunningWeb:
             "LILONG_DATABASE_URL": database_url(),
         }
         command = [sys.executable, "-m", "gunicorn", "-c", "python:lilong.web.gunicorn"]
-        self._process = subprocess.Popen(command, env=environment | self._settings, process_group=0)
+        self._home.mkdir(parents=True, exist_ok=True)
+        with (self._home / "web.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=environment | self._settings, process_group=0, stdout=log, stderr=log
+            )
         wait_until(self._answers, within_s=STARTS_WITHIN_S)
 
     def kill(self) -> None:
