@@ -42,6 +42,8 @@ class CrashStage:
         self._buyer = buyer
         self._folder = folder
         self._random = random.Random(seed)
+        self._points: list[str] = []
+        self._kills: list[str] = []
 
     def list_points(self) -> list[str]:
         """Return every commit point that web, worker or agent has passed in the rounds so far."""
@@ -56,13 +58,13 @@ class CrashStage:
 
     def choose_faults(self, count: int) -> list[str]:
         """Return `count` faults: kills at random moments and known commit points in turn, none twice before all."""
-        points, kills = self.list_points(), list(KILLS)
-        self._random.shuffle(points)
-        self._random.shuffle(kills)
         chosen: list[str] = []
         for number in range(count):
-            at_random = number % 3 == 0 or not points
-            chosen.append(kills[number // 3 % len(kills)] if at_random else points.pop())
+            for deck, fresh in ((self._points, self.list_points()), (self._kills, KILLS)):
+                if not deck:
+                    deck.extend(self._random.sample(fresh, len(fresh)))
+            at_random = number % 3 == 0 or not self._points
+            chosen.append((self._kills if at_random else self._points).pop())
         return chosen
 
     def run(self, fault: str) -> Round:
