@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 
 import structlog
@@ -18,6 +19,8 @@ from lilong.web.reading import TextUnstorable, check_text
 
 log = structlog.get_logger("lilong.web")
 
+DRAINED_BYTES_MAX = 16 * 1024**2
+DRAIN_CHUNK_BYTES = 256 * 1024
 PROBLEM_JSON = "application/problem+json"
 SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -59,6 +62,7 @@ class Envelope:
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = self._answer(request)
+            _drain(request)
             response["X-Request-Id"] = request_id
             for name, value in SAFE_HEADERS.items():
                 response.setdefault(name, value)
@@ -87,3 +91,13 @@ def _bound_waiting(request: HttpRequest) -> None:
     connection = request.META.get("gunicorn.socket")
     if isinstance(connection, socket.socket):
         connection.settimeout(settings.LILONG.stall_timeout_s)
+
+
+def _drain(request: HttpRequest) -> None:
+    """Read what an early answer left of the body: over 64 KiB of it gunicorn closes the connection unannounced."""
+    if "gunicorn.socket" not in request.META:
+        return
+    body, drained = request.META["wsgi.input"], 0
+    with suppress(OSError):  # a body that broke off: gunicorn closes the connection
+        while drained < DRAINED_BYTES_MAX and (chunk := body.read(DRAIN_CHUNK_BYTES)):
+            drained += len(chunk)

@@ -49,7 +49,12 @@ X_FRAME_OPTIONS = "DENY"
 def _database(url: str) -> dict[str, object]:
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
-        return {"ENGINE": "lilong.common.django.sqlite", "NAME": url.removeprefix("sqlite:///")}
+        return {
+            "ENGINE": "lilong.common.django.sqlite",
+            "NAME": url.removeprefix("sqlite:///"),
+            # The last one to close deletes -wal and -shm; on a full disk nobody can make them again, even to read.
+            "CONN_MAX_AGE": None,
+        }
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
