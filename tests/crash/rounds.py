@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lilong.cli.demo.stage import Stage, Terms
+from lilong.common.errors import LilongError
 from lilong.common.money import UC_PER_CREDIT
 from lilong.sdk.orders import Order
 from tests.crash.buyer import Buyer
@@ -72,7 +73,10 @@ class CrashStage:
         began_s = time.monotonic()
         if not fault.startswith("kill:"):
             (self._folder / "plan").write_text(fault)
-        order = self._buyer.place()
+        try:
+            order = self._buyer.place()
+        except LilongError as error:
+            return Round(fault, self._drop_plan(), 0, time.monotonic() - began_s, (f"not ordered: {error}",))
         struck = self._strike(fault, order) if fault.startswith("kill:") else False
         try:
             self._buyer.wait_until_settled(order)
@@ -80,10 +84,15 @@ class CrashStage:
         except AssertionError as error:
             troubles = [f"not settled: {error}", json.dumps(self._buyer.describe(order))]
         if not fault.startswith("kill:"):
-            struck = not (self._folder / "plan").exists()
-            (self._folder / "plan").unlink(missing_ok=True)
+            struck = self._drop_plan()
         attempts = len(self._buyer.list_attempts(order))
         return Round(fault, struck, attempts, time.monotonic() - began_s, tuple(troubles))
+
+    def _drop_plan(self) -> bool:
+        """Return whether somebody died as planned; nobody does any more."""
+        struck = not (self._folder / "plan").exists()
+        (self._folder / "plan").unlink(missing_ok=True)
+        return struck
 
     def find_leftovers(self) -> list[str]:
         """Return what must not be there once nothing runs."""
