@@ -4,6 +4,7 @@ What they refuse is raised, and `web/manage.py` prints it as a problem document.
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ class TablesMissing(Conflict):
     next_step = "Run `lilong init --home DIR`: it makes them or brings them up to date, and loses nothing."
 
 
-class HubCommand(BaseCommand):
+class HubCommand(BaseCommand, ABC):
     """Prints what `answer` returns. `needs_tables`: whether the hub has to be made before."""
 
     needs_tables = True
@@ -33,9 +34,9 @@ class HubCommand(BaseCommand):
             _require_tables()
         self.stdout.write(json.dumps(self.answer(**options), ensure_ascii=False))
 
+    @abstractmethod
     def answer(self, *args: Any, **options: Any) -> Mapping[str, object]:  # noqa: ANN401 - what the parser made
         """Do it and return what there is to say."""
-        raise NotImplementedError
 
 
 def _require_tables() -> None:
