@@ -107,9 +107,22 @@ def pay_in(account: str, amount_uc: int) -> None:
         require_posted(results=post_many(groups=[link(post(outside, account, amount_uc))], now=NOW))
 
 
-def ask(actor: Actor, *, spec: RunSpec | None = None, max_cost_uc: int | None = None, seconds: float = 0) -> QuoteView:
+def ask(
+    actor: Actor,
+    *,
+    spec: RunSpec | None = None,
+    max_cost_uc: int | None = None,
+    request_name: str | None = None,
+    seconds: float = 0,
+) -> QuoteView:
     """Ask for a quote."""
-    return quote(actor=actor, spec=spec or make_spec(), max_cost_uc=max_cost_uc, now=at(seconds))
+    return quote(
+        actor=actor,
+        spec=spec or make_spec(),
+        max_cost_uc=max_cost_uc,
+        request_name=request_name,
+        now=at(seconds),
+    )
 
 
 def buy(actor: Actor, *, spec: RunSpec | None = None, seconds: float = 0) -> Order:

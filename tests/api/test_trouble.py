@@ -177,14 +177,18 @@ def test_two_quotes_at_the_same_moment_cannot_both_spend_what_is_there_for_one(b
 
 def test_quotes_with_one_key_at_the_same_moment_are_one_quote(buyer_token):
     answers = call_at_once(*[("quotes", buyer_token, {"spec": JOB}, "q1")] * 5)
-    made = [answer for answer in answers if answer.status_code == 201]
-    rest = [answer for answer in answers if answer.status_code != 201]
+    answers.append(call("POST", "quotes", buyer_token, {"spec": JOB}, key="q1"))
 
-    assert len({answer.content for answer in made}) == 1
-    assert {read_problem(answer)["code"] for answer in rest} <= {"idempotency.pending"}
-    assert Quote.objects.count() == 1
-    again = call("POST", "quotes", buyer_token, {"spec": JOB}, key="q1")
-    assert (again.content, again["Idempotent-Replayed"]) == (made[0].content, "true")
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert Quote.objects.count() == Order.objects.count() == 1
+
+
+def test_a_key_of_a_quote_sent_with_another_job_is_refused(buyer_token):
+    call("POST", "quotes", buyer_token, {"spec": JOB}, key="q1")
+    again = call("POST", "quotes", buyer_token, {"spec": JOB | {"walltime_s": 7}}, key="q1")
+
+    assert (again.status_code, read_problem(again)["code"]) == (409, "idempotency.key_reused")
 
 
 def test_pay_outs_with_one_key_at_the_same_moment_hold_once(buyer_token):

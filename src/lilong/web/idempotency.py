@@ -2,7 +2,8 @@
 
 The claim of the key, the effect and the kept answer are one transaction: they exist together or not at all. A refusal
 undoes the claim, so the same key may be sent again once what was refused has been put right. Answers are kept sealed,
-because some hold a token.
+because some hold a token. An operation with transactions of its own is given the request's name instead, by which it
+finds what it made for the same request before.
 """
 
 import functools
@@ -15,11 +16,11 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from lilong.common.django.problems import respond_problem
-from lilong.common.django.routes import get_actor, read_rule
+from lilong.common.django.routes import get_actor, name_request, read_rule
 from lilong.common.django.sealing import seal, unseal
 from lilong.common.errors import InputInvalid
 from lilong.common.time import utc_now
-from lilong.foundation.outbox.public import StoredAnswer, drop_claim, remember, store_answer
+from lilong.foundation.outbox.public import StoredAnswer, digest_key, remember, store_answer
 from lilong.web.auth import Run, find_operation
 
 HEADER = "Idempotency-Key"
@@ -51,6 +52,7 @@ class _Claim:
     key: str
     route: str
     request_sha256: str
+    is_kept: bool
     who: str = ""
     is_held: bool = False
 
@@ -73,10 +75,15 @@ def act_once(run: Run) -> Run:
         if not _KEY.fullmatch(key):
             return respond_problem(request, KeyInvalid())
         try:
-            claim = _Claim(key=key, route=f"POST {request.path}", request_sha256=_digest(request))
+            claim = _Claim(
+                key=key,
+                route=f"POST {request.path}",
+                request_sha256=_digest(request),
+                is_kept=not has_own_transactions,
+            )
             request.__dict__["idempotency_claim"] = claim
             if has_own_transactions:
-                return _act_in_pieces(run, request, path, claim)
+                return run(request, **path)
             with transaction.atomic():
                 response = run(request, **path)
                 if response.status_code in _SUCCESS:
@@ -99,6 +106,9 @@ def replay_first(view: Run) -> Run:
         if isinstance(claim, _Claim):
             actor = get_actor(request)
             claim.who = f"{actor.organisation_id}:{actor.person_id}"
+            if not claim.is_kept:
+                name_request(request, digest_key(organisation_id=claim.who, route=claim.route, key=claim.key))
+                return view(request, *positional, **named)
             kept = remember(
                 organisation_id=claim.who,
                 route=claim.route,
@@ -112,15 +122,6 @@ def replay_first(view: Run) -> Run:
         return view(request, *positional, **named)
 
     return view_once
-
-
-def _act_in_pieces(run: Run, request: HttpRequest, path: dict[str, object], claim: _Claim) -> HttpResponseBase:
-    response = run(request, **path)
-    if response.status_code in _SUCCESS:
-        _keep(claim, response)
-    elif claim.is_held:
-        drop_claim(organisation_id=claim.who, route=claim.route, key=claim.key)
-    return response
 
 
 def _keep(claim: _Claim, response: HttpResponseBase) -> None:

@@ -6,21 +6,26 @@ import pytest
 from django.db import connection, transaction
 
 from lilong.foundation.outbox.models import KeptAnswer
-from lilong.foundation.outbox.public import StoredAnswer, drop_claim, prune, remember, store_answer
-from lilong.foundation.outbox.services.answers import AnswerPending, KeyReused
+from lilong.foundation.outbox.public import KeyReused, StoredAnswer, prune, remember, store_answer
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEY = {"organisation_id": "org_1", "route": "POST /quotes", "key": "k1"}
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def ask(*, request="a", now=NOW):
-    return remember(**KEY, request_sha256=request, now=now)
+def ask(*, request="a", now=NOW, organisation_id="org_1"):
+    with transaction.atomic():
+        return remember(**KEY | {"organisation_id": organisation_id}, request_sha256=request, now=now)
+
+
+def act():
+    with transaction.atomic():
+        assert ask() is None
+        store_answer(**KEY, answer=StoredAnswer(status=201, body=b"{}"))
 
 
 def test_the_answer_is_given_again_to_the_same_request():
-    assert ask() is None
-    store_answer(**KEY, answer=StoredAnswer(status=201, body=b"{}"))
+    act()
 
     assert ask() == StoredAnswer(status=201, body=b"{}")
 
@@ -33,36 +38,11 @@ def test_a_key_with_another_request_is_refused():
 
 def test_the_same_key_of_another_organisation_is_another_key():
     ask()
-    assert remember(**KEY | {"organisation_id": "org_2"}, request_sha256="b", now=NOW) is None
-
-
-def test_while_one_acts_the_other_is_told_to_wait_until_the_claim_expires():
-    ask()
-    with pytest.raises(AnswerPending) as refused:
-        ask(now=NOW + timedelta(seconds=50))
-    assert refused.value.retry_after_s == 70
-
-    assert ask(now=NOW + timedelta(seconds=120)) is None
-
-
-def test_a_claim_that_failed_without_effect_is_free_at_once():
-    ask()
-    drop_claim(**KEY)
-
-    assert ask() is None
-
-
-def test_dropping_a_claim_keeps_an_answer():
-    ask()
-    store_answer(**KEY, answer=StoredAnswer(status=201, body=b"{}"))
-    drop_claim(**KEY)
-
-    assert ask() is not None
+    assert ask(request="b", organisation_id="org_2") is None
 
 
 def test_answers_are_forgotten_after_a_day():
-    ask()
-    store_answer(**KEY, answer=StoredAnswer(status=201, body=b"{}"))
+    act()
 
     assert ask(request="b", now=NOW + timedelta(days=1)) is None
     assert prune(now=NOW + timedelta(days=3)) == 1

@@ -1,5 +1,4 @@
 import json
-from datetime import timedelta
 
 import pytest
 from django.db import transaction
@@ -22,7 +21,6 @@ from lilong.platforms.supermarket.queries.quotes import get_quote, list_quotes, 
 from lilong.platforms.supermarket.reactions import reconcile
 from lilong.platforms.supermarket.services.checks import BelongingsMissing
 from lilong.platforms.supermarket.services.orders import cancel_order
-from lilong.platforms.supermarket.services.quotes import quote
 from lilong.platforms.supermarket.services.shelf import withdraw_offer
 from lilong.protocol.signatures import is_content_signed
 from lilong.protocol.spec_yaml import SpecInvalid
@@ -335,7 +333,7 @@ def test_quoting_again_after_the_first_is_a_new_quote_at_the_new_price():
     seller, buyer = open_stall(), found_buyer()
     first = ask(buyer)
     set_price(seller.owner, seller.offer_id, 500_000, now=at(1))
-    second = quote(actor=buyer, spec=make_spec(), max_cost_uc=None, now=NOW + timedelta(seconds=2))
+    second = ask(buyer, seconds=2)
 
     assert second.id != first.id
     assert second.promise.max_uc == 2 * first.promise.max_uc

@@ -13,9 +13,8 @@ ORGANISATION_ROLES = ALL_ROLES - {Role.OPERATOR}
 OWN_TRANSACTIONS: dict[str, object] = {"x-lilong-transaction": "own"}
 """Add it with `|` to the rule of a POST that works outside of a transaction, long before it writes or on bytes.
 
-Other POSTs that carry an Idempotency-Key are one transaction with the answer that is kept for the key. With this, a
-process that dies after the effect and before the answer leaves the key free after two minutes: acting twice must be
-harmless.
+Other POSTs that carry an Idempotency-Key are one transaction with the answer that is kept for the key. With this, the
+operation itself finds what it made for the same request before, by `find_request_name`.
 """
 
 
@@ -77,6 +76,17 @@ def read_rule(openapi_extra: Mapping[str, object] | None) -> Rule:
         scope=Scope(str(declared["x-lilong-scope"])),
         has_own_transactions=own,
     )
+
+
+def name_request(request: HttpRequest, name: str) -> None:
+    """Give a request that carries an Idempotency-Key the name that its repetitions have, too."""
+    request.__dict__["request_name"] = name
+
+
+def find_request_name(request: HttpRequest) -> str | None:
+    """Return the one name of this request and its repetitions, or None where it bears no Idempotency-Key."""
+    name = request.__dict__.get("request_name")
+    return name if isinstance(name, str) else None
 
 
 def get_actor(request: HttpRequest) -> Actor:

@@ -41,7 +41,7 @@ class Lease(models.Model):
 
 
 class KeptAnswer(models.Model):
-    """The answer to one POST with an Idempotency-Key; `status` is empty while the request is still acting.
+    """The answer to one POST with an Idempotency-Key; `status` is empty within the transaction that is acting alone.
 
     The id is the SHA-256 of who asks, route and key: the key itself is not kept. `body` is opaque here.
     """
@@ -50,5 +50,4 @@ class KeptAnswer(models.Model):
     request_sha256 = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField(null=True)
     body = models.BinaryField(default=b"")
-    claimed_until = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)

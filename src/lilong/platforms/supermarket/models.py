@@ -142,7 +142,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
 class Order(models.Model):
     """One piece of work from draft to settlement.
 
-    lines: how many the timeline has.
+    lines: how many the timeline has. request_name: of the request for the quote, so that its repetition finds it.
     live_slot: one of a person's places for live quotes, empty once it is taken or over. due_uc: what is charged now,
     after corrections; conceded_uc: what disputes took off it. releasable_at: when earnings become available;
     released_at: when they did. relieved_at: when credits for others' faults stood, which is after settlement.
@@ -158,6 +158,7 @@ class Order(models.Model):
     spec = models.JSONField()
     spec_sha256 = models.CharField(max_length=64)
     max_cost_uc = models.BigIntegerField(null=True)
+    request_name = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - no key, no name
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     refusal = models.JSONField(null=True)

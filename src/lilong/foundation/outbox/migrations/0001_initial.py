@@ -17,7 +17,6 @@ class Migration(migrations.Migration):
                 ("request_sha256", models.CharField(max_length=64)),
                 ("status", models.PositiveSmallIntegerField(null=True)),
                 ("body", models.BinaryField(default=b"")),
-                ("claimed_until", models.DateTimeField()),
                 ("expires_at", models.DateTimeField(db_index=True)),
             ],
         ),

@@ -5,7 +5,7 @@ from ninja import Router, Status
 
 from lilong.common.django.fields import PAGE_LIMIT_DEFAULT, CursorInQuery, IdInPath, LimitInQuery
 from lilong.common.django.problems import PROBLEMS
-from lilong.common.django.routes import ALL_ROLES, OWN_TRANSACTIONS, allow, get_actor
+from lilong.common.django.routes import ALL_ROLES, OWN_TRANSACTIONS, allow, find_request_name, get_actor
 from lilong.common.errors import NotFound
 from lilong.common.permissions import Scope
 from lilong.common.time import utc_now
@@ -46,7 +46,13 @@ def check_spec(request: HttpRequest, body: SpecBody) -> object:  # noqa: ARG001 
 @router.post("/quotes", openapi_extra=allow(BUYERS, Scope.RUN) | OWN_TRANSACTIONS, response={201: QuoteOut, **PROBLEMS})
 def create_quote(request: HttpRequest, body: QuoteBody) -> object:
     """Return a signed quote that is honoured until it expires; it reserves voucher value and holds nothing else."""
-    view = quote(actor=get_actor(request), spec=body.spec, max_cost_uc=body.max_cost_uc, now=utc_now())
+    view = quote(
+        actor=get_actor(request),
+        spec=body.spec,
+        max_cost_uc=body.max_cost_uc,
+        request_name=find_request_name(request),
+        now=utc_now(),
+    )
     return Status(201, _quote_out(view))
 
 

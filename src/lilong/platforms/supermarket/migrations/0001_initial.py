@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
                 ("spec", models.JSONField()),
                 ("spec_sha256", models.CharField(max_length=64)),
                 ("max_cost_uc", models.BigIntegerField(null=True)),
+                ("request_name", models.CharField(max_length=64, null=True, unique=True)),
                 ("created_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField()),
                 ("refusal", models.JSONField(null=True)),

@@ -13,6 +13,7 @@ from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.public import AccountKind, ShortOfFunds, open_account, require_posted
 from lilong.foundation.members.public import OrganisationState, get_organisations
+from lilong.foundation.outbox.public import KeyReused
 from lilong.foundation.record.public import append, sign
 from lilong.foundation.runs.public import resolve_environment
 from lilong.platforms.funding.public import EARMARK, Choice, VoucherFacts, list_usable, split_due
@@ -52,10 +53,14 @@ class Expected:
     basis: Basis
 
 
-def quote(*, actor: Actor, spec: RunSpec, max_cost_uc: int | None, now: datetime) -> QuoteView:
+def quote(
+    *, actor: Actor, spec: RunSpec, max_cost_uc: int | None, request_name: str | None, now: datetime
+) -> QuoteView:
     """Return a signed quote for `spec`, with voucher value reserved until it expires; nothing else is held.
 
     max_cost_uc: the most that the hold may be, vouchers included; offers that can cost more are left out.
+    request_name: what repetitions of the same request have in common; they get the same quote, or finish the draft
+    of one that was killed. A refusal frees the name.
     Raises what refuses it (each says what would make it pass) and keeps the refused draft with its reason. Missing
     funds do not refuse a quote: it says what is missing.
     """
@@ -64,13 +69,17 @@ def quote(*, actor: Actor, spec: RunSpec, max_cost_uc: int | None, now: datetime
     if problems:
         raise SpecInvalid(fields=problems)
     require_belongings(organisation_id=actor.organisation_id, spec=spec)
-    order_id = _open_draft(actor, spec, max_cost_uc=max_cost_uc, now=now)
+    order = _find_repeated(request_name, spec, max_cost_uc=max_cost_uc, now=now) or _open_draft(
+        actor, spec, max_cost_uc=max_cost_uc, request_name=request_name, now=now
+    )
+    if order.state != OrderState.DRAFT:
+        return get_quote(actor=actor, quote_id=order.quote.id)
     try:
         candidates = find_candidates(spec=spec, now=now)
         locks = resolve_environment(spec=spec, pool_ids=sorted({terms.pool_id for terms in candidates.terms}), now=now)
-        quote_id = _sign_with_retries(order_id, candidates, locks=locks, now=now)
+        quote_id = _sign_with_retries(order.id, candidates, locks=locks, now=now)
     except LilongError as refusal:
-        _refuse_draft(order_id, refusal, now=now)
+        _refuse_draft(order.id, refusal, now=now)
         raise
     return get_quote(actor=actor, quote_id=quote_id)
 
@@ -94,11 +103,27 @@ def end_live_quote(*, order: Order, step: OrderStep, now: datetime) -> None:
         released_uc = sum(reserve.held_uc for reserve in reserves)
         postings = plan_void(holds=reserves, escrow=promise.escrow_account, code="unreserve")
         require_posted(results=post_group(group_id=f"{order.id}.void", postings=postings, order_id=order.id, now=now))
+    else:
+        order.request_name = None
     order.live_slot = None
     advance(order=order, step=step, now=now, money="released", amount_uc=released_uc)
 
 
-def _open_draft(actor: Actor, spec: RunSpec, *, max_cost_uc: int | None, now: datetime) -> str:
+def _find_repeated(name: str | None, spec: RunSpec, *, max_cost_uc: int | None, now: datetime) -> Order | None:
+    """Return what an earlier request of this name left, a draft that may still be finished included."""
+    order = Order.objects.select_related("quote").filter(request_name=name).first() if name else None
+    if order is None:
+        return None
+    if (order.spec_sha256, order.max_cost_uc) != (spec.digest, max_cost_uc):
+        raise KeyReused
+    if order.state == OrderState.DRAFT and lapse_order(order_id=order.id, now=now):
+        return None
+    return order
+
+
+def _open_draft(
+    actor: Actor, spec: RunSpec, *, max_cost_uc: int | None, request_name: str | None, now: datetime
+) -> Order:
     """Write the draft into a free slot of the person; raises NotAdmitted or LiveQuotesReached."""
     organisation = get_organisations(organisation_ids=[actor.organisation_id])[actor.organisation_id]
     if organisation.state is not OrganisationState.ADMITTED:
@@ -121,25 +146,31 @@ def _open_draft(actor: Actor, spec: RunSpec, *, max_cost_uc: int | None, now: da
             spec=spec.model_dump(mode="json"),
             spec_sha256=spec.digest,
             max_cost_uc=max_cost_uc,
+            request_name=request_name,
             created_at=now,
             expires_at=now + DRAFT_LIFE,
         )
         try:
             with transaction.atomic():
                 order.save(force_insert=True)
-            return order.id
+            return order
         except IntegrityError:
-            continue  # another request of the same person took the slot; look for the next one
+            repeated = _find_repeated(request_name, spec, max_cost_uc=max_cost_uc, now=now)
+            if repeated:
+                return repeated
+            # another request of the same person took the slot: look for the next one
     ends_at = mine.order_by("expires_at").values_list("expires_at", flat=True).first()
     facts: dict[str, str | int] = {"limit": LIVE_QUOTES_MAX, "used": LIVE_QUOTES_MAX}
     raise LiveQuotesReached(facts=facts | ({"resets_at": format_moment(ends_at)} if ends_at else {}))
 
 
 def _refuse_draft(order_id: str, refusal: LilongError, *, now: datetime) -> None:
-    """Keep the draft as refused, with the reason: refusals are decisions, too."""
+    """Keep the draft as refused, with the reason: refusals are decisions, too. Its request may be sent again."""
     with transaction.atomic():
         order = Order.objects.select_for_update().get(id=order_id)
-        order.live_slot = None
+        if order.state != OrderState.DRAFT:
+            return  # a repetition of the request has ended it meanwhile
+        order.live_slot = order.request_name = None
         order.refusal = {
             "code": refusal.code,
             "detail": refusal.detail,
@@ -164,8 +195,10 @@ def _sign_with_retries(
 
 
 def _sign(order_id: str, candidates: Candidates, *, locks: Mapping[str, EnvironmentLock], now: datetime) -> str:
-    """Price, reserve, sign, record and store; return the quote's id."""
+    """Price, reserve, sign, record and store; return the quote's id. A repetition may have done it meanwhile."""
     order = Order.objects.select_for_update().get(id=order_id)
+    if order.state == OrderState.QUOTED:
+        return order.quote.id
     spec = RunSpec.model_validate(order.spec)
     vouchers = list_usable(organisation_id=order.organisation_id, now=now)
     expected = _expect(order, max_ms=spec.walltime_s * 1000)
