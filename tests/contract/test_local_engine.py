@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from lilong.agent.engines.local.host import end_leftovers
-from lilong.agent.engines.local.launch import start_shim
-from lilong.agent.engines.local.watch import started_ticks
+from lilong.agent.engines.local.start import start_shim
+from lilong.agent.engines.rank.watch import started_ticks
 from lilong.agent.settings import LocalSettings
 from lilong.agent.spool import read_json
 from lilong.protocol.messages import AttemptState, Fault, Reason

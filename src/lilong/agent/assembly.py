@@ -76,6 +76,7 @@ def build_engine(*, home: Path, settings: AgentSettings, machine: Machine, lease
         profiles=[base.profile for base in machine.profiles.values()],
         limits=settings.local.find_limits(home=home),
         isolation=machine.found.isolation,
+        groups=machine.found.groups,
         sandbox_reason=machine.found.reason,
         trusted_reason=machine.found.trusted_reason,
         may_start=lease.holds,

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from lilong.agent.engines.local.launch import MIB, LocalLimits
+from lilong.agent.engines.local.start import LocalLimits
+from lilong.agent.engines.rank.launch import MIB, Bounds
 from lilong.agent.spool import write_bytes
 from lilong.common.errors import FieldProblem, InputInvalid
 
@@ -62,10 +63,11 @@ class LocalSettings(_Table):
 
     def find_limits(self, *, home: Path) -> LocalLimits:
         """Return the same as the engine takes it, for the agent in `home`."""
-        named = self.model_dump(exclude={"log_mib", "uid_first"})
+        named = self.model_dump(exclude={"log_mib", "uid_first", "processes_max", "files_max"})
+        bounds = Bounds(log_bytes_max=self.log_mib * MIB, processes_max=self.processes_max, files_max=self.files_max)
         block = int.from_bytes(sha256(str(home.resolve()).encode()).digest()[:4], "big") % _UID_BLOCKS
         uid_first = self.uid_first or _UIDS_FROM + block * _UID_BLOCK_SIZE
-        return LocalLimits(**named, uid_first=uid_first, log_bytes_max=self.log_mib * MIB)
+        return LocalLimits(**named, uid_first=uid_first, bounds=bounds)
 
 
 class PackageSettings(_Table):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lilong.agent.cache import ObjectCache
 from lilong.agent.engines.local.host import read_boot_id
-from lilong.agent.engines.local.launch import MIB
+from lilong.agent.engines.rank.launch import MIB
 from lilong.agent.spool import STAGED, AttemptFolder, remove_tree, write_json
 from lilong.common.errors import InputInvalid, LilongError
 from lilong.protocol.manifest import Manifest, is_safe_path, parse_manifest

@@ -3,7 +3,7 @@
 import pytest
 
 from lilong.agent.ends import ENDS
-from lilong.agent.engines.local.parsing import JobFacts, RankFacts, parse_reports, parse_state, parse_usage
+from lilong.agent.engines.rank.parsing import JobFacts, RankFacts, parse_reports, parse_state, parse_usage
 from lilong.foundation.runs.core.table import REASONS
 from lilong.protocol.messages import AttemptState, Fault, Reason
 

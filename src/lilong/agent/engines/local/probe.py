@@ -9,22 +9,17 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from lilong.agent.engines.local import proof, seccomp
+from lilong.agent.engines.local import proof
 from lilong.agent.engines.local.capacity import Seat
 from lilong.agent.engines.local.cgroups import Groups, find_groups, remove_rank_groups
 from lilong.agent.engines.local.host import end_leftovers, may_reach, missing_programs, read_system
-from lilong.agent.engines.local.launch import (
-    Isolation,
-    LocalLimits,
-    NativeJob,
-    give_to_user,
-    group_name,
-    prepare_rank,
-    start_shim,
-)
-from lilong.agent.engines.local.sandbox import STAGE, build_drop
+from lilong.agent.engines.local.start import LocalLimits, give_to_user, group_name, prepare_rank, start_shim
+from lilong.agent.engines.rank import seccomp
+from lilong.agent.engines.rank.launch import Isolation, NativeJob
+from lilong.agent.engines.rank.sandbox import STAGE, build_drop
 from lilong.agent.spool import AttemptFolder, read_json
 from lilong.protocol.spec import Resources, RunSpec
 
@@ -42,6 +37,7 @@ class Found:
     """
 
     isolation: Isolation
+    groups: Groups
     reason: str
     trusted_reason: str = ""
 
@@ -58,29 +54,29 @@ def probe_machine(
     stages = drops_user and _succeeds(
         ["unshare", "--mount", "--propagation", "private", "--", "mount", "-t", "tmpfs", "lilong", STAGE]
     )
-    bare = Isolation(
-        drops_user=drops_user, stages=stages, sandboxed=False, system=system, groups=find_groups(), seccomp=b""
-    )
+    bare = Isolation(drops_user=drops_user, stages=stages, sandboxed=False, system=system, seccomp=b"")
+    groups = find_groups()
     closed = _find_closed(home, drops_user=drops_user, stages=stages)
     if closed:
-        return Found(bare, closed, closed)
+        return Found(bare, groups, closed, closed)
     machine = os.uname().machine
     missing = missing_programs("bwrap", "prlimit", "setpriv", "unshare", "mount")
     if "bwrap" in missing:
-        return Found(bare, f"bubblewrap is missing: {_INSTALL}.")
+        return Found(bare, groups, f"bubblewrap is missing: {_INSTALL}.")
     if missing:
-        return Found(bare, f"{', '.join(missing)} is missing: install util-linux.")
+        return Found(bare, groups, f"{', '.join(missing)} is missing: install util-linux.")
     if machine not in seccomp.MACHINES:
-        return Found(bare, f"There is no system-call filter for {machine}.")
+        return Found(bare, groups, f"There is no system-call filter for {machine}.")
     if os.geteuid() == 0 and not stages:
-        return Found(bare, "The agent may not mount folders: run it as root of the machine, or as an ordinary user.")
+        return Found(
+            bare, groups, "The agent may not mount folders: run it as root of the machine, or as an ordinary user."
+        )
     sandboxed = replace(bare, sandboxed=True, seccomp=seccomp.build_filter(machine=machine))
-    reason = _prove(home=home, limits=limits, isolation=sandboxed, interpreter=interpreter, cores=cores)
-    if reason and bare.groups != Groups(bare.groups.version, None, None):
-        without = replace(sandboxed, groups=Groups(bare.groups.version, None, None))
-        if not _prove(home=home, limits=limits, isolation=without, interpreter=interpreter, cores=cores):
-            return Found(without, "")
-    return Found(bare, f"The proof run failed: {reason}") if reason else Found(sandboxed, "")
+    prove = partial(_prove, home=home, limits=limits, isolation=sandboxed, interpreter=interpreter, cores=cores)
+    reason, without = prove(groups=groups), Groups(groups.version, None, None)
+    if reason and groups != without and not prove(groups=without):
+        return Found(sandboxed, without, "")
+    return Found(bare, groups, f"The proof run failed: {reason}") if reason else Found(sandboxed, groups, "")
 
 
 def _find_closed(home: Path, *, drops_user: bool, stages: bool) -> str:
@@ -116,7 +112,15 @@ def judge_proof(facts: Mapping[str, object]) -> str:
     return next((text for leaked, text in leaks if leaked), "")
 
 
-def _prove(*, home: Path, limits: LocalLimits, isolation: Isolation, interpreter: Path, cores: Sequence[int]) -> str:
+def _prove(
+    *,
+    home: Path,
+    limits: LocalLimits,
+    isolation: Isolation,
+    groups: Groups,
+    interpreter: Path,
+    cores: Sequence[int],
+) -> str:
     """Run proof.py as an untrusted job would run, through a shim; returns why the sandbox does not hold."""
     folder = AttemptFolder(home / "proof" / _PROOF_ID)
     shutil.rmtree(folder.path, ignore_errors=True)
@@ -133,16 +137,22 @@ def _prove(*, home: Path, limits: LocalLimits, isolation: Isolation, interpreter
             walltime_s=int(PROOF_S),
         )
         try:
-            return _run_proof(folder, spec=spec, limits=limits, isolation=isolation, cores=cores)
+            return _run_proof(folder, spec=spec, limits=limits, isolation=isolation, groups=groups, cores=cores)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             return str(error)
         finally:
-            remove_rank_groups(groups=isolation.groups, name=group_name(attempt_id=_PROOF_ID, rank=0))
+            remove_rank_groups(groups=groups, name=group_name(attempt_id=_PROOF_ID, rank=0))
             shutil.rmtree(home / "proof", ignore_errors=True)
 
 
 def _run_proof(
-    folder: AttemptFolder, *, spec: RunSpec, limits: LocalLimits, isolation: Isolation, cores: Sequence[int]
+    folder: AttemptFolder,
+    *,
+    spec: RunSpec,
+    limits: LocalLimits,
+    isolation: Isolation,
+    groups: Groups,
+    cores: Sequence[int],
 ) -> str:
     job = NativeJob(
         ref="lilong-proof",
@@ -162,8 +172,8 @@ def _run_proof(
     )
     give_to_user(folder=folder, job=job)
     seat = Seat(node="proof", cores=tuple(cores[:1]), memory_mib=spec.resources.memory_mib)
-    narrow = replace(limits, processes_max=_PROOF_PROCESSES_MAX)
-    prepare_rank(folder=folder, job=job, seat=seat, rank=0, limits=narrow, isolation=isolation)
+    narrow = replace(limits.bounds, processes_max=_PROOF_PROCESSES_MAX)
+    prepare_rank(folder=folder, job=job, seat=seat, rank=0, bounds=narrow, isolation=isolation, groups=groups)
     given = folder.rank(0) / "given" / "proof.py"
     shutil.copyfile(proof.__file__, given)
     given.chmod(0o644)
