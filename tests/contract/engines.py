@@ -46,7 +46,13 @@ class Rig(ABC):
             self.engine.cancel(ref=job.ref, reason=Reason.CANCELLED_BY_HUB, grace_s=0)
 
     def make_job(
-        self, spec: RunSpec, *, authorised_ms: int = 60_000, hub_id: str = HUB, secrets: Path | None = None
+        self,
+        spec: RunSpec,
+        *,
+        authorised_ms: int = 60_000,
+        hub_id: str = HUB,
+        secrets: Path | None = None,
+        queue_wait_s: int | None = None,
     ) -> Job:
         attempt_id = new_id("att")
         folder = self.spool.create(attempt_id, {})
@@ -55,6 +61,7 @@ class Rig(ABC):
             attempt_id=attempt_id,
             run_id="run_1",
             number=1,
+            organisation_id="org_1",
             hub_id=hub_id,
             token=f"t{attempt_id[-8:]}",
             nonce="nonce",
@@ -62,6 +69,7 @@ class Rig(ABC):
             spec=spec,
             environment=make_lock(),
             authorised_ms=authorised_ms,
+            queue_wait_s=queue_wait_s,
             folder=folder.path,
             environment_folder=self.home / "environment",
             secrets_folder=secrets,

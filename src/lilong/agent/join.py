@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lilong import __version__
-from lilong.agent.assembly import examine_machine
+from lilong.agent.assembly import examine_machine, read_profiles
+from lilong.agent.engines.slurm.assembly import examine_cluster
+from lilong.agent.engines.slurm.preflight import judge_cluster
 from lilong.agent.hub import HubClient
 from lilong.agent.settings import (
     FILE_NAME,
     AgentSettings,
     LocalSettings,
     PackageSettings,
+    SlurmSettings,
     check_hub_url,
     write_new_settings,
 )
@@ -77,6 +80,25 @@ def check_machine(*, home: Path, profiles: dict[str, Path], local: LocalSettings
     )
 
 
+def check_cluster(*, home: Path, profiles: dict[str, Path], slurm: SlurmSettings) -> Preflight:
+    """Examine the cluster behind this login node as the agent will serve it; raises EngineBusy."""
+    usable, unusable = read_profiles(profiles=profiles, for_other_users=True)
+    facts = examine_cluster(home=home, settings=slurm)
+    judgement = judge_cluster(facts=facts)
+    refusals = [] if usable else ["No base interpreter can be used: name one under [profiles]."]
+    return Preflight(
+        profiles=tuple(usable),
+        cores=sum(node.cores_total for node in facts.nodes.nodes),
+        memory_mib=sum(node.memory_mib_total for node in facts.nodes.nodes),
+        sandbox=False,
+        refusals=(*refusals, *judgement.refusals),
+        warnings=(
+            *(f"Profile {name}: {error.detail} {error.next_step}" for name, error in unusable.items()),
+            *judgement.warnings,
+        ),
+    )
+
+
 def join_pool(
     *,
     home: Path,
@@ -84,6 +106,7 @@ def join_pool(
     join_token: str,
     profiles: dict[str, Path] | None = None,
     local: LocalSettings | None = None,
+    slurm: SlurmSettings | None = None,
     packages: PackageSettings | None = None,
 ) -> Joined:
     """Join the pool of `join_token` and write agent.toml, in this order; the token is spent by the hub's answer.
@@ -94,7 +117,11 @@ def join_pool(
     if (home / FILE_NAME).exists():
         raise HomeTaken(detail=str(home))
     chosen = profiles or {"python3": Path("/usr/bin/python3")}
-    preflight = check_machine(home=home, profiles=chosen, local=local or LocalSettings())
+    if slurm is not None:
+        home.mkdir(parents=True, exist_ok=True)
+        preflight = check_cluster(home=home, profiles=chosen, slurm=slurm)
+    else:
+        preflight = check_machine(home=home, profiles=chosen, local=local or LocalSettings())
     if preflight.refusals:
         raise MachineUnfit(detail=" ".join(preflight.refusals))
     hub = HubClient(hub_url=hub_url, pool_token=None)
@@ -116,6 +143,7 @@ def join_pool(
         pool_token=answer.pool_token,
         profiles=chosen,
         local=local or LocalSettings(),
+        slurm=slurm,
         packages=packages or PackageSettings(),
     )
     write_new_settings(home, settings=settings)

@@ -70,6 +70,35 @@ class LocalSettings(_Table):
         return LocalLimits(**named, uid_first=uid_first, bounds=bounds)
 
 
+class SlurmSettings(_Table):
+    """A Slurm cluster behind this login node; with this table the agent serves it in place of its own machine.
+
+    shared_folder: seen under this path on the login node and on every node, writable by the agent; built environments
+    and the wrapper lie in it. jobs_folder: the same for members' files, see `lilong agent install-helper`.
+    users: the account of an organisation here, by organisation id; service_users: accounts lent to one organisation at
+    a time. gres: the generic resource that an accelerator of the registry is here. look_every_s: how often the queue
+    is read. bin, conf: where the cluster's programs and slurm.conf are, if not where programs look by themselves.
+    """
+
+    shared_folder: Path
+    jobs_folder: Path
+    partition: str
+    users: dict[str, str] = Field(default_factory=dict)
+    service_users: tuple[str, ...] = ()
+    accounts: dict[str, str] = Field(default_factory=dict)
+    account: str = ""
+    qos: str = ""
+    gres: dict[str, str] = Field(default_factory=dict)
+    helper: Path = Path("/usr/local/libexec/lilong/job-helper")
+    bin: Path = Path("/usr/bin")
+    conf: Path | None = None
+    look_every_s: Annotated[float, Field(gt=0)] = 5.0
+    command_timeout_s: Positive = 20
+    log_mib: Positive = 64
+    files_max: Positive = 200_000
+    processes_max: Positive = 4096
+
+
 class PackageSettings(_Table):
     """Where environments are built from; without any, what uv and pip of this account are set to."""
 
@@ -87,6 +116,7 @@ class AgentSettings(_Table):
     pool_token: str = Field(repr=False)
     profiles: dict[str, Path] = Field(default_factory=lambda: {"python3": Path("/usr/bin/python3")})
     local: LocalSettings = LocalSettings()
+    slurm: SlurmSettings | None = None
     packages: PackageSettings = PackageSettings()
     cache_mib: Positive = 20 * 1024
     environments_max: Positive = 20
@@ -154,13 +184,21 @@ def write_new_settings(home: Path, *, settings: AgentSettings) -> None:
     lines += [
         f"{json.dumps(name)} = {json.dumps(str(path), ensure_ascii=False)}" for name, path in settings.profiles.items()
     ]
-    for name, table in (("local", settings.local), ("packages", settings.packages)):
-        chosen = table.model_dump(exclude_defaults=True)
+    for name, table in (("local", settings.local), ("slurm", settings.slurm), ("packages", settings.packages)):
+        chosen = table.model_dump(mode="json", exclude_defaults=True) if table is not None else {}
         if chosen:
             lines += ["", f"[{name}]"]
-            lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in chosen.items()]
+            lines += [f"{key} = {_write_value(value)}" for key, value in chosen.items()]
     home.mkdir(parents=True, exist_ok=True)
     write_bytes(home / FILE_NAME, ("\n".join(lines) + "\n").encode())
+
+
+def _write_value(value: object) -> str:
+    """Return a value as TOML, which is JSON but for tables."""
+    if isinstance(value, dict):
+        pairs = [f"{json.dumps(key)} = {_write_value(item)}" for key, item in value.items()]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return "{ " + ", ".join(pairs) + " }"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def write_new_token(home: Path, *, pool_token: str) -> None:

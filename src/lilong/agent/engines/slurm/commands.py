@@ -256,3 +256,13 @@ def build_partition_query(*, partition: str) -> list[str]:
 def build_config_query() -> list[str]:
     """Return the call that prints the cluster's configuration, its version included."""
     return ["scontrol", "show", "config"]
+
+
+def build_admin_query(*, user: str) -> list[str]:
+    """Return the call that says which level of administration a user has in Slurm."""
+    return ["sacctmgr", "--noheader", "--parsable2", "show", "user", user, "format=AdminLevel"]
+
+
+def build_associations_query(*, users: Sequence[str]) -> list[str]:
+    """Return the call that lists which of these users have an account in Slurm, one a line."""
+    return ["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"users={','.join(users)}", "format=User"]

@@ -131,3 +131,38 @@ def explain_reason(*, reason: str) -> str:
     if held:
         return f"The cluster holds it back after this: {held[1]}."
     return f"The cluster says: {word[:300]}." if word else _SENTENCES["None"]
+
+
+def is_ambiguous(words: str) -> bool:
+    """Return whether sbatch, in these words, does not know if the controller took the job.
+
+    >>> is_ambiguous("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation")
+    True
+    """
+    return any(part in words for part in _AMBIGUOUS)
+
+
+def is_for_now(words: str) -> bool:
+    """Return whether the same submission may pass later: a limit on jobs, or a controller that is away.
+
+    >>> is_for_now("sbatch: error: QOSMaxSubmitJobPerUserLimit")
+    True
+    """
+    return any(part in words for part in _FOR_NOW)
+
+
+_AMBIGUOUS = (
+    "Socket timed out",
+    "Zero Bytes were transmitted",
+    "Communication connection failure",
+    "Message receive failure",
+)
+_FOR_NOW = (
+    "Unable to contact slurm controller",
+    "Connection refused",
+    "temporarily unable to accept job",
+    "Resource temporarily unavailable",
+    "MaxSubmitJob",
+    "MaxSubmitPU",
+    "MaxSubmitPA",
+)

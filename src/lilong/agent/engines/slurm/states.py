@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from lilong.agent.ends import end_for
-from lilong.agent.engines.local.parsing import JobFacts, parse_state, parse_usage
 from lilong.agent.engines.port import NativeState
+from lilong.agent.engines.rank.parsing import JobFacts, parse_state, parse_usage
 from lilong.agent.engines.slurm.parsing import AccountedJob, QueueRow, Segment
 from lilong.agent.engines.slurm.reasons import explain_reason
 from lilong.protocol.messages import AttemptState, Reason
@@ -36,6 +36,16 @@ _ENDS: Mapping[str, tuple[Reason, str]] = MappingProxyType(
 _KILLED = 137  # 128 and SIGKILL, as the wrapper tells it
 SETTLE_S = 60  # as long as a shared file system may hide what a node has written
 _SKEW = timedelta(seconds=30)  # between the clocks of controller and nodes; a requeued job waits for two minutes
+
+
+def is_over(word: str) -> bool:
+    """Return whether this state of Slurm is an end, as far as the queue knows."""
+    return word in _ENDS and word not in _WAITS
+
+
+def is_waiting(word: str) -> bool:
+    """Return whether a job in this state of Slurm is in the queue and on no node."""
+    return word in _WAITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,131 @@
+"""Put the Slurm engine together from its settings, and look whether cluster and provider have done their part."""
+
+import os
+import pwd
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from lilong.agent.engines.rank import journal, shim, watch
+from lilong.agent.engines.rank.launch import MIB, Bounds, Isolation
+from lilong.agent.engines.rank.sandbox import System
+from lilong.agent.engines.slurm.book import Book
+from lilong.agent.engines.slurm.client import Cluster
+from lilong.agent.engines.slurm.commands import (
+    Place,
+    build_admin_query,
+    build_associations_query,
+    build_config_query,
+    build_nodes_query,
+    build_partition_query,
+)
+from lilong.agent.engines.slurm.delivery import Wrapping
+from lilong.agent.engines.slurm.engine import Layout, SlurmEngine
+from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
+from lilong.agent.engines.slurm.parsing import ClusterConfig, parse_config
+from lilong.agent.engines.slurm.preflight import ClusterFacts
+from lilong.agent.engines.slurm.users import JobUsers
+from lilong.agent.engines.slurm.watching import Watching
+from lilong.agent.environments import BaseProfile
+from lilong.agent.settings import SlurmSettings
+from lilong.agent.spool import Spool, write_bytes
+from lilong.common.errors import LilongError
+
+_WRAPPER = (shim, journal, watch)
+_MESSAGE_TIMEOUT_S = 10
+_NO_SANDBOX = "the nodes of this cluster have not been proven to sandbox it."
+
+
+def build_slurm_engine(
+    *, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile], clock: Callable[[], datetime]
+) -> SlurmEngine:
+    """Return the engine of a cluster; raises EngineBusy when the cluster does not answer."""
+    cluster = Cluster(bin=settings.bin, conf=settings.conf, timeout_s=settings.command_timeout_s)
+    config = read_config(cluster)
+    message_timeout_s = config.message_timeout_s or _MESSAGE_TIMEOUT_S
+    spool = Spool(home=home)
+    users = JobUsers(settings=settings, home=home)
+    book = Book(cluster=cluster, users=users.list_names(), look_every_s=settings.look_every_s)
+    watching = Watching(spool=spool, book=book, users=users, message_timeout_s=message_timeout_s, clock=clock)
+    layout = Layout(
+        place=Place(partition=settings.partition, account=settings.account, qos=settings.qos, gres=dict(settings.gres)),
+        accounts=settings.accounts,
+        jobs_folder=settings.jobs_folder,
+        python=PurePosixPath(profiles[0].interpreter if profiles else "/usr/bin/python3"),
+        shim=PurePosixPath(place_wrapper(settings.shared_folder)),
+        srun=PurePosixPath(settings.bin / "srun"),
+        message_timeout_s=message_timeout_s,
+    )
+    bounds = Bounds(
+        log_bytes_max=settings.log_mib * MIB, processes_max=settings.processes_max, files_max=settings.files_max
+    )
+    bare = Isolation(drops_user=False, stages=False, sandboxed=False, system=System(folders=(), links=()), seccomp=b"")
+    return SlurmEngine(
+        spool=spool,
+        cluster=cluster,
+        book=book,
+        users=users,
+        watching=watching,
+        layout=layout,
+        wrapping=Wrapping(bounds=bounds, isolation=bare),
+        profiles=[base.profile for base in profiles],
+        sandbox_reason=_NO_SANDBOX,
+        clock=clock,
+    )
+
+
+def read_config(cluster: Cluster) -> ClusterConfig:
+    """Return the cluster's configuration."""
+    return parse_config(text=cluster.ask(build_config_query()))
+
+
+def place_wrapper(shared_folder: Path) -> Path:
+    """Put the wrapper's files where the nodes find them, under a name that follows from them; return its path."""
+    contents = {Path(module.__file__ or "").name: Path(module.__file__ or "").read_bytes() for module in _WRAPPER}
+    digest = sha256(b"".join(contents[name] for name in sorted(contents))).hexdigest()[:16]
+    folder = shared_folder / f"wrapper-{digest}"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+        (folder / name).chmod(0o644)
+    return folder / Path(shim.__file__ or "").name
+
+
+def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
+    """Ask the cluster, accounting and the helper for what `judge_cluster` judges; raises EngineBusy."""
+    cluster = Cluster(bin=settings.bin, conf=settings.conf, timeout_s=settings.command_timeout_s)
+    users = JobUsers(settings=settings, home=home)
+    partition = parse_partition(text=cluster.run(build_partition_query(partition=settings.partition)).output)
+    nodes = parse_nodes(text=cluster.ask(build_nodes_query()), partition=settings.partition, gres=dict(settings.gres))
+    agent_user = pwd.getpwuid(os.geteuid()).pw_name
+    names = users.list_names()
+    levels = cluster.run(build_admin_query(user=agent_user)).output.split()
+    associated = cluster.run(build_associations_query(users=names)).output.split()
+    return ClusterFacts(
+        config=read_config(cluster),
+        partition=partition,
+        nodes=nodes,
+        agent_user=agent_user,
+        is_root=os.geteuid() == 0,
+        admin_level=levels[0] if levels else "",
+        members={name: _find_trouble(users, name) for name in names},
+        associated=frozenset(associated),
+        hidden_processes=_hides_processes(),
+    )
+
+
+def _find_trouble(users: JobUsers, name: str) -> str:
+    """Return why the helper cannot act as a user, empty when it can."""
+    try:
+        users.of(name).find_folder()
+    except LilongError as error:
+        return error.detail or error.title
+    return ""
+
+
+def _hides_processes() -> bool:
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    options = [line.split()[3].split(",") for line in mounts if line.split()[1] == "/proc"]
+    return any(option in {"hidepid=2", "hidepid=invisible", "hidepid=4"} for option in (options or [[]])[-1])
