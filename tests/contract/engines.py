@@ -46,7 +46,13 @@ class Rig(ABC):
             self.engine.cancel(ref=job.ref, reason=Reason.CANCELLED_BY_HUB, grace_s=0)
 
     def make_job(
-        self, spec: RunSpec, *, authorised_ms: int = 60_000, hub_id: str = HUB, secrets: Path | None = None
+        self,
+        spec: RunSpec,
+        *,
+        authorised_ms: int = 60_000,
+        hub_id: str = HUB,
+        secrets: Path | None = None,
+        queue_wait_s: int | None = None,
     ) -> Job:
         attempt_id = new_id("att")
         folder = self.spool.create(attempt_id, {})
@@ -65,6 +71,7 @@ class Rig(ABC):
             folder=folder.path,
             environment_folder=self.home / "environment",
             secrets_folder=secrets,
+            queue_wait_s=queue_wait_s,
         )
 
     def look(self, ref: str) -> NativeState:

@@ -268,6 +268,7 @@ class Attempts:
             folder=folder.path,
             environment_folder=self._environments.find(submit.environment.digest),
             secrets_folder=self._secrets.find(submit.attempt_id) if submit.spec.secrets else None,
+            queue_wait_s=submit.queue_wait_s,
         )
         try:
             ref = self._engine.submit(job=job)

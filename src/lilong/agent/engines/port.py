@@ -42,6 +42,7 @@ class Job:
 
     token: ours, part of the native name; report_key: hexadecimal key of the wrapper's reports, made by the agent;
     environment_folder: the built environment; secrets_folder: empty path when the spec names no secret.
+    queue_wait_s: see `Submit`; the engine withdraws what still queues then, and never what has left the queue.
     """
 
     attempt_id: str
@@ -57,6 +58,7 @@ class Job:
     folder: Path
     environment_folder: Path
     secrets_folder: Path | None
+    queue_wait_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from lilong.agent.engines.local import sandbox, shim
@@ -61,7 +62,10 @@ class Isolation:
 
 
 class NativeJob(Frozen):
-    """A job in the local engine's queue: all that starting it needs, even after the agent was restarted."""
+    """A job in the local engine's queue: all that starting it needs, even after the agent was restarted.
+
+    leaves_queue_at: when it is withdrawn if it still waits for room.
+    """
 
     ref: str
     attempt_id: str
@@ -77,6 +81,7 @@ class NativeJob(Frozen):
     environment_folder: str
     secrets_folder: str
     sandboxed: bool
+    leaves_queue_at: datetime | None = None
 
 
 def group_name(*, attempt_id: str, rank: int) -> str:
