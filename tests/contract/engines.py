@@ -69,10 +69,10 @@ class Rig(ABC):
             spec=spec,
             environment=make_lock(),
             authorised_ms=authorised_ms,
-            queue_wait_s=queue_wait_s,
             folder=folder.path,
             environment_folder=self.home / "environment",
             secrets_folder=secrets,
+            queue_wait_s=queue_wait_s,
         )
 
     def look(self, ref: str) -> NativeState:

@@ -85,6 +85,16 @@ def test_a_job_that_was_stopped_in_the_queue_never_started():
     assert (state.state, state.started_at) == (AttemptState.CANCELLED, None)
 
 
+def test_a_job_that_the_engine_withdrew_from_its_queue_was_refused_by_nobodys_fault():
+    state = parse_state(make_job(dispatched=False, cancel={"reason": "queue_wait_exceeded"}))
+
+    assert (state.state, state.reason, state.fault) == (
+        AttemptState.REJECTED,
+        Reason.QUEUE_WAIT_EXCEEDED,
+        Fault.NOBODY,
+    )
+
+
 def test_a_gang_is_metered_while_all_ranks_run():
     metered = parse_usage(
         make_job(make_rank(elapsed_ms=9_000, checkpoint_ms=8_500), make_rank(elapsed_ms=7_000)),

@@ -42,8 +42,8 @@ class Job:
     """All that an engine needs to start one attempt, whose files the agent has staged in `folder`.
 
     token: ours, part of the native name; report_key: hexadecimal key of the wrapper's reports, made by the agent;
-    queue_wait_s: how long it may wait for its turn, None for as long as it takes.
     environment_folder: the built environment; secrets_folder: empty path when the spec names no secret.
+    queue_wait_s: see `Submit`; the engine withdraws what still queues then, and never what has left the queue.
     """
 
     attempt_id: str
@@ -57,10 +57,10 @@ class Job:
     spec: RunSpec
     environment: EnvironmentLock
     authorised_ms: int
-    queue_wait_s: int | None
     folder: Path
     environment_folder: Path
     secrets_folder: Path | None
+    queue_wait_s: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -131,6 +131,7 @@ class LocalEngine:
         problems = self.validate(spec=job.spec)
         if problems:
             raise EngineRefused(detail=problems[0].message, fields=problems)
+        wait_s = job.queue_wait_s
         native = NativeJob(
             ref=ref,
             attempt_id=job.attempt_id,
@@ -146,6 +147,7 @@ class LocalEngine:
             environment_folder=str(job.environment_folder),
             secrets_folder=str(job.secrets_folder or ""),
             sandboxed=self._isolation.sandboxed,
+            leaves_queue_at=None if wait_s is None else self._clock() + timedelta(seconds=wait_s),
         )
         write_json(folder.path / NATIVE, native)
         self._dispatch()
@@ -228,10 +230,15 @@ class LocalEngine:
                 seats = find_seats(nodes=self._nodes, taken=taken, wanted=job.spec.resources, ranks=job.spec.nodes)
                 if seats is None or not may_start:
                     may_start = False
+                    self._withdraw_if_late(folder, job)
                     continue
                 write_bytes(folder.path / DISPATCH, _SEATS.dump_json(seats))
                 taken += seats
             self._start_ranks(folder, job)
+
+    def _withdraw_if_late(self, folder: AttemptFolder, job: NativeJob) -> None:
+        if job.leaves_queue_at is not None and self._clock() >= job.leaves_queue_at:
+            write_json(folder.path / CANCEL, {"reason": Reason.QUEUE_WAIT_EXCEEDED.value, "grace_s": 0})
 
     def _start_ranks(self, folder: AttemptFolder, job: NativeJob) -> None:
         missing = [rank for rank in range(job.spec.nodes) if not (folder.rank(rank) / SHIM_JSON).exists()]

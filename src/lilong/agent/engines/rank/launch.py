@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from lilong.agent.engines.rank import sandbox
@@ -69,6 +70,7 @@ class NativeJob(Frozen):
     """A job in an engine's queue: all that starting it needs, even after the agent was restarted.
 
     uid: the user to whom the shim drops, None when it runs as the job's user already.
+    leaves_queue_at: when it is withdrawn if it still waits for room.
     """
 
     ref: str
@@ -85,6 +87,7 @@ class NativeJob(Frozen):
     environment_folder: str
     secrets_folder: str
     sandboxed: bool
+    leaves_queue_at: datetime | None = None
 
 
 def list_job_folders(*, nodes: int) -> list[str]:

@@ -62,6 +62,9 @@ def _parse_undispatched(facts: JobFacts) -> NativeState:
     if facts.cancel is None:
         return NativeState(state=AttemptState.QUEUED, reason=Reason.WAITING_FOR_CAPACITY)
     reason = _reason_of(str(facts.cancel.get("reason")))
+    if reason is Reason.QUEUE_WAIT_EXCEEDED:  # the engine's own decision
+        state, fault = ENDS[reason]
+        return NativeState(state=state, reason=reason, fault=fault)
     state, fault = end_for(reason, asked_by_hub=True)
     return NativeState(state=state, reason=reason, fault=fault, detail="It was stopped before it started.")
 
