@@ -126,22 +126,22 @@ def test_a_gang_starts_one_wrapper_a_node_with_all_that_the_job_has_there():
 
 
 def test_queries_name_their_fields_and_filters():
-    query = commands.build_queue_query(partitions=["main", "gpu"], users=["lilong"])
+    query = commands.build_queue_query(separator="9c2e", partitions=["main", "gpu"], users=["lilong"])
 
     assert query[0] == "squeue"
     assert {"--states=all", "--partition=main,gpu", "--user=lilong"} <= set(query)
-    assert commands.build_queue_query()[-1].startswith("--format=%A|")
-    assert commands.build_queue_query()[-1].endswith("|%j")
+    assert commands.build_queue_query(separator="9c2e")[-1].startswith("--format=%A9c2e%T9c2e")
+    assert commands.build_queue_query(separator="9c2e")[-1].endswith("9c2e%j9c2e")
 
 
 def test_accounting_is_asked_in_universal_time():
     since = datetime(2026, 3, 1, 20, tzinfo=timezone(timedelta(hours=8)))
-    query = commands.build_accounting_query(since=since, names=["a", "b"], users=["lilong"])
+    query = commands.build_accounting_query(separator="9c2e", since=since, names=["a", "b"], users=["lilong"])
 
     assert "--starttime=2026-03-01T12:00:00" in query
-    assert {"--duplicates", "--allocations", "--name=a,b", "--user=lilong"} <= set(query)
+    assert {"--duplicates", "--allocations", "--delimiter=9c2e", "--name=a,b", "--user=lilong"} <= set(query)
     assert "--allusers" not in query
-    assert "--allusers" in commands.build_accounting_query(since=datetime(2026, 3, 1, tzinfo=UTC))
+    assert "--allusers" in commands.build_accounting_query(separator="|", since=datetime(2026, 3, 1, tzinfo=UTC))
 
 
 def test_every_query_starts_with_its_program():
