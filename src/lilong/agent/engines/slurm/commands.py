@@ -2,6 +2,8 @@
 
 Every query names its fields: `--json` crashed or changed its shape between versions, fixed fields have not. Answers
 keep their header line: an empty answer with exit code 0 was seen to mean "not now", so without it nothing is said.
+Fields are separated by a text that the caller makes up for each query, since a job's name may hold anything, newlines
+included, and a name could otherwise pretend to be another job's line.
 """
 
 import re
@@ -16,7 +18,6 @@ from lilong.protocol.spec import RunSpec
 
 # Epoch seconds leave no room for time zones; where a version ignores the format, TZ makes its ISO times UTC.
 QUERY_ENVIRONMENT: Mapping[str, str] = MappingProxyType({"LANG": "C.UTF-8", "TZ": "UTC", "SLURM_TIME_FORMAT": "%s"})
-SEPARATOR = "|"
 QUEUE_FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "job_id": "%A",
@@ -29,7 +30,7 @@ QUEUE_FIELDS: Mapping[str, str] = MappingProxyType(
         "elapsed": "%M",
         "nodes": "%N",
         "reason": "%r",
-        "name": "%j",  # last: a name may hold anything
+        "name": "%j",
     }
 )
 ACCOUNTING_FIELDS: Mapping[str, str] = MappingProxyType(
@@ -208,26 +209,34 @@ def build_cancel(*, job_ids: Sequence[int]) -> list[str]:
     return ["scancel", *map(str, job_ids)]
 
 
-def build_queue_query(*, partitions: Sequence[str] = (), users: Sequence[str] = ()) -> list[str]:
-    """Return the call that lists the jobs that the controller knows, those that ended a few minutes ago included."""
+def build_queue_query(*, separator: str, partitions: Sequence[str] = (), users: Sequence[str] = ()) -> list[str]:
+    """Return the call that lists the jobs that the controller knows, those that ended a few minutes ago included.
+
+    separator: as `secrets.token_hex(8)` makes it, fresh for each query.
+    """
     filters = {"partition": ",".join(partitions), "user": ",".join(users)}
     return [
         "squeue",
         "--all",  # of hidden partitions, too
         "--states=all",
-        f"--format={SEPARATOR.join(QUEUE_FIELDS.values())}",
+        f"--format={''.join(f'{field}{separator}' for field in QUEUE_FIELDS.values())}",
         *(f"--{option}={value}" for option, value in filters.items() if value),
     ]
 
 
 def build_accounting_query(
-    *, since: datetime, names: Sequence[str] = (), job_ids: Sequence[int] = (), users: Sequence[str] = ()
+    *,
+    separator: str,
+    since: datetime,
+    names: Sequence[str] = (),
+    job_ids: Sequence[int] = (),
+    users: Sequence[str] = (),
 ) -> list[str]:
     """Return the call that lists jobs, with every time they were started, that were not over by `since`.
 
     A job that waits for its turn may be missing from the answer: accounting knows it once it was eligible to run.
 
-    >>> build_accounting_query(since=datetime(2026, 3, 1, 12, tzinfo=UTC), job_ids=[7, 8])[-3:]
+    >>> build_accounting_query(separator="9c2e", since=datetime(2026, 3, 1, 12, tzinfo=UTC), job_ids=[7, 8])[-3:]
     ['--starttime=2026-03-01T12:00:00', '--jobs=7,8', '--allusers']
     """
     filters = {"name": ",".join(names), "jobs": ",".join(map(str, job_ids)), "user": ",".join(users)}
@@ -235,7 +244,8 @@ def build_accounting_query(
         "sacct",
         "--duplicates",
         "--allocations",
-        "--parsable2",
+        "--parsable",
+        f"--delimiter={separator}",
         f"--format={','.join(ACCOUNTING_FIELDS.values())}",
         f"--starttime={since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}",
         *(f"--{option}={value}" for option, value in filters.items() if value),

@@ -1,7 +1,7 @@
 """Turn what Slurm's programs print into values. Pure; garbled or half texts never raise and nothing is made up.
 
-An answer is complete when its header was there and every line could be read. A line without its end is left out, since
-its last field may be half; `commands.py` puts the fields in their order.
+An answer is complete when its header was there and every row could be read. What has no end is left out, since its
+last field may be half; `commands.py` puts the fields in their order and has each end with the query's separator.
 """
 
 import re
@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import TypeVar
 
-from lilong.agent.engines.slurm.commands import ACCOUNTING_FIELDS, QUEUE_FIELDS, SEPARATOR
+from lilong.agent.engines.slurm.commands import ACCOUNTING_FIELDS, QUEUE_FIELDS
 
 NODES_MAX = 65_536
 
 Row = TypeVar("Row")
 
-_QUEUE_HEADER = re.compile(r"JOBID\|STATE\|.*\|NAME")
 _NO_TIME = {"", "N/A", "NONE", "None", "Unknown", "(null)"}
 _NO_NODES = {"", "(null)", "None assigned", "None"}
 _DURATION = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)(?:\.\d+)?")
@@ -97,15 +96,16 @@ class Accounting:
     complete: bool
 
 
-def parse_queue(*, text: str) -> Queue:
+def parse_queue(*, text: str, separator: str) -> Queue:
     r"""Return the jobs of a queue query.
 
-    >>> header = "JOBID|STATE|USER|PARTITION|SUBMIT_TIME|START_TIME|END_TIME|TIME|NODELIST|REASON|NAME"
-    >>> queue = parse_queue(text=f"{header}\n7|RUNNING|1000|main|100|160|N/A|0:40|n[1-2]|None|train\n")
+    >>> header = "JOBID|STATE|UID|PARTITION|SUBMIT_TIME|START_TIME|END_TIME|TIME|NODELIST|REASON|NAME|"
+    >>> row = "7|RUNNING|1000|main|100|160|N/A|0:40|n[1-2]|None|train|"
+    >>> queue = parse_queue(text=f"{header}\n{row}\n", separator="|")
     >>> queue.rows[0].nodes, queue.rows[0].elapsed_s, queue.complete
     (('n1', 'n2'), 40, True)
     """
-    table = _read_table(text, fields=QUEUE_FIELDS, is_header=lambda line: _QUEUE_HEADER.fullmatch(line) is not None)
+    table = _read_table(text, fields=QUEUE_FIELDS, separator=separator, header=("JOBID", "NAME"))
     rows, readable = _read_rows(table.rows, _parse_queue_row)
     return Queue(rows=rows, complete=table.complete and readable)
 
@@ -127,10 +127,9 @@ def _parse_queue_row(row: Mapping[str, str]) -> QueueRow:
     )
 
 
-def parse_accounting(*, text: str) -> Accounting:
+def parse_accounting(*, text: str, separator: str) -> Accounting:
     """Return the jobs of an accounting query, in the order of their numbers."""
-    header = SEPARATOR.join(ACCOUNTING_FIELDS.values())
-    table = _read_table(text, fields=ACCOUNTING_FIELDS, is_header=lambda line: line == header)
+    table = _read_table(text, fields=ACCOUNTING_FIELDS, separator=separator, header=("JobIDRaw", "JobName"))
     segments, readable = _read_rows(table.rows, _parse_segment)
     grouped: dict[tuple[int, str], list[Segment]] = {}
     for segment in segments:
@@ -346,15 +345,14 @@ def whole_lines(*, text: str) -> list[str]:
     return text.split("\n")[:-1]
 
 
-def _read_table(text: str, *, fields: Mapping[str, str], is_header: Callable[[str], bool]) -> _Table:
-    """Return the rows below the header; what stands above it, such as a greeting, does not matter."""
-    lines = whole_lines(text=text)
-    start = next((number for number, line in enumerate(lines) if is_header(line)), None)
-    if start is None:
+def _read_table(text: str, *, fields: Mapping[str, str], separator: str, header: tuple[str, str]) -> _Table:
+    """Return the rows below the header, known by its first and last words; a greeting above it does not matter."""
+    *records, rest = text.split(f"{separator}\n")
+    split = [record.split(separator) for record in records]
+    if not split or (split[0][0].rpartition("\n")[2], split[0][-1]) != header:
         return _Table(rows=(), complete=False)
-    split = [line.split(SEPARATOR, len(fields) - 1) for line in lines[start + 1 :]]
-    rows = tuple(dict(zip(fields, row, strict=True)) for row in split if len(row) == len(fields))
-    return _Table(rows=rows, complete=text.endswith("\n") and len(rows) == len(split))
+    rows = tuple(dict(zip(fields, row, strict=True)) for row in split[1:] if len(row) == len(fields))
+    return _Table(rows=rows, complete=not rest and len(rows) == len(split) - 1)
 
 
 def _read_rows(
