@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lilong.agent.engines.local.parsing import JobFacts, RankFacts
+from lilong.agent.engines.rank.parsing import JobFacts, RankFacts
 from lilong.agent.engines.slurm.parsing import AccountedJob, QueueRow, Segment
 from lilong.agent.engines.slurm.states import Decision, decide_state, meter_accounting
 from lilong.common.time import format_moment

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from lilong.agent.ends import ENDS
 from lilong.agent.engines.port import TERMINAL_STATES, NativeState
 from lilong.agent.engines.rank.parsing import JobFacts
 from lilong.agent.engines.slurm import mirror
@@ -250,9 +249,6 @@ class Watching:
 
     def _close(self, seen: _Seen, state: NativeState) -> NativeState:
         """Write down the end for good."""
-        if seen.order and seen.order.reason == Reason.QUEUE_WAIT_EXCEEDED and state.started_at is None:
-            end, fault = ENDS[Reason.QUEUE_WAIT_EXCEEDED]
-            state = replace(state, state=end, reason=Reason.QUEUE_WAIT_EXCEEDED, fault=fault)
         over = Over(state=state, metered_ms=self._metered_ms.get(seen.record.ref, 0))
         write_json(seen.folder.path / OVER, over)
         self._over[seen.record.ref] = over
