@@ -21,7 +21,8 @@ from lilong.agent.engines.slurm.commands import (
     build_partition_query,
 )
 from lilong.agent.engines.slurm.delivery import Wrapping
-from lilong.agent.engines.slurm.engine import Layout, SlurmEngine
+from lilong.agent.engines.slurm.engine import SlurmEngine
+from lilong.agent.engines.slurm.layout import Layout
 from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
 from lilong.agent.engines.slurm.parsing import ClusterConfig, parse_config
 from lilong.agent.engines.slurm.preflight import ClusterFacts

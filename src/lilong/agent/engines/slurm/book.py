@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from secrets import token_hex
 from typing import TypeVar
 
 from lilong.agent.engines.slurm.client import Cluster
@@ -37,8 +38,9 @@ class Book:
         """Return the queue as it was at most `look_every_s` ago, or as it is `now`."""
         fresh_s = time.monotonic() - self._look_every_s
         if self._reading is None or now or self._reading.at_s < fresh_s:
-            at_s = time.monotonic()
-            queue = parse_queue(text=self._cluster.ask(build_queue_query(users=self._users)))
+            at_s, separator = time.monotonic(), token_hex(8)
+            said = self._cluster.ask(build_queue_query(separator=separator, users=self._users))
+            queue = parse_queue(text=said, separator=separator)
             self._reading = Reading(rows=_by_name(queue.rows), complete=queue.complete, at_s=at_s)
         return self._reading
 
@@ -50,8 +52,9 @@ class Book:
         complete = True
         for start in range(0, len(names), NAMES_PER_QUERY_MAX):
             some = names[start : start + NAMES_PER_QUERY_MAX]
-            command = build_accounting_query(since=since, names=some, users=self._users)
-            accounting = parse_accounting(text=self._cluster.ask(command))
+            separator = token_hex(8)
+            command = build_accounting_query(separator=separator, since=since, names=some, users=self._users)
+            accounting = parse_accounting(text=self._cluster.ask(command), separator=separator)
             found += accounting.jobs
             complete = complete and accounting.complete
         return _by_name(found), complete

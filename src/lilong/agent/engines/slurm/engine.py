@@ -5,9 +5,8 @@ Used by one thread, but for `bring` and `fetch`, which touch one attempt's folde
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import structlog
 
@@ -26,6 +25,7 @@ from lilong.agent.engines.slurm.commands import (
     parse_job_name,
 )
 from lilong.agent.engines.slurm.identity import Upload
+from lilong.agent.engines.slurm.layout import Layout
 from lilong.agent.engines.slurm.native import (
     NATIVE,
     ORDERED,
@@ -52,23 +52,6 @@ _GRACE_S_DEFAULT = 30
 _ACCOUNTING_BEFORE = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What stands where on the cluster, and what jobs ask it for.
-
-    accounts: Slurm account by organisation; python, shim, srun: paths on the nodes. message_timeout_s: after so long
-    the controller has taken a submission or never will.
-    """
-
-    place: Place
-    accounts: Mapping[str, str]
-    jobs_folder: Path
-    python: PurePosixPath
-    shim: PurePosixPath
-    srun: PurePosixPath
-    message_timeout_s: int
 
 
 class SlurmEngine(CanStage):
