@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lilong import __version__
 from lilong.agent.assembly import examine_machine, read_profiles
-from lilong.agent.engines.slurm.assembly import examine_cluster
+from lilong.agent.engines.slurm.assembly import examine_cluster, prove_sandbox
 from lilong.agent.engines.slurm.preflight import judge_cluster
 from lilong.agent.hub import HubClient
 from lilong.agent.settings import (
@@ -18,8 +18,11 @@ from lilong.agent.settings import (
     check_hub_url,
     write_new_settings,
 )
-from lilong.common.errors import Conflict, InputInvalid
+from lilong.common.errors import Conflict, EngineBusy, InputInvalid
 from lilong.protocol.messages import PROTOCOL_VERSION, JoinRequest
+
+PROOF_WAIT_S = 120.0
+_NO_PROFILE = "No base interpreter can be used: name one under [profiles]."
 
 
 class HomeTaken(Conflict):
@@ -69,7 +72,7 @@ def check_machine(*, home: Path, profiles: dict[str, Path], local: LocalSettings
     warnings = [f"Profile {name}: {error.detail} {error.next_step}" for name, error in machine.unusable.items()]
     if machine.found.reason:
         warnings.append(f"Untrusted work is refused here: {machine.found.reason}")
-    refusals = [] if machine.profiles else ["No base interpreter can be used: name one under [profiles]."]
+    refusals = [] if machine.profiles else [_NO_PROFILE]
     return Preflight(
         profiles=tuple(machine.profiles),
         cores=len(machine.cores),
@@ -85,18 +88,29 @@ def check_cluster(*, home: Path, profiles: dict[str, Path], slurm: SlurmSettings
     usable, unusable = read_profiles(profiles=profiles, for_other_users=True)
     facts = examine_cluster(home=home, settings=slurm)
     judgement = judge_cluster(facts=facts)
-    refusals = [] if usable else ["No base interpreter can be used: name one under [profiles]."]
+    refusals = [*judgement.refusals] if usable else [_NO_PROFILE, *judgement.refusals]
+    reason = "" if refusals else prove_cluster(home=home, profiles=profiles, slurm=slurm)
     return Preflight(
         profiles=tuple(usable),
         cores=sum(node.cores_total for node in facts.nodes.nodes),
         memory_mib=sum(node.memory_mib_total for node in facts.nodes.nodes),
-        sandbox=False,
-        refusals=(*refusals, *judgement.refusals),
+        sandbox=not refusals and not reason,
+        refusals=tuple(refusals),
         warnings=(
+            *([f"Untrusted work is refused here: {reason}"] if reason else []),
             *(f"Profile {name}: {error.detail} {error.next_step}" for name, error in unusable.items()),
             *judgement.warnings,
         ),
     )
+
+
+def prove_cluster(*, home: Path, profiles: dict[str, Path], slurm: SlurmSettings) -> str:
+    """Let a node prove its sandbox and return why untrusted work is refused; empty when it is not."""
+    usable, _ = read_profiles(profiles=profiles, for_other_users=True)
+    try:
+        return prove_sandbox(home=home, settings=slurm, profiles=list(usable.values()), wait_s=PROOF_WAIT_S)
+    except EngineBusy as error:
+        return f"{error.detail} `lilong agent prove` tries again."
 
 
 def join_pool(

@@ -6,7 +6,7 @@ import re
 import tomllib
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -22,6 +22,7 @@ _TOKEN_LINE = re.compile(r'^pool_token = ".*"$', re.MULTILINE)
 # Beyond people, services and subordinate ids, and within 31 bits, which is what bubblewrap can map.
 _UIDS_FROM, _UID_BLOCKS, _UID_BLOCK_SIZE = 1_000_000_000, 1_000_000, 1_000
 
+Table = TypeVar("Table", bound=BaseModel)
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -153,10 +154,17 @@ def check_hub_url(hub_url: str) -> None:
 
 def read_settings(home: Path) -> AgentSettings:
     """Return the settings in `home`; raises AgentSettingsInvalid or HubAddressRefused."""
-    path = home / FILE_NAME
+    return _read_table(home / FILE_NAME, AgentSettings)
+
+
+def read_slurm_settings(*, path: Path) -> SlurmSettings:
+    """Return a file that holds what `[slurm]` holds; raises AgentSettingsInvalid."""
+    return _read_table(path, SlurmSettings)
+
+
+def _read_table(path: Path, kind: type[Table]) -> Table:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return AgentSettings.model_validate(content)
+        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise AgentSettingsInvalid(detail=f"{path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:

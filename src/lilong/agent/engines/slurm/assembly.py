@@ -3,13 +3,14 @@
 import os
 import pwd
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from lilong.agent.engines.rank import journal, shim, watch
+from lilong.agent.engines.local.host import read_system
+from lilong.agent.engines.rank import journal, seccomp, shim, watch
 from lilong.agent.engines.rank.launch import MIB, Bounds, Isolation
-from lilong.agent.engines.rank.sandbox import System
 from lilong.agent.engines.slurm.book import Book
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.commands import (
@@ -26,62 +27,111 @@ from lilong.agent.engines.slurm.layout import Layout
 from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
 from lilong.agent.engines.slurm.parsing import ClusterConfig, parse_config
 from lilong.agent.engines.slurm.preflight import ClusterFacts
+from lilong.agent.engines.slurm.proving import prove_nodes
 from lilong.agent.engines.slurm.users import JobUsers
 from lilong.agent.engines.slurm.watching import Watching
 from lilong.agent.environments import BaseProfile
 from lilong.agent.settings import SlurmSettings
-from lilong.agent.spool import Spool, write_bytes
+from lilong.agent.spool import Spool, read_json, write_bytes, write_json
 from lilong.common.errors import LilongError
 
 _WRAPPER = (shim, journal, watch)
 _MESSAGE_TIMEOUT_S = 10
-_NO_SANDBOX = "the nodes of this cluster have not been proven to sandbox it."
+SANDBOX = "sandbox.json"
+_NEVER_PROVEN = "no node of this cluster has proven it yet: run `lilong agent prove`."
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The parts that speak with one cluster, and how jobs are laid out there."""
+
+    cluster: Cluster
+    users: JobUsers
+    layout: Layout
+    wrapping: Wrapping
 
 
 def build_slurm_engine(
     *, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile], clock: Callable[[], datetime]
 ) -> SlurmEngine:
     """Return the engine of a cluster; raises EngineBusy when the cluster does not answer."""
+    site = _build_site(home=home, settings=settings, profiles=profiles)
+    reason = read_sandbox_reason(home=home)
+    bare = replace(site.wrapping, isolation=replace(site.wrapping.isolation, sandboxed=False))
+    spool, message_timeout_s = Spool(home=home), site.layout.message_timeout_s
+    book = Book(cluster=site.cluster, users=site.users.list_names(), look_every_s=settings.look_every_s)
+    watching = Watching(spool=spool, book=book, users=site.users, message_timeout_s=message_timeout_s, clock=clock)
+    return SlurmEngine(
+        spool=spool,
+        cluster=site.cluster,
+        book=book,
+        users=site.users,
+        watching=watching,
+        layout=site.layout,
+        wrapping=bare if reason else site.wrapping,
+        profiles=[base.profile for base in profiles],
+        sandbox_reason=reason,
+        clock=clock,
+    )
+
+
+def prove_sandbox(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile], wait_s: float) -> str:
+    """Let a node of the cluster prove its sandbox, write down what came of it, and return why it does not hold.
+
+    Raises EngineBusy when no node came to it; what was written down before stays.
+    """
+    site = _build_site(home=home, settings=settings, profiles=profiles)
+    if os.uname().machine not in seccomp.MACHINES:
+        reason = f"there is no system-call filter for {os.uname().machine}."
+    else:
+        user = site.users.of(site.users.list_names()[0])
+        reason = prove_nodes(user=user, layout=site.layout, wrapping=site.wrapping, wait_s=wait_s)
+    write_json(home / SANDBOX, {"reason": reason})
+    return reason
+
+
+def read_sandbox_reason(*, home: Path) -> str:
+    """Return why untrusted work is refused, as the last probe run found it; empty when it may run."""
+    found = read_json(home / SANDBOX)
+    return str(found.get("reason", _NEVER_PROVEN)) if found is not None else _NEVER_PROVEN
+
+
+def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile]) -> Site:
     cluster = Cluster(bin=settings.bin, conf=settings.conf, timeout_s=settings.command_timeout_s)
-    config = read_config(cluster)
-    message_timeout_s = config.message_timeout_s or _MESSAGE_TIMEOUT_S
-    spool = Spool(home=home)
-    users = JobUsers(settings=settings, home=home)
-    book = Book(cluster=cluster, users=users.list_names(), look_every_s=settings.look_every_s)
-    watching = Watching(spool=spool, book=book, users=users, message_timeout_s=message_timeout_s, clock=clock)
     layout = Layout(
         place=Place(partition=settings.partition, account=settings.account, qos=settings.qos, gres=dict(settings.gres)),
         accounts=settings.accounts,
         jobs_folder=settings.jobs_folder,
         python=PurePosixPath(profiles[0].interpreter if profiles else "/usr/bin/python3"),
-        shim=PurePosixPath(place_wrapper(settings.shared_folder)),
+        shim=PurePosixPath(place_wrapper(shared_folder=settings.shared_folder)),
         srun=PurePosixPath(settings.bin / "srun"),
-        message_timeout_s=message_timeout_s,
+        message_timeout_s=read_config(cluster=cluster).message_timeout_s or _MESSAGE_TIMEOUT_S,
     )
     bounds = Bounds(
         log_bytes_max=settings.log_mib * MIB, processes_max=settings.processes_max, files_max=settings.files_max
     )
-    bare = Isolation(drops_user=False, stages=False, sandboxed=False, system=System(folders=(), links=()), seccomp=b"")
-    return SlurmEngine(
-        spool=spool,
+    machine = os.uname().machine
+    isolation = Isolation(
+        drops_user=False,
+        stages=False,
+        sandboxed=True,
+        system=read_system(beside=tuple(sorted({base.prefix for base in profiles}))),
+        seccomp=seccomp.build_filter(machine=machine) if machine in seccomp.MACHINES else b"",
+    )
+    return Site(
         cluster=cluster,
-        book=book,
-        users=users,
-        watching=watching,
+        users=JobUsers(settings=settings, home=home),
         layout=layout,
-        wrapping=Wrapping(bounds=bounds, isolation=bare),
-        profiles=[base.profile for base in profiles],
-        sandbox_reason=_NO_SANDBOX,
-        clock=clock,
+        wrapping=Wrapping(bounds=bounds, isolation=isolation),
     )
 
 
-def read_config(cluster: Cluster) -> ClusterConfig:
+def read_config(*, cluster: Cluster) -> ClusterConfig:
     """Return the cluster's configuration."""
     return parse_config(text=cluster.ask(build_config_query()))
 
 
-def place_wrapper(shared_folder: Path) -> Path:
+def place_wrapper(*, shared_folder: Path) -> Path:
     """Put the wrapper's files where the nodes find them, under a name that follows from them; return its path."""
     contents = {Path(module.__file__ or "").name: Path(module.__file__ or "").read_bytes() for module in _WRAPPER}
     digest = sha256(b"".join(contents[name] for name in sorted(contents))).hexdigest()[:16]
@@ -105,7 +155,7 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
     levels = cluster.run(build_admin_query(user=agent_user)).output.split()
     associated = cluster.run(build_associations_query(users=names)).output.split()
     return ClusterFacts(
-        config=read_config(cluster),
+        config=read_config(cluster=cluster),
         partition=partition,
         nodes=nodes,
         agent_user=agent_user,

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from lilong.agent.engines.rank import proof
 from lilong.agent.engines.rank.judging import PROOF_PROCESSES_MAX, read_verdict
-from lilong.agent.engines.rank.launch import Isolation, NativeJob, Place, build_rank, list_job_folders
+from lilong.agent.engines.rank.launch import NativeJob, Place, build_rank, list_job_folders
 from lilong.agent.engines.slurm.commands import build_submit_options
 from lilong.agent.engines.slurm.delivery import Wrapping
 from lilong.agent.engines.slurm.identity import JobUser, Upload, Wanted
@@ -59,11 +59,6 @@ def prove_nodes(*, user: JobUser, layout: Layout, wrapping: Wrapping, wait_s: fl
         if job_id is not None:
             user.cancel(job_ids=[str(job_id)])
         user.remove(attempt_ids=[attempt_id])
-
-
-def build_sandboxed(*, bare: Isolation, filter_: bytes) -> Isolation:
-    """Return what a node is to do for untrusted work."""
-    return replace(bare, sandboxed=True, seccomp=filter_)
 
 
 def _describe_job(attempt_id: str, *, layout: Layout, hidden: Path) -> NativeJob:
