@@ -293,6 +293,8 @@ def _prepare_child(order: Dict[str, Any]) -> None:
         with open(path, "w", encoding="ascii") as file:
             file.write("0")
     for name, value in order["rlimits"].items():
+        most = resource.getrlimit(getattr(resource, name))[1]  # only root may raise it
+        value = value if most == resource.RLIM_INFINITY else min(value, most)
         resource.setrlimit(getattr(resource, name), (value, value))
     if order["cores"]:
         os.sched_setaffinity(0, order["cores"])
