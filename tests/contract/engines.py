@@ -35,6 +35,7 @@ class Rig(ABC):
     """One engine under test. Jobs carry only commands that every engine understands."""
 
     engine: Engine
+    hub_id = HUB
     slack_ms = 2_000
 
     def __init__(self, home: Path, *, environment: Path | None = None) -> None:
@@ -48,7 +49,7 @@ class Rig(ABC):
     def restart(self) -> Engine: ...
 
     def close(self) -> None:
-        for job in self.engine.list_owned(hub_id=HUB):
+        for job in self.engine.list_owned(hub_id=self.hub_id):
             self.engine.cancel(ref=job.ref, reason=Reason.CANCELLED_BY_HUB, grace_s=0)
 
     def make_job(
@@ -56,7 +57,7 @@ class Rig(ABC):
         spec: RunSpec,
         *,
         authorised_ms: int = 60_000,
-        hub_id: str = HUB,
+        hub_id: str = "",
         secrets: Path | None = None,
         queue_wait_s: int | None = None,
     ) -> Job:
@@ -68,7 +69,7 @@ class Rig(ABC):
             run_id="run_1",
             number=1,
             organisation_id="org_1",
-            hub_id=hub_id,
+            hub_id=hub_id or self.hub_id,
             token=f"t{attempt_id[-8:]}",
             nonce="nonce",
             report_key="00" * 32,
@@ -110,6 +111,7 @@ class SlurmRig(Rig):
 
     def __init__(self, home: Path, site: Site) -> None:
         super().__init__(home, environment=site.settings.shared_folder / "environment")
+        self.hub_id = new_id("hub")  # the cluster remembers the jobs of earlier tests
         self.site = site
         write_json(home / SANDBOX, {"reason": site.sandbox_reason})
         self.engine = self.restart()

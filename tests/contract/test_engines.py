@@ -5,7 +5,7 @@ import pytest
 from lilong.common.errors import EngineRefused
 from lilong.protocol.messages import AttemptState, Fault, Reason
 from lilong.protocol.spec import Resources, RunSpec
-from tests.contract.engines import HUB, FakeRig, LocalRig, SlurmRig
+from tests.contract.engines import FakeRig, LocalRig, SlurmRig
 from tests.polling import wait_until
 from tests.slurm.trees import SUITES
 
@@ -29,7 +29,7 @@ def test_the_native_ref_carries_hub_and_token(rig):
 
     ref = rig.engine.submit(job=job)
 
-    assert HUB in ref
+    assert rig.hub_id in ref
     assert job.token in ref
 
 
@@ -39,7 +39,7 @@ def test_the_same_token_is_the_same_job_however_often_it_is_submitted(rig):
     refs = {rig.engine.submit(job=job), rig.engine.submit(job=job), rig.restart().submit(job=job)}
 
     assert len(refs) == 1
-    assert [owned.token for owned in rig.engine.list_owned(hub_id=HUB)] == [job.token]
+    assert [owned.token for owned in rig.engine.list_owned(hub_id=rig.hub_id)] == [job.token]
 
 
 def test_a_restarted_agent_finds_its_job_running_on(rig):
@@ -49,14 +49,14 @@ def test_a_restarted_agent_finds_its_job_running_on(rig):
 
     rig.restart()
 
-    assert [owned.ref for owned in rig.engine.list_owned(hub_id=HUB)] == [ref]
+    assert [owned.ref for owned in rig.engine.list_owned(hub_id=rig.hub_id)] == [ref]
     assert rig.look(ref).state is AttemptState.RUNNING
 
 
 def test_jobs_of_another_hub_are_not_ours(rig):
     rig.engine.submit(job=rig.make_job(make_spec("true"), hub_id="hub_2"))
 
-    assert not rig.engine.list_owned(hub_id=HUB)
+    assert not rig.engine.list_owned(hub_id=rig.hub_id)
 
 
 def test_a_command_that_ends_well_succeeds_with_times_and_node(rig):

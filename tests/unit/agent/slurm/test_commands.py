@@ -145,9 +145,6 @@ def test_accounting_is_asked_in_universal_time():
 
 
 def test_every_query_starts_with_its_program():
-    assert commands.build_submit(options=["--hold"]) == ["sbatch", "--parsable", "--hold"]
-    assert commands.build_start_estimate(options=["--hold"]) == ["sbatch", "--test-only", "--hold"]
-    assert commands.build_cancel(job_ids=[1, 2]) == ["scancel", "1", "2"]
     assert commands.build_nodes_query()[-2:] == ["show", "node"]
     assert commands.build_partition_query(partition="main")[-1] == "main"
     assert commands.build_config_query() == ["scontrol", "show", "config"]

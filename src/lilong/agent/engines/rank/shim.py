@@ -294,8 +294,8 @@ def _prepare_child(order: Dict[str, Any]) -> None:
             file.write("0")
     for name, value in order["rlimits"].items():
         most = resource.getrlimit(getattr(resource, name))[1]  # only root may raise it
-        value = value if most == resource.RLIM_INFINITY else min(value, most)
-        resource.setrlimit(getattr(resource, name), (value, value))
+        limit = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(getattr(resource, name), (limit, limit))
     if order["cores"]:
         os.sched_setaffinity(0, order["cores"])
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):

@@ -191,24 +191,6 @@ def build_batch_script(
     return f"#!/bin/sh\nexec {shlex.join([*step, *wrapper])}\n"
 
 
-def build_submit(*, options: Sequence[str]) -> list[str]:
-    """Return the call that submits the script on its standard input and prints the job's number alone."""
-    return ["sbatch", "--parsable", *options]
-
-
-def build_start_estimate(*, options: Sequence[str]) -> list[str]:
-    """Return the call that says when the script on its standard input would start, without submitting it.
-
-    For jobs that wait already the queue query tells the same as `squeue --start`: their started_at is expected.
-    """
-    return ["sbatch", "--test-only", *options]
-
-
-def build_cancel(*, job_ids: Sequence[int]) -> list[str]:
-    """Return the call that takes jobs off the queue or ends them: SIGTERM now, SIGKILL after the cluster's KillWait."""
-    return ["scancel", *map(str, job_ids)]
-
-
 def build_queue_query(*, separator: str, partitions: Sequence[str] = (), users: Sequence[str] = ()) -> list[str]:
     """Return the call that lists the jobs that the controller knows, those that ended a few minutes ago included.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lilong.agent.engines.port import Job
 from lilong.agent.engines.rank.launch import Bounds, Isolation, NativeJob, Place, build_rank, list_job_folders
-from lilong.agent.engines.slurm.devices import find_device_variables
 from lilong.agent.engines.slurm.conversation import FolderTooLarge
+from lilong.agent.engines.slurm.devices import find_device_variables
 from lilong.agent.engines.slurm.identity import JobUser, Upload
 from lilong.agent.engines.slurm.native import NativeRecord
 from lilong.agent.spool import AttemptFolder, remove_tree

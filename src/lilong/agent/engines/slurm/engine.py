@@ -20,7 +20,6 @@ from lilong.agent.engines.slurm.commands import (
     Place,
     build_batch_script,
     build_nodes_query,
-    build_start_estimate,
     build_submit_options,
     parse_job_name,
 )
@@ -135,8 +134,9 @@ class SlurmEngine(CanStage):
         """Ask the scheduler when `spec` would start if it came now."""
         options = self._build_options(spec, name="estimate", attempt_id="", folder=PurePosixPath("/"), organisation="")
         dry = [option for option in options if not option.startswith(("--chdir", "--output", "--error", "--comment"))]
-        said = self._cluster.run(build_start_estimate(options=dry), text="#!/bin/sh\n")
-        starts_at = parse_start_estimate(text=said.errors).starts_at
+        anybody = self._users.of(self._users.list_names()[0])  # accounting lets only who has an account ask
+        said = anybody.submit(options=[*dry, "--test-only"], script="#!/bin/sh\n")
+        starts_at = parse_start_estimate(text=said.stderr).starts_at
         if starts_at is None:
             return Estimate(p50_s=None, p90_s=None, basis="unknown")
         wait_s = max(0, int((starts_at - self._clock()).total_seconds()))
@@ -212,7 +212,9 @@ class SlurmEngine(CanStage):
     def cancel(self, *, ref: str, reason: Reason, grace_s: int) -> None:
         """Note the order to stop, the first one for good, and carry it out as far as it can be now."""
         folder = self._folder(ref)
-        if folder is not None and reason in ENDS and not folder.has(ORDERED):
+        if folder is None:
+            self._watching.cancel_stranger(ref)
+        elif reason in ENDS and not folder.has(ORDERED):
             order = Ordered(reason=reason.value, grace_s=grace_s, at=self._clock())
             write_json(folder.path / ORDERED, order)
             self._watching.carry_out_order(ref)
@@ -237,7 +239,7 @@ class SlurmEngine(CanStage):
         for ref in refs:
             folder = self._folder(ref)
             record = folder and read_model(folder.path / NATIVE, NativeRecord)
-            metered_ms = self._watching.read_metered_ms(ref)
+            metered_ms = self._watching.read_metered_ms(folder, ref) if folder else None
             if folder is None or not record or metered_ms is None:
                 continue
             authorised_ms = self._watching.read_authority(folder, record)
@@ -298,8 +300,10 @@ class SlurmEngine(CanStage):
         return record.ref in found
 
     def _folder(self, ref: str) -> AttemptFolder | None:
+        """Return the live folder of a job, None when the spool has none."""
         named = parse_job_name(name=ref)
-        return self._spool.folder(named.attempt_id) if named else None
+        folder = self._spool.folder(named.attempt_id) if named else None
+        return folder if folder is not None and folder.path.is_dir() else None
 
     @staticmethod
     def _count_fitting(spec: RunSpec, nodes: Nodes) -> int:

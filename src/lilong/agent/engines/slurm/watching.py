@@ -1,6 +1,7 @@
 """Look at all jobs of the spool at once: the queue, the wrappers' files, accounting; carry out orders to stop."""
 
 import json
+import pwd
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -125,6 +126,13 @@ class Watching:
                 except LilongError as error:
                     log.info("order is carried out later", ref=ref, code=error.code, detail=error.detail)
 
+    def cancel_stranger(self, ref: str) -> None:
+        """End a native job of this name of which the spool knows nothing."""
+        for row in self._book.read_queue(now=True).rows.get(ref, ()):
+            user = pwd.getpwuid(row.uid).pw_name
+            if not is_over(row.state) and user in self._users.list_names():
+                self._users.of(user).cancel(job_ids=[str(row.job_id)])
+
     def read_facts(self, folder: AttemptFolder, record: NativeRecord, *, alive: bool = True) -> JobFacts:
         """Return what the copies of the wrappers' files say."""
         order = read_model(folder.path / ORDERED, Ordered)
@@ -143,9 +151,9 @@ class Watching:
         fresh = (read_json(folder.path / AUTHORITY) or {}).get("authorised_ms")
         return max(record.authorised_ms, fresh if isinstance(fresh, int) else 0)
 
-    def read_metered_ms(self, ref: str) -> int | None:
+    def read_metered_ms(self, folder: AttemptFolder, ref: str) -> int | None:
         """Return what Slurm has metered of a job, None while it has said nothing."""
-        over = self._over.get(ref)
+        over = self._over.get(ref) or read_model(folder.path / OVER, Over)
         return over.metered_ms if over else self._metered_ms.get(ref)
 
     def _list_jobs(self) -> list[_Seen]:
