@@ -101,9 +101,9 @@ def is_healthy(*, state: str) -> bool:
 def _read_fields(line: str) -> Mapping[str, str]:
     """Return the values of a line by name; the first one counts, since free text (Reason, Comment) stands behind."""
     found = list(_FIELD.finditer(line))
-    ends = [match.start() for match in found[1:]] + [len(line)]
+    ends = [*(match.start() for match in found[1:]), len(line)]
     fields: dict[str, str] = {}
-    for match, end in zip(found, ends, strict=True):
+    for match, end in zip(found, ends, strict=False):
         fields.setdefault(match[1], line[match.end() : end].strip())
     return fields
 
