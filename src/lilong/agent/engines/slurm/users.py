@@ -25,6 +25,7 @@ class JobUsers:
         self._settings = settings
         self._path = home / HELD
         self._agent_user = pwd.getpwuid(os.geteuid()).pw_name
+        self._uids: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def list_names(self) -> list[str]:
@@ -34,6 +35,12 @@ class JobUsers:
     def of(self, name: str) -> JobUser:
         """Return one of them."""
         return JobUser(user=name, agent_user=self._agent_user, helper=self._settings.helper)
+
+    def find_uid(self, name: str) -> int:
+        """Return the number of one of them; raises KeyError where this machine has no such user."""
+        if name not in self._uids:
+            self._uids[name] = pwd.getpwnam(name).pw_uid
+        return self._uids[name]
 
     def choose(self, *, organisation_id: str) -> str:
         """Return the user of an organisation, a free one if need be; raises EngineRefused with what to do."""
