@@ -136,6 +136,18 @@ def test_a_shim_that_is_asked_to_end_preempts_its_job_with_grace(rig):
     assert rig.engine.logs(ref=ref, rank=0, offset=0, limit=99).endswith(b"saved\n")
 
 
+def test_a_command_that_ends_of_the_signal_that_ends_its_shim_is_preempted(rig):
+    job = rig.make_job(make_spec("exec sleep 50"))
+    ref = rig.engine.submit(job=job)
+    wait_until(lambda: rig.look(ref).state is AttemptState.RUNNING, within_s=20)
+
+    for name in ("shim", "job"):
+        os.kill(rig.pid(job, name), signal.SIGTERM)
+    end = rig.wait_for_end(ref)
+
+    assert (end.state, end.reason) == (AttemptState.PREEMPTED, Reason.PREEMPTED_BY_PROVIDER)
+
+
 def test_a_shim_is_started_once_however_often_it_is_started(rig):
     job = rig.make_job(make_spec("echo once; sleep 0.5"))
     ref = rig.engine.submit(job=job)

@@ -34,7 +34,8 @@ class Isolation:
     """What a machine can do for a job.
 
     drops_user: jobs get users of their own (the agent is root). stages: folders can be bound in a private mount
-    namespace first. sandboxed: jobs run under bubblewrap. seccomp: the compiled filter.
+    namespace first. sandboxed: jobs run under bubblewrap. seccomp: the compiled filter. python: inside the sandbox,
+    where whoever ends a job sends SIGTERM to all its processes, bubblewrap among them; empty where nobody does.
     """
 
     drops_user: bool
@@ -42,6 +43,7 @@ class Isolation:
     sandboxed: bool
     system: sandbox.System
     seccomp: bytes
+    python: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,9 @@ def build_rank(
         )
         files["options"], files["seccomp"] = sandbox.pack_options(options), isolation.seccomp
         handed = {sandbox.OPTIONS_FD: "options", sandbox.SECCOMP_FD: "seccomp"}
-        command = sandbox.build_sandboxed_command(script=script, processes_max=bounds.processes_max)
+        command = sandbox.build_sandboxed_command(
+            script=script, processes_max=bounds.processes_max, python=isolation.python
+        )
     else:
         command = ["/bin/sh", script]
     launch = _describe(job, folder=folder, rank=rank, place=place, bounds=bounds) | {
@@ -139,6 +143,7 @@ def build_rank(
         "files": handed,
         "environment": _LAUNCHER_VARIABLES if job.sandboxed else variables,
         "cwd": "/",
+        "ignores_term": job.sandboxed and bool(isolation.python),
         "shell_depth": sandbox.SHELL_DEPTH_SANDBOXED if job.sandboxed else sandbox.SHELL_DEPTH_BARE,
     }
     files[LAUNCH] = json.dumps(launch, ensure_ascii=False).encode()

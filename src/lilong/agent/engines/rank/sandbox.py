@@ -19,6 +19,9 @@ SHELL_DEPTH_SANDBOXED, SHELL_DEPTH_BARE = 2, 0
 WORK, HOME, TMP = "/work", "/home/job", "/tmp"  # noqa: S108 - the job's own /tmp, inside its sandbox
 ENVIRONMENT, SECRETS, RENDEZVOUS, GIVEN = "/opt/environment", "/run/secrets", "/run/rendezvous", "/run/lilong"
 
+_NOTICE_TERM = (
+    "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
+)
 _ETC = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/ssl", "/etc/mime.types")
 _ETC_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services")
 
@@ -166,10 +169,15 @@ def pack_options(options: Sequence[str]) -> bytes:
     return b"".join(option.encode() + b"\0" for option in options)
 
 
-def build_sandboxed_command(*, script: str, processes_max: int) -> list[str]:
-    """Return the bubblewrap command. The process limit is set inside, where only the sandbox's processes count."""
+def build_sandboxed_command(*, script: str, processes_max: int, python: str = "") -> list[str]:
+    """Return the bubblewrap command. The process limit is set inside, where only the sandbox's processes count.
+
+    python: makes the job notice SIGTERM although bubblewrap ignores it. A cluster sends it to every process of a job:
+    bubblewrap would die of it at once, and the job with it, without its grace.
+    """
     bwrap = ["bwrap", "--args", str(OPTIONS_FD), "--"]
-    return [*bwrap, "prlimit", f"--nproc={processes_max}:{processes_max}", "/bin/sh", script]
+    noticing = [python, "-I", "-S", "-c", _NOTICE_TERM] if python else []
+    return [*bwrap, *noticing, "prlimit", f"--nproc={processes_max}:{processes_max}", "/bin/sh", script]
 
 
 def build_drop(*, uid: int) -> list[str]:

@@ -257,6 +257,8 @@ class _Rank:
         """Report the end and write exit.json, trying until the disk takes it."""
         self.end_all()
         self.log.feed(b"", final=True)
+        if self.provider_stops:  # a cluster sends SIGTERM to the command, too, which may have ended of it before us
+            self.cause = self.cause or "preempted_by_provider"
         if self.base_s:
             self.write_usage()
             self.reports.add("end", self.final_ms, self.checkpoint_ms)
@@ -300,6 +302,8 @@ def _prepare_child(order: Dict[str, Any]) -> None:
         os.sched_setaffinity(0, order["cores"])
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    if order["ignores_term"]:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def run_detached(folder: str) -> None:

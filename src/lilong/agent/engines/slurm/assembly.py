@@ -128,6 +128,7 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
         sandboxed=True,
         system=read_system(beside=tuple(sorted({base.prefix for base in profiles}))),
         seccomp=seccomp.build_filter(machine=machine) if machine in seccomp.MACHINES else b"",
+        python=str(layout.python),
     )
     return Site(
         cluster=cluster,
