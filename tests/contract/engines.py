@@ -12,9 +12,10 @@ from lilong.agent.loop import Lease
 from lilong.agent.settings import AgentSettings, LocalSettings
 from lilong.agent.spool import Spool, read_json, write_json
 from lilong.common.canonical import sha256_hex
+from lilong.common.errors import EngineBusy
 from lilong.common.ids import new_id
 from lilong.common.time import utc_now
-from lilong.protocol.messages import EnvironmentLock, Reason
+from lilong.protocol.messages import AttemptState, EnvironmentLock, Reason
 from lilong.protocol.spec import RunSpec
 from tests.contract.fake_engine import FakeEngine, World
 from tests.polling import wait_until
@@ -85,10 +86,26 @@ class Rig(ABC):
     def look(self, ref: str) -> NativeState:
         return self.engine.observe(refs=[ref]).states[ref]
 
+    def find(self, ref: str) -> NativeState | None:
+        """Return what the engine says of a job now, None when it says nothing."""
+        try:
+            return self.engine.observe(refs=[ref]).states.get(ref)
+        except EngineBusy:
+            return None
+
+    def wait_for(self, ref: str, state: AttemptState, *, within_s: float = 30.0) -> NativeState:
+        """Wait until the job is in this state, and return what is known of it then."""
+
+        def reached() -> NativeState | None:
+            seen = self.find(ref)
+            return seen if seen is not None and seen.state is state else None
+
+        return wait_until(reached, within_s=within_s)
+
     def wait_for_end(self, ref: str, *, within_s: float = 30.0) -> NativeState:
         def ended() -> NativeState | None:
-            state = self.look(ref)
-            return state if state.state in TERMINAL_STATES else None
+            state = self.find(ref)
+            return state if state is not None and state.state in TERMINAL_STATES else None
 
         return wait_until(ended, within_s=within_s)
 
@@ -123,7 +140,6 @@ class SlurmRig(Rig):
         return self.engine
 
     def close(self) -> None:
-        super().close()
         for user in self.site.users:  # of several names scancel takes the last
             self.site.cluster.run("scancel", f"--user={user}")
         self.site.cluster.wait_until_idle()

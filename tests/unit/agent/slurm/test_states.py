@@ -179,10 +179,11 @@ def test_a_silent_wrapper_gets_time_until_its_word_is_seen():
         ("CANCELLED", R.PREEMPTED_BY_PROVIDER),
     ],
 )
-def test_slurm_explains_a_bare_signal(word, expected):
-    facts = make_facts(make_rank(cause="preempted_by_provider"))
+@pytest.mark.parametrize("end", [{"cause": "preempted_by_provider"}, {"exit_code": -15}, {"exit_code": -9}])
+def test_slurm_explains_a_bare_signal(word, expected, end):
+    decision = decide(make_row(word), wrapper=make_facts(make_rank(**end)))
 
-    assert decide(make_row(word), wrapper=facts).state.reason is expected
+    assert (decision.state.reason, decision.state.fault) == (expected, F.PROVIDER)
 
 
 @pytest.mark.parametrize("word", ["COMPLETED", "FAILED"])
@@ -226,6 +227,16 @@ def test_a_kill_for_want_of_memory_is_told_as_such():
     assert decide(make_row("FAILED"), wrapper=facts).state.reason is R.KILLED_BY_SIGNAL
 
 
+@pytest.mark.parametrize("word", ["FAILED", "CANCELLED"])
+@pytest.mark.parametrize("rank", [make_rank(), make_rank(exit_code=-9), make_rank(cause="preempted_by_provider")])
+def test_what_slurm_said_of_memory_explains_a_job_that_it_killed(word, rank):
+    decision = decide(make_row(word), wrapper=make_facts(rank), memory_killed=True)
+
+    assert told(decision) == (S.FAILED, R.MEMORY_EXCEEDED, F.MEMBER)
+    ended = make_facts(make_rank(exit_code=3))
+    assert decide(make_row(word), wrapper=ended, memory_killed=True).state.reason is R.EXIT_NONZERO
+
+
 @pytest.mark.parametrize("ranks", [[fresh_rank()], [make_rank()], [make_rank(cause="preempted_by_provider")]])
 def test_a_cancellation_that_we_ordered_has_our_reason(ranks):
     facts = make_facts(*ranks, cancel={"reason": "cancelled_by_member"})
@@ -246,6 +257,15 @@ def test_a_job_that_waits_again_has_ended_at_its_last_sign_of_life(word):
     assert told(decision) == (S.PREEMPTED, R.PREEMPTED_BY_PROVIDER, F.PROVIDER)
     assert (decision.state.started_at, decision.state.ended_at) == (at(5), at(65))
     assert decision.cancel_native
+
+
+def test_a_job_that_had_ended_before_a_controller_put_it_back_has_ended_so():
+    decision = decide(make_row("PENDING", nodes=()), wrapper=make_facts(make_rank(exit_code=0)))
+
+    assert told(decision) == (S.SUCCEEDED, R.COMPLETED, F.NOBODY)
+    assert decision.cancel_native
+    half = make_facts(make_rank(exit_code=0), make_rank())
+    assert decide(make_row("PENDING", nodes=()), wrapper=half).state.reason is R.PREEMPTED_BY_PROVIDER
 
 
 def test_a_job_that_started_while_slurm_was_asked_waits_no_more_but_has_not_ended():
@@ -279,12 +299,8 @@ def test_a_start_that_failed_before_the_wrapper_began_is_no_end():
     assert decision.state.state is S.QUEUED
 
 
-def test_without_accounting_a_job_that_slurm_has_forgotten_ends_by_its_wrappers_word_alone():
-    facts = make_facts(make_rank(exit_code=0))
-
-    assert decide(None, wrapper=facts) == Decision(None)
-    assert decide(None, wrapper=facts, gone=True).state.state is S.SUCCEEDED
-    assert decide(None, wrapper=make_facts(make_rank()), gone=True) == Decision(None)
+def test_a_job_that_slurm_does_not_show_now_has_not_ended_whatever_its_wrapper_says():
+    assert decide(None, wrapper=make_facts(make_rank(exit_code=0))) == Decision(None)
 
 
 @pytest.mark.parametrize("segments", [[], [make_segment("RUNNING", ended_at=None)]])

@@ -271,12 +271,12 @@ class SlurmEngine(CanStage):
         except ProgramEnded:
             write_json(note, submitting.model_copy(update={"answered_at": self._clock()}))
             raise
-        if said.exit_code == 0 and parse_submitted(text=said.stdout) is not None:
-            return
         words = (said.stderr.strip() or said.stdout.strip())[-800:]
         if said.exit_code == 0 or is_ambiguous(exit_code=said.exit_code, words=words):
             write_json(note, submitting.model_copy(update={"answered_at": self._clock()}))
-            raise EngineLost(detail=f"sbatch: {words}")
+            if said.exit_code or parse_submitted(text=said.stdout) is None:
+                raise EngineLost(detail=f"sbatch: {words}")
+            return
         note.unlink(missing_ok=True)
         if is_for_now(words):
             raise EngineBusy(detail=f"sbatch: {words}")

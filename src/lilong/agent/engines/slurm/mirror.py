@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from lilong.agent.engines.rank.parsing import RankFacts, parse_reports
+from lilong.agent.engines.slurm.commands import LOG
 from lilong.agent.engines.slurm.identity import JobUser, Wanted
 from lilong.agent.spool import AttemptFolder, read_model, write_bytes
 from lilong.common.time import MomentInvalid, parse_moment
@@ -102,6 +103,13 @@ def find_native_id(*, folder: AttemptFolder) -> int | None:
     return int(shim.native_id) if shim is not None and shim.native_id.isdecimal() else None
 
 
+def read_slurms_words(*, folder: AttemptFolder) -> str:
+    """Return the beginning of what Slurm itself has said to the job's standard error."""
+    with suppress(OSError):
+        return (folder.path / LOG).read_text(encoding="utf-8", errors="replace")
+    return ""
+
+
 def read_log(*, folder: AttemptFolder, rank: int, offset: int, limit: int) -> bytes:
     """Return at most `limit` bytes of a rank's log from `offset`."""
     with suppress(OSError), (folder.rank(rank) / "log").open("rb") as file:
@@ -121,6 +129,7 @@ def read_reports(*, folder: AttemptFolder, ranks: int) -> list[SignedReport]:
 
 
 def _list_parts(folder: AttemptFolder, *, ranks: int, bounds: Mapping[str, int]) -> Iterable[Wanted]:
+    yield Wanted(folder.attempt_id, LOG, limit=_SMALL_BYTES_MAX)
     for rank in range(ranks):
         for name in REPLACED:
             yield Wanted(folder.attempt_id, f"ranks/{rank}/{name}", limit=_SMALL_BYTES_MAX)
@@ -133,7 +142,7 @@ def _list_parts(folder: AttemptFolder, *, ranks: int, bounds: Mapping[str, int])
 def _keep(folder: AttemptFolder, *, wanted: Wanted, content: bytes) -> None:
     path = folder.path / wanted.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.name in REPLACED:
+    if path.name in {*REPLACED, LOG}:
         write_bytes(path, content, durable=path.name == "exit.json")
     elif content:
         with path.open("ab") as file:

@@ -148,6 +148,15 @@ def is_ambiguous(*, exit_code: int, words: str) -> bool:
     return _REFUSED not in words or any(part in words for part in _AMBIGUOUS)
 
 
+def is_memory_kill(words: str) -> bool:
+    """Return whether Slurm, in these words on a job's standard error, ended the job for its memory.
+
+    >>> is_memory_kill("slurmstepd-n2: error: StepId=3.batch exceeded memory limit (113659904 > 62914560), being")
+    True
+    """
+    return any(part in words for part in _MEMORY_KILLS)
+
+
 def is_for_now(words: str) -> bool:
     """Return whether the same submission may pass later: a limit on jobs, or a controller that is away.
 
@@ -175,6 +184,7 @@ _AMBIGUOUS = (
     "(receive failure)",
     "(shutdown failure)",
 )
+_MEMORY_KILLS = (" exceeded memory limit (", "oom-kill event", "oom_kill event")
 _FOR_NOW = (
     "Unable to contact slurm controller (connect failure)",
     "configuration source",

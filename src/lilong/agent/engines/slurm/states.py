@@ -35,7 +35,8 @@ _ENDS: Mapping[str, tuple[Reason, str]] = MappingProxyType(
 )
 _FORGOTTEN = (Reason.NODE_LOST, "Queue and accounting of the cluster know it no more.")
 _SIGNALLED = "Its wrapper was ended by a signal that the cluster has not sent."
-_KILLED = 137  # 128 and SIGKILL, as the wrapper tells it
+_KILLED, _TERMINATED = 137, 143  # 128 and the signal, as the wrapper tells it
+_BY_CLUSTER = frozenset({"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "CANCELLED"})
 _SKEW = timedelta(seconds=30)  # between the clocks of controller and nodes; a requeued job waits for two minutes
 
 
@@ -84,8 +85,8 @@ def decide_state(
     accounting: AccountedJob | None,
     wrapper: JobFacts,
     begun: bool,
+    memory_killed: bool = False,
     settled: bool = True,
-    gone: bool = False,
     forgotten: bool = False,
 ) -> Decision:
     """Return where the attempt stands. An end is told only when Slurm confirms it.
@@ -93,8 +94,9 @@ def decide_state(
     How it ended is the wrapper's word; Slurm's where the wrapper left none, and only when it is `settled`: the end is
     known for so long that no word of the wrapper, nor of accounting, can still be on its way. wrapper: read after Slurm
     was asked; `alive` does not matter, and `cancel` is our order to stop. begun: whether a rank had its shim.json
-    before Slurm was asked, so that a job that waits now was put back. gone: whole answers of queue and accounting know
-    the job no more; forgotten: for a long time now the queue does not know it and accounting knows no end of it.
+    before Slurm was asked, so that a job that waits now was put back. memory_killed: Slurm has said on the job's
+    standard error that it ended it for its memory, which no state shows where no cgroup binds. forgotten: whole answers
+    have missed the job for so long that accounting, which may lag behind, would know its end.
     """
     segments = list(accounting.segments) if accounting else []
     own = find_own_segment(segments=segments, began_at=parse_state(_as_live(wrapper)).started_at)
@@ -106,16 +108,15 @@ def decide_state(
     if native is not None and native.state not in _ENDS:
         return Decision(_tell_live(native, wrapper))
     segment = own if begun else segments[-1] if segments else None
-    if native is not None:
-        return Decision(_tell_end(_judge_row(native, segment), wrapper, settled=settled))
-    if segment is not None and segment.state in _ENDS:
-        return Decision(_tell_end(_judge_segment(segment), wrapper, settled=settled))
-    has_word = bool(wrapper.ranks) and all(rank.end is not None for rank in wrapper.ranks)
-    if has_word and (forgotten or (gone and segment is None)):
+    ended = native if native is not None or segment is None or segment.state not in _ENDS else segment
+    if ended is not None:
+        verdict = _judge(ended, segment)
+        if memory_killed and verdict.word in {"FAILED", "CANCELLED"}:
+            verdict = replace(verdict, word="OUT_OF_MEMORY")
+        return Decision(_tell_end(verdict, wrapper, settled=settled))
+    if forgotten and wrapper.ranks and all(rank.end is not None for rank in wrapper.ranks):
         return Decision(parse_state(_as_ended(wrapper)))
-    if forgotten:
-        return Decision(_tell_last_sign(wrapper, segment, *_FORGOTTEN))
-    return Decision(None)
+    return Decision(_tell_last_sign(wrapper, segment, *_FORGOTTEN) if forgotten else None)
 
 
 def find_own_segment(*, segments: Sequence[Segment], began_at: datetime | None) -> Segment | None:
@@ -183,27 +184,16 @@ def _tell_live(native: QueueRow, wrapper: JobFacts) -> NativeState | None:
     return NativeState(state=state, started_at=told.started_at, nodes=nodes, log_bytes=log_bytes)
 
 
-def _judge_row(native: QueueRow, segment: Segment | None) -> _Verdict:
+def _judge(told: QueueRow | Segment, segment: Segment | None) -> _Verdict:
+    """Return what the queue or accounting says of the end, with what only accounting knows."""
     return _Verdict(
-        word=native.state,
-        uid=native.uid,
+        word=told.state,
+        uid=told.uid,
         cancelled_by=segment.cancelled_by if segment else None,
         exit_signal=segment.exit_signal if segment else 0,
-        started_at=native.started_at if native.nodes else None,
-        ended_at=native.ended_at,
-        nodes=native.nodes,
-    )
-
-
-def _judge_segment(segment: Segment) -> _Verdict:
-    return _Verdict(
-        word=segment.state,
-        uid=segment.uid,
-        cancelled_by=segment.cancelled_by,
-        exit_signal=segment.exit_signal,
-        started_at=segment.started_at if segment.nodes else None,
-        ended_at=segment.ended_at,
-        nodes=segment.nodes,
+        started_at=told.started_at if told.nodes else None,
+        ended_at=told.ended_at,
+        nodes=told.nodes,
     )
 
 
@@ -236,18 +226,21 @@ def _find_word(verdict: _Verdict, wrapper: JobFacts) -> NativeState | None:
 def _refine(told: NativeState, verdict: _Verdict, wrapper: JobFacts) -> NativeState:
     """Let Slurm explain what the wrapper saw as a bare signal: SIGTERM from the cluster, SIGKILL for want of memory.
 
+    Slurm signals the command as well as its wrapper, which may not have heard of it when the command ended.
     A single wrapper that may be reached by its own job was sent SIGTERM by it where the cluster did nothing; to a gang
     a cluster with GraceTime says that it wants the nodes back, and nobody can tell that from the end.
     """
-    if told.reason is Reason.KILLED_BY_SIGNAL and told.exit_code == _KILLED and verdict.word == "OUT_OF_MEMORY":
+    is_killed = told.reason is Reason.KILLED_BY_SIGNAL and told.exit_code in {_KILLED, _TERMINATED}
+    if (is_killed or told.reason is Reason.PREEMPTED_BY_PROVIDER) and verdict.word == "OUT_OF_MEMORY":
         return _end(Reason.MEMORY_EXCEEDED, detail=_ENDS["OUT_OF_MEMORY"][1], like=told)
-    if told.reason is not Reason.PREEMPTED_BY_PROVIDER:
+    if told.reason is not Reason.PREEMPTED_BY_PROVIDER and not is_killed:
         return told
     if verdict.word == "TIMEOUT":  # the wrapper ends the job at the walltime, so that this came before it
-        return replace(told, detail="The cluster's time limit came before the walltime.")
-    if verdict.word in {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "CANCELLED"}:
+        detail = "The cluster's time limit came before the walltime."
+        return _end(Reason.PREEMPTED_BY_PROVIDER, detail=detail, like=told)
+    if verdict.word in _BY_CLUSTER:
         return replace(_tell_verdict(verdict, wrapper), exit_code=told.exit_code, ended_at=told.ended_at)
-    if verdict.word in {"COMPLETED", "FAILED"} and _reaches_its_wrapper(wrapper):
+    if not is_killed and verdict.word in {"COMPLETED", "FAILED"} and _reaches_its_wrapper(wrapper):
         return _end(Reason.KILLED_BY_SIGNAL, detail=_SIGNALLED, like=told)
     return told
 
@@ -278,7 +271,14 @@ def _end(reason: Reason, *, detail: str, like: NativeState | None = None) -> Nat
 
 
 def _tell_requeued(wrapper: JobFacts, own: Segment | None) -> NativeState:
-    """Return the end of an attempt that the cluster would start again."""
+    """Return the end of an attempt that the cluster would start again.
+
+    A controller that died may do so with a job that had ended by itself: then that is how it ended.
+    """
+    told = parse_state(_as_ended(wrapper))
+    has_word = bool(wrapper.ranks) and all(rank.end is not None for rank in wrapper.ranks)
+    if has_word and told.reason is not Reason.PREEMPTED_BY_PROVIDER:
+        return replace(told, nodes=own.nodes if own else ())
     return _tell_last_sign(wrapper, own, *_ENDS["REQUEUED"])
 
 

@@ -26,6 +26,7 @@ from lilong.agent.engines.slurm.native import (
     list_records,
 )
 from lilong.agent.engines.slurm.picking import pick_own
+from lilong.agent.engines.slurm.reasons import is_memory_kill
 from lilong.agent.engines.slurm.states import decide_state, is_over, is_waiting, meter_accounting, meter_queue
 from lilong.agent.engines.slurm.stopping import Stopping
 from lilong.agent.engines.slurm.users import JobUsers
@@ -258,15 +259,14 @@ class Watching:
         if ref in self._over:
             return self._over[ref].state
         self._stopping.forgive_wait(seen)
-        is_missing = seen.row is None and is_complete and self._clock() >= self._find_settled_at(seen)
         decision = decide_state(
             native=seen.row,
             accounting=seen.accounting,
             wrapper=self.read_facts(seen.folder, seen.record),
             begun=seen.begun,
+            memory_killed=is_memory_kill(mirror.read_slurms_words(folder=seen.folder)),
             settled=self._is_settled(seen),
-            gone=is_missing and seen.accounting is None,
-            forgotten=self._is_forgotten(seen, is_missing=is_missing),
+            forgotten=self._is_forgotten(seen, is_complete=is_complete),
         )
         state = decision.state
         self._meter(seen, state)
@@ -292,11 +292,11 @@ class Watching:
             return False
         return time.monotonic() - self._ended_s.setdefault(seen.record.ref, time.monotonic()) >= self._waits.settle_s
 
-    def _is_forgotten(self, seen: Seen, *, is_missing: bool) -> bool:
+    def _is_forgotten(self, seen: Seen, *, is_complete: bool) -> bool:
         """Return whether whole looks have missed a job again and again, for as long as accounting may lag behind."""
         if seen.row is not None:
             self._missed_s.pop(seen.record.ref, None)
-        if not is_missing:
+        if seen.row is not None or not is_complete or self._clock() < self._find_settled_at(seen):
             return False
         missed_s = self._missed_s.setdefault(seen.record.ref, [])
         missed_s.append(time.monotonic())
