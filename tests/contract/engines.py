@@ -1,7 +1,9 @@
 """What the contract suite needs of each engine: make it, make it again after its agent died, stage a job, clean up."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from lilong.agent.assembly import Machine, build_engine, examine_machine
@@ -126,8 +128,9 @@ class SlurmRig(Rig):
 
     slack_ms = 4_000
 
-    def __init__(self, home: Path, site: Site) -> None:
+    def __init__(self, home: Path, site: Site, *, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__(home, environment=site.settings.shared_folder / "environment")
+        self.clock = clock
         self.hub_id = new_id("hub")  # the cluster remembers the jobs of earlier tests
         self.site = site
         write_json(home / SANDBOX, {"reason": site.sandbox_reason})
@@ -135,7 +138,7 @@ class SlurmRig(Rig):
 
     def restart(self) -> Engine:
         self.engine = build_slurm_engine(
-            home=self.home, settings=self.site.settings, profiles=[self.site.profile], clock=utc_now
+            home=self.home, settings=self.site.settings, profiles=[self.site.profile], clock=self.clock
         )
         return self.engine
 

@@ -94,9 +94,9 @@ def test_no_live_attempt_ends_or_vanishes_by_damaged_answers_and_all_end_right_l
 def test_an_answer_that_does_not_come_in_time_is_no_answer(rig):
     rig.damage.set("late", "squeue", "scontrol")
 
-    with pytest.raises(EngineBusy, match="squeue has not answered for 1 s"):
+    with pytest.raises(EngineBusy, match="squeue has not answered for 3 s"):
         rig.engine.list_owned(hub_id=rig.hub_id)
-    with pytest.raises(EngineBusy, match="scontrol has not answered for 1 s"):
+    with pytest.raises(EngineBusy, match="scontrol has not answered for 3 s"):
         rig.engine.probe()
 
 

@@ -72,6 +72,11 @@ class SlurmCluster:
         return self._description.conf
 
     @property
+    def wrong_clock(self) -> Path:
+        """Library that shows a program of `bin` another time; see faketime(1)."""
+        return self._description.tree.wrong_clock
+
+    @property
     def nodes(self) -> tuple[Node, ...]:
         """The nodes, whether they are alive or not."""
         return self._description.nodes

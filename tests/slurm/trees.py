@@ -16,7 +16,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 TREES = REPOSITORY / ".cache" / "slurm" / "trees"
 SUITES = ("bookworm", "trixie")
-PACKAGES = ("slurmctld", "slurmd", "slurmdbd", "slurm-client", "munge", "mariadb-server-core")
+PACKAGES = ("slurmctld", "slurmd", "slurmdbd", "slurm-client", "munge", "mariadb-server-core", "libfaketime")
 # Slurm's daemons carry a suffix, because Debian chooses the short name by a link that only an installation makes.
 PROGRAMS = {
     **{name: f"usr/bin/{name}" for name in ("munge", "sacct", "sacctmgr", "salloc", "sbatch", "scancel", "scontrol")},
@@ -59,6 +59,11 @@ class Tree:
         """Folder with MariaDB's messages, and with the statements that make its system tables."""
         return next(path.parent for path in self.root.glob("usr/share/*/charsets"))
 
+    @property
+    def wrong_clock(self) -> Path:
+        """Library that, preloaded, shows a program another time; see faketime(1)."""
+        return self.libraries / "faketime" / "libfaketime.so.1"
+
     def program(self, name: str) -> Path:
         """Return the path of a program of PROGRAMS."""
         return self.root / PROGRAMS[name]
@@ -75,10 +80,12 @@ def find_tree(suite: str, *, trees: Path = TREES) -> Tree:
     trees.mkdir(parents=True, exist_ok=True)
     with (trees / f"{suite}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not root.exists():
+        if not root.exists() or not Tree(root).wrong_clock.exists():  # an older list of packages was without
             with _fresh_folder(trees, prefix=f"{suite}.new-") as folder:
                 _fetch(suite=suite, folder=folder / "apt")
                 _unpack(archives=folder / "apt" / "cache" / "archives", root=folder / "tree")
+                if root.exists():
+                    root.rename(folder / "old")
                 (folder / "tree").rename(root)
     return Tree(root)
 

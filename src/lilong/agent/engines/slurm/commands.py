@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
@@ -52,6 +52,7 @@ ACCOUNTING_FIELDS: Mapping[str, str] = MappingProxyType(
 LOG = "slurm.log"
 
 _NAME = re.compile(r"lilong-([A-Za-z0-9_-]+)-([A-Za-z0-9_]+)-([a-z]{2,5}_[0-9a-f]{32})")
+_FAR_AHEAD = timedelta(days=400)  # longer than anything that is asked for has run
 _NAME_LENGTH_MAX = 255  # slurmdbd keeps names in a tinytext
 
 
@@ -229,6 +230,8 @@ def build_accounting_query(
         "--parsable",
         f"--delimiter={separator}",
         f"--format={','.join(ACCOUNTING_FIELDS.values())}",
+        # Until now, it would be by default: by this machine's clock, which may be behind the cluster's.
+        f"--endtime={(since + _FAR_AHEAD).astimezone(UTC):%Y-%m-%dT%H:%M:%S}",
         f"--starttime={since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}",
         *(f"--{option}={value}" for option, value in filters.items() if value),
         *([] if users else ["--allusers"]),
