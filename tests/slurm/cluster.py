@@ -309,6 +309,7 @@ def _database_options(cluster: Description) -> list[str]:
         "--no-defaults",
         "--user=root",
         f"--datadir={cluster.folder}/database/files",
+        f"--tmpdir={cluster.folder}/database",  # each that starts deletes what others have in a common one
         f"--lc-messages-dir={texts}",
         f"--character-sets-dir={texts}/charsets",
         f"--socket={cluster.database_socket}",

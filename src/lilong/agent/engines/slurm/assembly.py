@@ -32,8 +32,9 @@ from lilong.agent.engines.slurm.users import JobUsers
 from lilong.agent.engines.slurm.watching import Watching
 from lilong.agent.environments import BaseProfile
 from lilong.agent.settings import SlurmSettings
-from lilong.agent.spool import Spool, read_json, write_bytes, write_json
+from lilong.agent.spool import Spool, read_json, write_json
 from lilong.common.errors import EngineBusy, LilongError
+from lilong.common.files import write_durably
 
 _WRAPPER = (shim, journal, watch)
 _MESSAGE_TIMEOUT_S_DEFAULT = 120  # longer than sites set it: for a cluster that does not answer now
@@ -159,7 +160,8 @@ def place_wrapper(*, shared_folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     for name, content in contents.items():
-        write_bytes(folder / name, content)
+        if not (folder / name).exists():  # jobs read them while an agent starts
+            write_durably(path=folder / name, content=content, mode=0o644)
         (folder / name).chmod(0o644)
     return folder / Path(shim.__file__ or "").name
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from lilong.agent.engines.port import Job
 from lilong.agent.engines.rank.launch import Bounds, Isolation, NativeJob, Place, build_rank, list_job_folders
-from lilong.agent.engines.slurm.conversation import FolderTooLarge
+from lilong.agent.engines.slurm.conversation import AttemptFolderExists, FolderTooLarge
 from lilong.agent.engines.slurm.devices import find_device_variables
 from lilong.agent.engines.slurm.identity import JobUser, Upload
 from lilong.agent.engines.slurm.native import NativeRecord
 from lilong.agent.spool import AttemptFolder, remove_tree
+from lilong.common.errors import EngineBusy
 from lilong.protocol.manifest import FILES_MAX
 from lilong.protocol.spec import Isolation as Trust
 
@@ -31,13 +32,20 @@ class Wrapping:
 def bring(
     *, user: JobUser, job: Job, record: NativeRecord, wrapping: Wrapping, on_bytes: Callable[[int], None]
 ) -> None:
-    """Put the whole attempt into the user's folder, in place of what an earlier try left there."""
-    user.remove(attempt_ids=[job.attempt_id])
+    """Put the whole attempt into the user's folder, in place of what an earlier try left there.
+
+    Nothing is removed unless something is in the way: a helper that outlives an agent that was killed would else remove
+    what the next one has brought.
+    """
     folders = [f"job/{name}" for name in list_job_folders(nodes=job.spec.nodes)]
     uploads = [*_list_files(AttemptFolder(job.folder)), *_list_rank_files(job, record=record, wrapping=wrapping)]
     if job.secrets_folder is not None:
         uploads += [Upload(f"{SECRETS}/{name}", job.secrets_folder / name) for name in job.spec.secrets]
-    user.put(attempt_id=job.attempt_id, uploads=uploads, folders=folders)
+    try:
+        user.put(attempt_id=job.attempt_id, uploads=uploads, folders=folders)
+    except AttemptFolderExists as error:
+        user.remove(attempt_ids=[job.attempt_id])
+        raise EngineBusy(detail="What an earlier try had brought was removed first.") from error
     on_bytes(sum(upload.source.stat().st_size for upload in uploads if isinstance(upload.source, Path)))
 
 
