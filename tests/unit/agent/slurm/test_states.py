@@ -245,6 +245,22 @@ def test_a_start_that_failed_before_the_wrapper_began_is_no_end():
     assert decision.state.state is S.QUEUED
 
 
+@pytest.mark.parametrize("word", ["REQUEUED", "PREEMPTED", "NODE_FAIL"])
+def test_a_job_that_only_accounting_knows_may_be_waiting_again(word):
+    assert decide(None, make_segment(word), wrapper=make_facts(make_rank())).cancel_native
+    assert not decide(None, make_segment("FAILED"), wrapper=make_facts(make_rank())).cancel_native
+
+
+def test_a_job_that_was_put_back_before_its_wrapper_began_has_not_ended():
+    assert decide(None, make_segment("REQUEUED")) == Decision(None)
+
+
+def test_a_job_that_could_not_be_started_tells_its_exit():
+    state = decide(make_row("FAILED"), make_segment("FAILED", exit_signal=53)).state
+
+    assert state.detail == "The job failed, and its wrapper did not say how (exit code 0, signal 53)."
+
+
 def test_without_accounting_a_job_that_slurm_has_forgotten_ends_by_its_wrappers_word_alone():
     facts = make_facts(make_rank(exit_code=0))
 
@@ -259,15 +275,15 @@ def test_without_accounting_a_job_that_slurm_has_forgotten_ends_by_its_wrappers_
         ([], 0),
         ([make_segment("PENDING", started_at=None, ended_at=None, nodes=())], 0),
         ([make_segment("COMPLETED")], 100),
-        ([make_segment("RUNNING", ended_at=None, elapsed_s=3, suspended_s=600)], 3000),
+        ([make_segment("SUSPENDED", ended_at=None, elapsed_s=3, suspended_s=600)], 3),
         ([make_segment("NODE_FAIL"), make_segment("COMPLETED", started_at=at(300), elapsed_s=900)], 100),
     ],
 )
 def test_accounting_supports_the_time_of_our_own_start(segments, metered_s):
-    assert meter_accounting(segments=segments, now=LATER) == metered_s * 1000
+    assert meter_accounting(segments=segments) == metered_s * 1000
 
 
 def test_accounting_supports_the_start_in_which_the_wrapper_began():
     segments = [make_segment("BOOT_FAIL"), make_segment("COMPLETED", started_at=at(300), elapsed_s=900)]
 
-    assert meter_accounting(segments=segments, now=LATER, began_at=at(305)) == 900_000
+    assert meter_accounting(segments=segments, began_at=at(305)) == 900_000
