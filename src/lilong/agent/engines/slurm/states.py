@@ -33,6 +33,7 @@ _ENDS: Mapping[str, tuple[Reason, str]] = MappingProxyType(
         "RECONFIG_FAIL": (Reason.NODE_LOST, "A node could not be prepared for it."),
     }
 )
+_TAKES = frozenset({"NODE_FAIL", "BOOT_FAIL", "PREEMPTED"})  # the cluster took the nodes, whatever we ordered
 _MAY_START_AGAIN = frozenset({"REQUEUED", "PREEMPTED", "NODE_FAIL"})  # accounting forgets a job that waits again
 _KILLED = 137  # 128 and SIGKILL, as the wrapper tells it
 SETTLE_S = 60  # as long as a shared file system may hide what a node has written
@@ -214,16 +215,23 @@ def _refine(told: NativeState, verdict: _Verdict, wrapper: JobFacts) -> NativeSt
         return _end(Reason.MEMORY_EXCEEDED, detail=_ENDS["OUT_OF_MEMORY"][1], like=told)
     if told.reason is not Reason.PREEMPTED_BY_PROVIDER:
         return told
+    if verdict.word not in _TAKES and wrapper.cancel is not None:
+        return replace(_tell_order(wrapper), detail="", exit_code=told.exit_code, ended_at=told.ended_at)
+    if verdict.word in {*_TAKES, "CANCELLED"}:
+        return replace(_tell_verdict(verdict, wrapper), exit_code=told.exit_code, ended_at=told.ended_at)
     if verdict.word == "TIMEOUT":  # the wrapper ends the job at the walltime, so that this came before it
         return replace(told, detail="The cluster's time limit came before the walltime.")
-    if verdict.word in {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "CANCELLED"}:
-        return replace(_tell_verdict(verdict, wrapper), exit_code=told.exit_code, ended_at=told.ended_at)
     return told
+
+
+def _tell_order(wrapper: JobFacts) -> NativeState:
+    """Return the end of a job that had not started when we ordered it to stop."""
+    return parse_state(replace(wrapper, dispatched=False))
 
 
 def _tell_verdict(verdict: _Verdict, wrapper: JobFacts) -> NativeState:
     if verdict.word == "CANCELLED" and wrapper.cancel is not None:
-        order = parse_state(replace(wrapper, dispatched=False))
+        order = _tell_order(wrapper)
         return replace(order, detail="" if verdict.started_at else order.detail)
     reason, detail = _ENDS[verdict.word]
     if verdict.word == "CANCELLED" and verdict.cancelled_by is not None:
