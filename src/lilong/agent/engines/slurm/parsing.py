@@ -24,7 +24,7 @@ _STATE = re.compile(r"([A-Z_]+)\+?(?: by (\d+))?")
 _HOSTS = re.compile(r"((?:[^,\[\]\s]|\[[0-9,-]+\])+)(?:,|$)")
 _SUBMITTED = re.compile(r"(\d+)(?:;\S+)?")
 _STARTS = re.compile(r"\bto start at (\S+) using\b")
-_PROBLEM = re.compile(r"^sbatch: (?:error: )?(.+)$", re.MULTILINE)
+_PROBLEM = re.compile(r"^(?:sbatch: )?(?:error|allocation failure): (.+)$", re.MULTILINE)
 _SECONDS = re.compile(r"(\d+) sec\b.*")
 
 
@@ -190,7 +190,9 @@ class StartEstimate:
 
 
 def parse_start_estimate(*, text: str) -> StartEstimate:
-    r"""Return what `sbatch --test-only` printed to its error output.
+    r"""Return what `sbatch --test-only` printed, on both of its outputs.
+
+    With others waiting, Slurm adds up their time limits: where these are long, the moment is years away.
 
     >>> parse_start_estimate(text="sbatch: Job 7 to start at 1772366400 using 2 processors on nodes n1\n").starts_at
     datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.timezone.utc)
@@ -202,7 +204,7 @@ def parse_start_estimate(*, text: str) -> StartEstimate:
             continue
         if starts_at is not None:
             return StartEstimate(starts_at=starts_at)
-    problems = [str(line).removeprefix("allocation failure: ") for line in _PROBLEM.findall(text)]
+    problems = [str(line) for line in _PROBLEM.findall(text)]
     return StartEstimate(starts_at=None, problem=problems[-1] if problems else "")
 
 

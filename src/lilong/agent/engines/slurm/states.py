@@ -27,12 +27,14 @@ _ENDS: Mapping[str, tuple[Reason, str]] = MappingProxyType(
         "DEADLINE": (Reason.WALLTIME_REACHED, "The cluster ended it at its deadline."),
         "OUT_OF_MEMORY": (Reason.MEMORY_EXCEEDED, "It used more memory than it asked for."),
         "CANCELLED": (Reason.PREEMPTED_BY_PROVIDER, "It was cancelled on the cluster."),
-        "FAILED": (Reason.SHIM_LOST, "The job failed and its wrapper did not say how."),
-        "COMPLETED": (Reason.SHIM_LOST, "The job ended and its wrapper did not say how."),
+        "FAILED": (Reason.SHIM_LOST, "The job failed, and its wrapper did not say how."),
+        "COMPLETED": (Reason.SHIM_LOST, "The job ended, and its wrapper did not say how."),
         "LAUNCH_FAILED": (Reason.SHIM_LOST, "The cluster could not start it."),
         "RECONFIG_FAIL": (Reason.NODE_LOST, "A node could not be prepared for it."),
     }
 )
+_TAKES = frozenset({"NODE_FAIL", "BOOT_FAIL", "PREEMPTED"})  # the cluster took the nodes, whatever we ordered
+_MAY_START_AGAIN = frozenset({"REQUEUED", "PREEMPTED", "NODE_FAIL"})  # accounting forgets a job that waits again
 _KILLED = 137  # 128 and SIGKILL, as the wrapper tells it
 SETTLE_S = 60  # as long as a shared file system may hide what a node has written
 _SKEW = timedelta(seconds=30)  # between the clocks of controller and nodes; a requeued job waits for two minutes
@@ -52,7 +54,7 @@ def is_waiting(word: str) -> bool:
 class Decision:
     """Where an attempt stands; None: nothing certain can be said now, which is no end.
 
-    cancel_native: the attempt has ended, but Slurm would start its job once more; the caller has to cancel that.
+    cancel_native: the attempt has ended, but Slurm may start its job once more; the caller has to cancel that.
     """
 
     state: NativeState | None
@@ -65,6 +67,7 @@ class _Verdict:
 
     word: str
     cancelled_by: int | None
+    exit_text: str
     started_at: datetime | None
     ended_at: datetime | None
     nodes: tuple[str, ...]
@@ -101,8 +104,9 @@ def decide_state(
     segment = own if begun else segments[-1] if segments else None
     if native is not None:
         return Decision(_tell_end(_judge_row(native, segment), wrapper, settled_by=settled_by))
-    if segment is not None and segment.state in _ENDS:
-        return Decision(_tell_end(_judge_segment(segment), wrapper, settled_by=settled_by))
+    if segment is not None and segment.state in _ENDS and (begun or segment.state != "REQUEUED"):
+        state = _tell_end(_judge_segment(segment), wrapper, settled_by=settled_by)
+        return Decision(state, cancel_native=state.fault is not None and segment.state in _MAY_START_AGAIN)
     if segment is not None:
         return Decision(None)
     if gone and wrapper.ranks and all(rank.end is not None for rank in wrapper.ranks):
@@ -122,18 +126,14 @@ def find_own_segment(*, segments: Sequence[Segment], began_at: datetime | None) 
     return next(iter(started), None)
 
 
-def meter_accounting(*, segments: Sequence[Segment], now: datetime, began_at: datetime | None = None) -> int:
-    """Return the milliseconds that accounting supports: of our own segment, without suspensions.
+def meter_accounting(*, segments: Sequence[Segment], began_at: datetime | None = None) -> int:
+    """Return the milliseconds that accounting supports: of our own segment, without suspensions, also while it runs.
 
-    began_at: since when all ranks of the wrapper run, where that is known.
+    Both versions count elapsed time up to their answer, by the cluster's clock alone. began_at: since when all ranks of
+    the wrapper run, where that is known.
     """
     own = find_own_segment(segments=segments, began_at=began_at)
-    if own is None or own.started_at is None:
-        return 0
-    if own.ended_at is not None:
-        return own.elapsed_s * 1000
-    run = now - own.started_at - timedelta(seconds=own.suspended_s)
-    return max(0, run // timedelta(milliseconds=1))
+    return own.elapsed_s * 1000 if own else 0
 
 
 def _as_live(wrapper: JobFacts) -> JobFacts:
@@ -170,6 +170,7 @@ def _judge_row(native: QueueRow, segment: Segment | None) -> _Verdict:
     return _Verdict(
         word=native.state,
         cancelled_by=segment.cancelled_by if segment else None,
+        exit_text=_tell_exit(segment),
         started_at=native.started_at if native.nodes else None,
         ended_at=native.ended_at,
         nodes=native.nodes,
@@ -180,10 +181,17 @@ def _judge_segment(segment: Segment) -> _Verdict:
     return _Verdict(
         word=segment.state,
         cancelled_by=segment.cancelled_by,
+        exit_text=_tell_exit(segment),
         started_at=segment.started_at if segment.nodes else None,
         ended_at=segment.ended_at,
         nodes=segment.nodes,
     )
+
+
+def _tell_exit(segment: Segment | None) -> str:
+    if segment is None or not (segment.exit_code or segment.exit_signal):
+        return ""
+    return f" (exit code {segment.exit_code}, signal {segment.exit_signal})"
 
 
 def _tell_end(verdict: _Verdict, wrapper: JobFacts, *, settled_by: datetime) -> NativeState:
@@ -217,20 +225,29 @@ def _refine(told: NativeState, verdict: _Verdict, wrapper: JobFacts) -> NativeSt
         return _end(Reason.MEMORY_EXCEEDED, detail=_ENDS["OUT_OF_MEMORY"][1], like=told)
     if told.reason is not Reason.PREEMPTED_BY_PROVIDER:
         return told
+    if verdict.word not in _TAKES and wrapper.cancel is not None:
+        return replace(_tell_order(wrapper), detail="", exit_code=told.exit_code, ended_at=told.ended_at)
+    if verdict.word in {*_TAKES, "CANCELLED"}:
+        return replace(_tell_verdict(verdict, wrapper), exit_code=told.exit_code, ended_at=told.ended_at)
     if verdict.word == "TIMEOUT":  # the wrapper ends the job at the walltime, so that this came before it
         return replace(told, detail="The cluster's time limit came before the walltime.")
-    if verdict.word in {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "CANCELLED"}:
-        return replace(_tell_verdict(verdict, wrapper), exit_code=told.exit_code, ended_at=told.ended_at)
     return told
+
+
+def _tell_order(wrapper: JobFacts) -> NativeState:
+    """Return the end of a job that had not started when we ordered it to stop."""
+    return parse_state(replace(wrapper, dispatched=False))
 
 
 def _tell_verdict(verdict: _Verdict, wrapper: JobFacts) -> NativeState:
     if verdict.word == "CANCELLED" and wrapper.cancel is not None:
-        order = parse_state(replace(wrapper, dispatched=False))
+        order = _tell_order(wrapper)
         return replace(order, detail="" if verdict.started_at else order.detail)
     reason, detail = _ENDS[verdict.word]
     if verdict.word == "CANCELLED" and verdict.cancelled_by is not None:
         detail = f"It was cancelled on the cluster by uid {verdict.cancelled_by}."
+    if reason is Reason.SHIM_LOST:
+        detail = detail[:-1] + verdict.exit_text + "."
     return _end(reason, detail=detail)
 
 
