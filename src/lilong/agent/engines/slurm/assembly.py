@@ -128,7 +128,7 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
 
 def read_config(*, cluster: Cluster) -> ClusterConfig:
     """Return the cluster's configuration."""
-    return parse_config(text=cluster.ask(build_config_query()))
+    return parse_config(text=cluster.ask(build_config_query()).output)
 
 
 def place_wrapper(*, shared_folder: Path) -> Path:
@@ -149,7 +149,9 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
     cluster = Cluster(bin=settings.bin, conf=settings.conf, timeout_s=settings.command_timeout_s)
     users = JobUsers(settings=settings, home=home)
     partition = parse_partition(text=cluster.run(build_partition_query(partition=settings.partition)).output)
-    nodes = parse_nodes(text=cluster.ask(build_nodes_query()), partition=settings.partition, gres=dict(settings.gres))
+    nodes = parse_nodes(
+        text=cluster.ask(build_nodes_query()).output, partition=settings.partition, gres=dict(settings.gres)
+    )
     agent_user = pwd.getpwuid(os.geteuid()).pw_name
     names = users.list_names()
     levels = cluster.run(build_admin_query(user=agent_user)).output.split()

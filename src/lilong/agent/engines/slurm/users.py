@@ -4,6 +4,7 @@ import os
 import pwd
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from lilong.agent.engines.slurm.assignment import Refusal, choose_user
@@ -13,6 +14,15 @@ from lilong.agent.spool import read_json, write_json
 from lilong.common.errors import EngineRefused
 
 HELD = "held.json"
+
+
+@lru_cache(maxsize=1024)
+def find_uid(name: str) -> int:
+    """Return a user's number, -1 for a name that this machine does not know."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return -1
 
 
 class JobUsers:
