@@ -7,6 +7,7 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope
 from lilong.foundation.runs.core.reports import FIRST_MAC, sign_report
 from lilong.foundation.runs.core.requirements import digest_environment
+from lilong.foundation.runs.core.table import STATES
 from lilong.foundation.runs.public import Candidate, create_join_token, get_runs, submit_run
 from lilong.foundation.runs.reactions import reconcile
 from lilong.foundation.runs.services.attempt_objects import open_input, put_output
@@ -124,9 +125,9 @@ class ScriptedAgent:
 
     def see(self, submit: Submit, state: AttemptState, *, seconds: float, ms: int = 0, kept_ms: int = 0, **fields):
         """Return an observation with both meters at `ms` and a checkpoint at `kept_ms`."""
-        ended = state in {AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.CANCELLED, AttemptState.TIMED_OUT}
+        ended = STATES[state].has_ended
         if ms:
-            self._report(submit, ms=ms, kept_ms=kept_ms, end=ended)
+            self._report(submit, ms=ms, kept_ms=kept_ms, end=ended and state is not AttemptState.LOST)
         chains = {rank: self.reports.get((submit.attempt_id, rank), []) for rank in range(submit.spec.nodes)}
         said = {
             "attempt_id": submit.attempt_id,

@@ -71,11 +71,19 @@ class Bench:
         secrets = SecretFolders(home=home)
         uploads = Uploads(hub=hub, engine=self.engine)
         stager = Stager(cache=ObjectCache(folder=home / "cache", hub=hub), free_disk_bytes=0)
+        work = Work(
+            engine=self.engine,
+            stager=stager,
+            environments=environments,
+            secrets=secrets,
+            uploads=uploads,
+            clock=utc_now,
+        )
         self.executor = ThreadPoolExecutor(2)
         self.attempts = Attempts(
             spool=Spool(home=home),
             engine=self.engine,
-            work=Work(stager=stager, environments=environments, secrets=secrets, uploads=uploads, clock=utc_now),
+            work=work,
             environments=environments,
             secrets=secrets,
             uploads=uploads,

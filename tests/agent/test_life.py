@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lilong.agent.engines.local.watch import started_ticks
+from lilong.agent.engines.rank.watch import started_ticks
 from lilong.foundation.runs.core.reports import extend_chains, is_complete
 from lilong.protocol.manifest import Manifest, ManifestFile, parse_manifest
 from lilong.protocol.messages import AttemptState, Cancel, Fault, Reason, Release

@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from lilong.agent.engines.local.host import end_leftovers
-from lilong.agent.settings import read_settings
+from lilong.agent.settings import LocalSettings, read_settings
 from lilong.protocol.manifest import Manifest, ManifestFile
-from lilong.protocol.messages import AttemptState, Cancel, Reason, Release
+from lilong.protocol.messages import AttemptState, Cancel, Fault, Reason, Release
 from lilong.protocol.spec import Checkpoint, Output, RunSpec
 from tests.polling import wait_until
 
@@ -51,6 +51,23 @@ def test_a_hub_that_is_away_stops_nothing_and_hears_everything_later(agent, peer
 
     assert end.state is AttemptState.SUCCEEDED
     assert peer.read_log(attempt) == "done\n"
+
+
+def test_a_job_that_queues_too_long_is_withdrawn_while_the_hub_is_away(agent, peer):
+    agent.configure(local=LocalSettings(cores=1))
+    agent.start()
+    first = agent.submit(make_spec("sleep 60"))
+    peer.wait(first, lambda seen: seen.state is AttemptState.RUNNING)
+    behind = agent.submit(make_spec("true"), queue_wait_s=2)
+    peer.wait(behind, lambda seen: seen.state is AttemptState.QUEUED)
+
+    peer.trouble = lambda _path: 500
+    wait_until((agent.folder(behind) / "ended.json").exists, within_s=20)
+    peer.trouble = lambda _path: 0
+    end = agent.wait_for_end(behind, seconds=60)
+
+    assert (end.state, end.reason, end.fault) == (AttemptState.REJECTED, Reason.QUEUE_WAIT_EXCEEDED, Fault.NOBODY)
+    assert peer.see(first).state is AttemptState.RUNNING
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -41,6 +41,12 @@ IO_MODULES = {
     "urllib",
     "uuid",
 }
+PURE_FILES = {
+    "src/lilong/agent/engines/slurm/devices.py",
+    "src/lilong/agent/engines/slurm/nodes.py",
+    "src/lilong/agent/engines/slurm/reasons.py",
+    "src/lilong/agent/engines/slurm/states.py",
+}
 PURE_PARTS = {"pathlib.PurePosixPath", "pathlib.PurePath", "random.Random", "urllib.parse", "http.HTTPStatus"}
 IMPURE_WORDS = {"lilong.common.time.utc_now", "lilong.common.ids.new_id"}
 IMPURE_CALLS = {"open", "print", "input", "datetime.now", "datetime.utcnow", "date.today", "__import__", "exec", "eval"}
@@ -54,6 +60,7 @@ def is_pure_by_rule(path: str) -> bool:
         or parts[:3] in (["src", "lilong", "protocol"], ["src", "lilong", "placement"])
         or (parts[:3] == ["src", "lilong", "agent"] and parts[-1] in {"commands.py", "parsing.py"})
         or path.endswith("/core.py")
+        or path in PURE_FILES
     )
 
 

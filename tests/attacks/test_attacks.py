@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from lilong.agent.engines.local.host import end_leftovers
-from lilong.agent.engines.local.watch import list_descendants, started_ticks
+from lilong.agent.engines.rank.watch import list_descendants, started_ticks
 from lilong.agent.outputs import collect_outputs
 from lilong.agent.spool import AttemptFolder
 from lilong.protocol.messages import AttemptState, Fault, Reason, Submit

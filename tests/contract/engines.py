@@ -7,15 +7,18 @@ from pathlib import Path
 from lilong.agent.assembly import Machine, build_engine, examine_machine
 from lilong.agent.engines.local.host import end_leftovers
 from lilong.agent.engines.port import TERMINAL_STATES, Engine, Job, NativeState
+from lilong.agent.engines.slurm.assembly import SANDBOX, build_slurm_engine
 from lilong.agent.loop import Lease
 from lilong.agent.settings import AgentSettings, LocalSettings
-from lilong.agent.spool import Spool, read_json
+from lilong.agent.spool import Spool, read_json, write_json
 from lilong.common.canonical import sha256_hex
 from lilong.common.ids import new_id
+from lilong.common.time import utc_now
 from lilong.protocol.messages import EnvironmentLock, Reason
 from lilong.protocol.spec import RunSpec
 from tests.contract.fake_engine import FakeEngine, World
 from tests.polling import wait_until
+from tests.slurm.site import Site
 
 HUB = "hub_1"
 PYTHON = Path("/usr/bin/python3")
@@ -32,21 +35,31 @@ class Rig(ABC):
     """One engine under test. Jobs carry only commands that every engine understands."""
 
     engine: Engine
+    hub_id = HUB
+    slack_ms = 2_000
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, environment: Path | None = None) -> None:
+        """environment: a folder that jobs' users may enter. slack_ms: what the engine may meter beside the command."""
         self.home = home
         self.spool = Spool(home=home)
-        (home / "environment").mkdir()
+        self.environment = environment or home / "environment"
+        self.environment.mkdir(exist_ok=True)
 
     @abstractmethod
     def restart(self) -> Engine: ...
 
     def close(self) -> None:
-        for job in self.engine.list_owned(hub_id=HUB):
+        for job in self.engine.list_owned(hub_id=self.hub_id):
             self.engine.cancel(ref=job.ref, reason=Reason.CANCELLED_BY_HUB, grace_s=0)
 
     def make_job(
-        self, spec: RunSpec, *, authorised_ms: int = 60_000, hub_id: str = HUB, secrets: Path | None = None
+        self,
+        spec: RunSpec,
+        *,
+        authorised_ms: int = 60_000,
+        hub_id: str = "",
+        secrets: Path | None = None,
+        queue_wait_s: int | None = None,
     ) -> Job:
         attempt_id = new_id("att")
         folder = self.spool.create(attempt_id, {})
@@ -55,7 +68,8 @@ class Rig(ABC):
             attempt_id=attempt_id,
             run_id="run_1",
             number=1,
-            hub_id=hub_id,
+            organisation_id="org_1",
+            hub_id=hub_id or self.hub_id,
             token=f"t{attempt_id[-8:]}",
             nonce="nonce",
             report_key="00" * 32,
@@ -63,8 +77,9 @@ class Rig(ABC):
             environment=make_lock(),
             authorised_ms=authorised_ms,
             folder=folder.path,
-            environment_folder=self.home / "environment",
+            environment_folder=self.environment,
             secrets_folder=secrets,
+            queue_wait_s=queue_wait_s,
         )
 
     def look(self, ref: str) -> NativeState:
@@ -87,6 +102,30 @@ class FakeRig(Rig):
     def restart(self) -> Engine:
         self.engine = FakeEngine(self.world)
         return self.engine
+
+
+class SlurmRig(Rig):
+    """A real cluster, which outlives the rig; its sandbox was proven when it was started."""
+
+    slack_ms = 4_000
+
+    def __init__(self, home: Path, site: Site) -> None:
+        super().__init__(home, environment=site.settings.shared_folder / "environment")
+        self.hub_id = new_id("hub")  # the cluster remembers the jobs of earlier tests
+        self.site = site
+        write_json(home / SANDBOX, {"reason": site.sandbox_reason})
+        self.engine = self.restart()
+
+    def restart(self) -> Engine:
+        self.engine = build_slurm_engine(
+            home=self.home, settings=self.site.settings, profiles=[self.site.profile], clock=utc_now
+        )
+        return self.engine
+
+    def close(self) -> None:
+        super().close()
+        self.site.cluster.run("scancel", *(f"--user={user}" for user in self.site.users))
+        self.site.cluster.wait_until_idle()
 
 
 class LocalRig(Rig):

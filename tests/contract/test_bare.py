@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from lilong.agent.engines.local.probe import judge_proof, probe_machine
+from lilong.agent.engines.local.probe import probe_machine
+from lilong.agent.engines.rank.judging import judge_proof
 from lilong.common.errors import EngineRefused
 from lilong.protocol.messages import AttemptState, Fault, Reason
 from lilong.protocol.spec import Isolation, Network, Resources, RunSpec

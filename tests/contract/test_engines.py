@@ -5,13 +5,17 @@ import pytest
 from lilong.common.errors import EngineRefused
 from lilong.protocol.messages import AttemptState, Fault, Reason
 from lilong.protocol.spec import Resources, RunSpec
-from tests.contract.engines import HUB, FakeRig, LocalRig
+from tests.contract.engines import FakeRig, LocalRig, SlurmRig
 from tests.polling import wait_until
+from tests.slurm.trees import SUITES
 
 
-@pytest.fixture(params=[FakeRig, LocalRig])
+@pytest.fixture(params=["fake", "local", "bookworm", "trixie"])
 def rig(request, tmp_path):
-    rig = request.param(tmp_path)
+    if request.param in SUITES:
+        rig = SlurmRig(tmp_path, request.getfixturevalue(request.param))
+    else:
+        rig = {"fake": FakeRig, "local": LocalRig}[request.param](tmp_path)
     yield rig
     rig.close()
 
@@ -25,7 +29,7 @@ def test_the_native_ref_carries_hub_and_token(rig):
 
     ref = rig.engine.submit(job=job)
 
-    assert HUB in ref
+    assert rig.hub_id in ref
     assert job.token in ref
 
 
@@ -35,24 +39,24 @@ def test_the_same_token_is_the_same_job_however_often_it_is_submitted(rig):
     refs = {rig.engine.submit(job=job), rig.engine.submit(job=job), rig.restart().submit(job=job)}
 
     assert len(refs) == 1
-    assert [owned.token for owned in rig.engine.list_owned(hub_id=HUB)] == [job.token]
+    assert [owned.token for owned in rig.engine.list_owned(hub_id=rig.hub_id)] == [job.token]
 
 
 def test_a_restarted_agent_finds_its_job_running_on(rig):
     job = rig.make_job(make_spec("sleep 60"))
     ref = rig.engine.submit(job=job)
-    wait_until(lambda: rig.look(ref).state is AttemptState.RUNNING, within_s=10)
+    wait_until(lambda: rig.look(ref).state is AttemptState.RUNNING, within_s=30)
 
     rig.restart()
 
-    assert [owned.ref for owned in rig.engine.list_owned(hub_id=HUB)] == [ref]
+    assert [owned.ref for owned in rig.engine.list_owned(hub_id=rig.hub_id)] == [ref]
     assert rig.look(ref).state is AttemptState.RUNNING
 
 
 def test_jobs_of_another_hub_are_not_ours(rig):
     rig.engine.submit(job=rig.make_job(make_spec("true"), hub_id="hub_2"))
 
-    assert not rig.engine.list_owned(hub_id=HUB)
+    assert not rig.engine.list_owned(hub_id=rig.hub_id)
 
 
 def test_a_command_that_ends_well_succeeds_with_times_and_node(rig):
@@ -85,7 +89,7 @@ def test_a_command_that_ends_badly_is_the_members_fault(rig):
 
 def test_a_cancelled_job_ends_for_the_reason_given_first(rig):
     ref = rig.engine.submit(job=rig.make_job(make_spec("sleep 60")))
-    wait_until(lambda: rig.look(ref).state is AttemptState.RUNNING, within_s=10)
+    wait_until(lambda: rig.look(ref).state is AttemptState.RUNNING, within_s=30)
 
     rig.engine.cancel(ref=ref, reason=Reason.CANCELLED_BY_MEMBER, grace_s=1)
     rig.engine.cancel(ref=ref, reason=Reason.CANCELLED_BY_HUB, grace_s=1)
@@ -164,15 +168,19 @@ def test_what_can_never_run_is_refused_with_the_field(rig):
         rig.engine.submit(job=rig.make_job(spec))
 
 
+def count_free_cores(rig):
+    return sum(node.cores_free for node in rig.engine.probe().nodes)
+
+
 def test_a_running_job_takes_its_cores_and_gives_them_back(rig):
-    free = sum(node.cores_free for node in rig.engine.probe().nodes)
+    free = count_free_cores(rig)
     ref = rig.engine.submit(job=rig.make_job(make_spec("sleep 60")))
 
-    assert sum(node.cores_free for node in rig.engine.probe().nodes) == free - 1
+    wait_until(lambda: count_free_cores(rig) == free - 1, within_s=30)
 
     rig.engine.cancel(ref=ref, reason=Reason.CANCELLED_BY_HUB, grace_s=0)
     rig.wait_for_end(ref)
-    assert sum(node.cores_free for node in rig.engine.probe().nodes) == free
+    wait_until(lambda: count_free_cores(rig) == free, within_s=30)
 
 
 def test_metered_time_only_grows_and_stays_after_the_end(rig):
@@ -184,14 +192,14 @@ def test_metered_time_only_grows_and_stays_after_the_end(rig):
         seen.append(metered.usage.metered_ms if metered else seen[-1])
         return rig.look(ref).state is AttemptState.SUCCEEDED
 
-    wait_until(look, within_s=20)
+    wait_until(look, within_s=30)
 
     assert seen == sorted(seen)
-    assert 900 <= rig.restart().usage(refs=[ref])[ref].usage.metered_ms <= 3_000
+    assert 900 <= rig.restart().usage(refs=[ref])[ref].usage.metered_ms <= 1_000 + rig.slack_ms
 
 
 def test_an_empty_machine_starts_a_job_at_once(rig):
-    assert rig.engine.estimate(spec=make_spec("true")).p50_s == 0
+    assert rig.engine.estimate(spec=make_spec("true")).p50_s in range(3)
 
 
 def test_the_caps_tell_what_the_inventory_tells(rig):

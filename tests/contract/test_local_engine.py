@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from lilong.agent.engines.local.host import end_leftovers
-from lilong.agent.engines.local.launch import start_shim
-from lilong.agent.engines.local.watch import started_ticks
+from lilong.agent.engines.local.start import start_shim
+from lilong.agent.engines.rank.watch import started_ticks
 from lilong.agent.settings import LocalSettings
 from lilong.agent.spool import read_json
 from lilong.protocol.messages import AttemptState, Fault, Reason
@@ -94,6 +94,20 @@ def test_a_gang_waits_until_all_its_ranks_have_room(gang_rig):
 
     assert gang_rig.look(gang).reason is Reason.WAITING_FOR_CAPACITY
     assert gang_rig.wait_for_end(gang).state is AttemptState.SUCCEEDED
+
+
+def test_a_job_that_still_queues_when_its_wait_is_over_is_withdrawn_also_by_another_agent(rig):
+    whole = Resources(cores=len(rig.machine.cores), memory_mib=256)
+    first = rig.engine.submit(job=rig.make_job(make_spec("sleep 60", resources=whole), queue_wait_s=0))
+    wait_until(lambda: rig.look(first).state is AttemptState.RUNNING, within_s=20)
+    behind = rig.engine.submit(job=rig.make_job(make_spec("true"), queue_wait_s=1))
+    patient = rig.engine.submit(job=rig.make_job(make_spec("true")))
+    rig.restart()
+    end = rig.wait_for_end(behind)
+
+    assert (end.state, end.reason, end.fault) == (AttemptState.REJECTED, Reason.QUEUE_WAIT_EXCEEDED, Fault.NOBODY)
+    assert rig.look(first).state is AttemptState.RUNNING
+    assert rig.look(patient).reason is Reason.WAITING_FOR_CAPACITY
 
 
 def test_the_walltime_ends_a_job_that_was_asked_to_stop_before(rig):

@@ -17,6 +17,8 @@ from lilong.agent.engines.local.capacity import split_machine
 from lilong.agent.engines.local.engine import LocalEngine
 from lilong.agent.engines.local.host import read_memory_mib
 from lilong.agent.engines.local.probe import Found, probe_machine
+from lilong.agent.engines.port import Engine
+from lilong.agent.engines.slurm.assembly import build_slurm_engine
 from lilong.agent.environments import BaseProfile, EnvironmentStore, ProfileUnusable, read_profile
 from lilong.agent.hub import HubClient
 from lilong.agent.loop import MIB, AgentLoop, Lease
@@ -43,15 +45,23 @@ class Machine:
     found: Found
 
 
-def examine_machine(*, home: Path, profiles: dict[str, Path], local: LocalSettings) -> Machine:
-    """Read the base profiles and prove the sandbox by a run; takes about half a second. Refuses nothing, tells all."""
+def read_profiles(
+    *, profiles: dict[str, Path], for_other_users: bool
+) -> tuple[dict[str, BaseProfile], dict[str, ProfileUnusable]]:
+    """Return the base interpreters that can be used, and why the others cannot."""
     usable: dict[str, BaseProfile] = {}
     unusable: dict[str, ProfileUnusable] = {}
     for name, interpreter in profiles.items():
         try:
-            usable[name] = read_profile(name=name, interpreter=interpreter, for_other_users=os.geteuid() == 0)
+            usable[name] = read_profile(name=name, interpreter=interpreter, for_other_users=for_other_users)
         except ProfileUnusable as error:
             unusable[name] = error
+    return usable, unusable
+
+
+def examine_machine(*, home: Path, profiles: dict[str, Path], local: LocalSettings) -> Machine:
+    """Read the base profiles and prove the sandbox by a run; takes about half a second. Refuses nothing, tells all."""
+    usable, unusable = read_profiles(profiles=profiles, for_other_users=os.geteuid() == 0)
     cores = tuple(sorted(os.sched_getaffinity(0)))[: local.cores]
     memory_mib = local.memory_mib or read_memory_mib()[0] * _MEMORY_SHARE_PERCENT // 100
     beside = sorted({base.prefix for base in usable.values()})
@@ -76,6 +86,7 @@ def build_engine(*, home: Path, settings: AgentSettings, machine: Machine, lease
         profiles=[base.profile for base in machine.profiles.values()],
         limits=settings.local.find_limits(home=home),
         isolation=machine.found.isolation,
+        groups=machine.found.groups,
         sandbox_reason=machine.found.reason,
         trusted_reason=machine.found.trusted_reason,
         may_start=lease.holds,
@@ -83,24 +94,41 @@ def build_engine(*, home: Path, settings: AgentSettings, machine: Machine, lease
     )
 
 
+def _build_any_engine(*, home: Path, settings: AgentSettings, lease: Lease) -> tuple[Engine, dict[str, BaseProfile]]:
+    """Return the engine that the settings name, and the base interpreters for its jobs."""
+    if settings.slurm is not None:
+        profiles, unusable = read_profiles(profiles=settings.profiles, for_other_users=True)
+        engine: Engine = build_slurm_engine(
+            home=home, settings=settings.slurm, profiles=list(profiles.values()), clock=utc_now
+        )
+    else:
+        machine = examine_machine(home=home, profiles=settings.profiles, local=settings.local)
+        profiles, unusable = machine.profiles, machine.unusable
+        engine = build_engine(home=home, settings=settings, machine=machine, lease=lease)
+    for error in unusable.values():
+        log.error("profile refused", code=error.code, detail=error.detail, next_step=error.next_step)
+    reason = engine.caps().sandbox_reason
+    if reason:
+        log.warning("untrusted work is refused", reason=reason)
+    return engine, profiles
+
+
 def build_loop(*, home: Path, settings: AgentSettings, executor: Executor, wake: threading.Event) -> AgentLoop:
     """Return an agent that is ready to run; `wake` is set whenever a step in a thread is done."""
-    machine = examine_machine(home=home, profiles=settings.profiles, local=settings.local)
-    for error in machine.unusable.values():
-        log.error("profile refused", code=error.code, detail=error.detail, next_step=error.next_step)
-    if machine.found.reason:
-        log.warning("untrusted work is refused", reason=machine.found.reason)
     lease = Lease()
     spool = Spool(home=home)
-    engine = build_engine(home=home, settings=settings, machine=machine, lease=lease)
+    engine, profiles = _build_any_engine(home=home, settings=settings, lease=lease)
     hub = HubClient(hub_url=settings.hub_url, pool_token=settings.pool_token)
     cache = ObjectCache(folder=home / "cache", hub=hub)
-    environments = EnvironmentStore(folder=home / "environments", profiles=machine.profiles, packages=settings.packages)
+    shared = settings.slurm.shared_folder if settings.slurm else home
+    environments = EnvironmentStore(folder=shared / "environments", profiles=profiles, packages=settings.packages)
     secrets = SecretFolders(home=home)
     secrets.drop_others({folder.attempt_id for folder in spool.list_live()})
     uploads = Uploads(hub=hub, engine=engine)
     stager = Stager(cache=cache, free_disk_bytes=settings.free_disk_mib * MIB)
-    work = Work(stager=stager, environments=environments, secrets=secrets, uploads=uploads, clock=utc_now)
+    work = Work(
+        engine=engine, stager=stager, environments=environments, secrets=secrets, uploads=uploads, clock=utc_now
+    )
     attempts = Attempts(
         spool=spool,
         engine=engine,

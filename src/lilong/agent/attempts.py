@@ -12,7 +12,7 @@ import structlog
 from lilong.agent.background import Background
 from lilong.agent.ends import ENDS
 from lilong.agent.engines.local.host import read_boot_id
-from lilong.agent.engines.port import TERMINAL_STATES, Engine, Job, Metered, NativeState
+from lilong.agent.engines.port import TERMINAL_STATES, CanStage, Engine, Metered, NativeState
 from lilong.agent.environments import EnvironmentStore
 from lilong.agent.outputs import Outputs
 from lilong.agent.spool import (
@@ -124,6 +124,8 @@ class Attempts:
         """Let go of an attempt that has ended; one that has not is kept, whatever the hub thinks."""
         folder = self._spool.folder(attempt_id)
         if folder.has(ENDED) and not self._background.is_running(attempt_id):
+            if isinstance(self._engine, CanStage):
+                self._engine.drop(attempt_id=attempt_id)
             self._secrets.drop(attempt_id)
             self._spool.release(folder)
             self._background.forget(attempt_id)
@@ -253,24 +255,8 @@ class Attempts:
                 start(kind=step, attempt_id=name, act=act)
 
     def _submit(self, folder: AttemptFolder, accepted: Accepted) -> None:
-        submit = accepted.submit
-        job = Job(
-            attempt_id=submit.attempt_id,
-            run_id=submit.run_id,
-            number=submit.number,
-            hub_id=accepted.hub_id,
-            token=submit.token,
-            nonce=submit.nonce,
-            report_key=accepted.report_key,
-            spec=submit.spec,
-            environment=submit.environment,
-            authorised_ms=submit.authorised_ms,
-            folder=folder.path,
-            environment_folder=self._environments.find(submit.environment.digest),
-            secrets_folder=self._secrets.find(submit.attempt_id) if submit.spec.secrets else None,
-        )
         try:
-            ref = self._engine.submit(job=job)
+            ref = self._engine.submit(job=self._work.build_job(folder, accepted))
         except EngineRefused as error:
             end_unrun(folder, now=self._clock(), reason=Reason.ENGINE_REFUSED, detail=error.detail)
         except (EngineBusy, EngineLost) as error:

@@ -22,6 +22,7 @@ ENDS: Mapping[Reason, tuple[AttemptState, Fault]] = MappingProxyType(
         Reason.SPEC_REFUSED: (AttemptState.REJECTED, Fault.PROVIDER),
         Reason.ISOLATION_MISSING: (AttemptState.REJECTED, Fault.PROVIDER),
         Reason.ENGINE_REFUSED: (AttemptState.REJECTED, Fault.PROVIDER),
+        Reason.QUEUE_WAIT_EXCEEDED: (AttemptState.REJECTED, Fault.NOBODY),
         Reason.ENVIRONMENT_FAILED: (AttemptState.FAILED, Fault.NOBODY),
         Reason.STAGING_FAILED: (AttemptState.FAILED, Fault.PROVIDER),
         Reason.SHIM_LOST: (AttemptState.FAILED, Fault.PROVIDER),

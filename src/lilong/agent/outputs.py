@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lilong.agent.engines.local.launch import MIB
 from lilong.agent.engines.port import NativeState
+from lilong.agent.engines.rank.launch import MIB
 from lilong.agent.spool import AttemptFolder, write_bytes
 from lilong.common.canonical import sha256_hex
 from lilong.protocol.manifest import FILES_MAX, Manifest, ManifestFile, is_safe_path

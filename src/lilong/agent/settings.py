@@ -6,12 +6,13 @@ import re
 import tomllib
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from lilong.agent.engines.local.launch import MIB, LocalLimits
+from lilong.agent.engines.local.start import LocalLimits
+from lilong.agent.engines.rank.launch import MIB, Bounds
 from lilong.agent.spool import write_bytes
 from lilong.common.errors import FieldProblem, InputInvalid
 
@@ -21,6 +22,7 @@ _TOKEN_LINE = re.compile(r'^pool_token = ".*"$', re.MULTILINE)
 # Beyond people, services and subordinate ids, and within 31 bits, which is what bubblewrap can map.
 _UIDS_FROM, _UID_BLOCKS, _UID_BLOCK_SIZE = 1_000_000_000, 1_000_000, 1_000
 
+Table = TypeVar("Table", bound=BaseModel)
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -62,10 +64,40 @@ class LocalSettings(_Table):
 
     def find_limits(self, *, home: Path) -> LocalLimits:
         """Return the same as the engine takes it, for the agent in `home`."""
-        named = self.model_dump(exclude={"log_mib", "uid_first"})
+        named = self.model_dump(exclude={"log_mib", "uid_first", "processes_max", "files_max"})
+        bounds = Bounds(log_bytes_max=self.log_mib * MIB, processes_max=self.processes_max, files_max=self.files_max)
         block = int.from_bytes(sha256(str(home.resolve()).encode()).digest()[:4], "big") % _UID_BLOCKS
         uid_first = self.uid_first or _UIDS_FROM + block * _UID_BLOCK_SIZE
-        return LocalLimits(**named, uid_first=uid_first, log_bytes_max=self.log_mib * MIB)
+        return LocalLimits(**named, uid_first=uid_first, bounds=bounds)
+
+
+class SlurmSettings(_Table):
+    """A Slurm cluster behind this login node; with this table the agent serves it in place of its own machine.
+
+    shared_folder: seen under this path on the login node and on every node, writable by the agent; built environments
+    and the wrapper lie in it. jobs_folder: the same for members' files, see `lilong agent install-helper`.
+    users: the account of an organisation here, by organisation id; service_users: accounts lent to one organisation at
+    a time. gres: the generic resource that an accelerator of the registry is here. look_every_s: how often the queue
+    is read. bin, conf: where the cluster's programs and slurm.conf are, if not where programs look by themselves.
+    """
+
+    shared_folder: Path
+    jobs_folder: Path
+    partition: str
+    users: dict[str, str] = Field(default_factory=dict)
+    service_users: tuple[str, ...] = ()
+    accounts: dict[str, str] = Field(default_factory=dict)
+    account: str = ""
+    qos: str = ""
+    gres: dict[str, str] = Field(default_factory=dict)
+    helper: Path = Path("/usr/local/libexec/lilong/job-helper")
+    bin: Path = Path("/usr/bin")
+    conf: Path | None = None
+    look_every_s: Annotated[float, Field(gt=0)] = 5.0
+    command_timeout_s: Positive = 20
+    log_mib: Positive = 64
+    files_max: Positive = 200_000
+    processes_max: Positive = 4096
 
 
 class PackageSettings(_Table):
@@ -85,6 +117,7 @@ class AgentSettings(_Table):
     pool_token: str = Field(repr=False)
     profiles: dict[str, Path] = Field(default_factory=lambda: {"python3": Path("/usr/bin/python3")})
     local: LocalSettings = LocalSettings()
+    slurm: SlurmSettings | None = None
     packages: PackageSettings = PackageSettings()
     cache_mib: Positive = 20 * 1024
     environments_max: Positive = 20
@@ -121,10 +154,17 @@ def check_hub_url(hub_url: str) -> None:
 
 def read_settings(home: Path) -> AgentSettings:
     """Return the settings in `home`; raises AgentSettingsInvalid or HubAddressRefused."""
-    path = home / FILE_NAME
+    return _read_table(home / FILE_NAME, AgentSettings)
+
+
+def read_slurm_settings(*, path: Path) -> SlurmSettings:
+    """Return a file that holds what `[slurm]` holds; raises AgentSettingsInvalid."""
+    return _read_table(path, SlurmSettings)
+
+
+def _read_table(path: Path, kind: type[Table]) -> Table:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return AgentSettings.model_validate(content)
+        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise AgentSettingsInvalid(detail=f"{path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
@@ -152,13 +192,21 @@ def write_new_settings(home: Path, *, settings: AgentSettings) -> None:
     lines += [
         f"{json.dumps(name)} = {json.dumps(str(path), ensure_ascii=False)}" for name, path in settings.profiles.items()
     ]
-    for name, table in (("local", settings.local), ("packages", settings.packages)):
-        chosen = table.model_dump(exclude_defaults=True)
+    for name, table in (("local", settings.local), ("slurm", settings.slurm), ("packages", settings.packages)):
+        chosen = table.model_dump(mode="json", exclude_defaults=True) if table is not None else {}
         if chosen:
             lines += ["", f"[{name}]"]
-            lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in chosen.items()]
+            lines += [f"{key} = {_write_value(value)}" for key, value in chosen.items()]
     home.mkdir(parents=True, exist_ok=True)
     write_bytes(home / FILE_NAME, ("\n".join(lines) + "\n").encode())
+
+
+def _write_value(value: object) -> str:
+    """Return a value as TOML, which is JSON but for tables."""
+    if isinstance(value, dict):
+        pairs = [f"{json.dumps(key)} = {_write_value(item)}" for key, item in value.items()]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return "{ " + ", ".join(pairs) + " }"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def write_new_token(home: Path, *, pool_token: str) -> None:

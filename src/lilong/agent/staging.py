@@ -8,9 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from lilong.agent.cache import ObjectCache
-from lilong.agent.engines.local.host import read_boot_id
-from lilong.agent.engines.local.launch import MIB
-from lilong.agent.spool import STAGED, AttemptFolder, remove_tree, write_json
+from lilong.agent.engines.rank.launch import MIB
+from lilong.agent.spool import AttemptFolder, remove_tree
 from lilong.common.errors import InputInvalid, LilongError
 from lilong.protocol.manifest import Manifest, is_safe_path, parse_manifest
 from lilong.protocol.messages import Submit
@@ -131,7 +130,6 @@ class Stager:
             if one.object_sha256 is not None:
                 source = self._fetch(submit, sha256=one.object_sha256, progress=progress)
                 _copy(source, to=folder.work, path=one.mount, executable=False, read_only=one.read_only)
-        write_json(folder.path / STAGED, {"boot_id": read_boot_id()})
 
     def _find_layers(self, submit: Submit, *, progress: Progress) -> list[tuple[str, Manifest]]:
         spec = submit.spec

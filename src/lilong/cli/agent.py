@@ -18,8 +18,8 @@ from lilong.agent.engines.slurm.install import (
     plan_for_one_user,
     plan_installation,
 )
-from lilong.agent.join import join_pool
-from lilong.agent.settings import AgentSettingsInvalid, PackageSettings, read_settings
+from lilong.agent.join import join_pool, prove_cluster
+from lilong.agent.settings import AgentSettingsInvalid, PackageSettings, read_settings, read_slurm_settings
 from lilong.cli.output import AsJson, errors_as_exit_codes, messages, print_json, print_next_step, screen
 
 app = typer.Typer(help="For providers: connect a machine to a hub.", no_args_is_help=True)
@@ -38,16 +38,20 @@ def join(
         list[str] | None,
         typer.Option(metavar="NAME=PATH", help="A base interpreter, such as python3=/usr/bin/python3."),
     ] = None,
+    slurm: Annotated[
+        Path | None, typer.Option(help="Serve a Slurm cluster: a TOML file with what stands in [slurm] of agent.toml.")
+    ] = None,
     index_url: Annotated[str, typer.Option(help="Package index from which environments are built.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Look at this machine, join the pool of a token and write the agent's settings."""
+    """Look at this machine or its cluster, join the pool of a token and write the agent's settings."""
     with errors_as_exit_codes(as_json=as_json):
         joined = join_pool(
             home=home.resolve(),
             hub_url=url,
             join_token=token,
             profiles=_read_profiles(profile or []) or None,
+            slurm=read_slurm_settings(path=slurm) if slurm else None,
             packages=PackageSettings(index_url=index_url),
         )
         found = joined.preflight
@@ -68,6 +72,25 @@ def join(
         for warning in found.warnings:
             messages.print(f"[yellow]{warning}[/yellow]")
         print_next_step(f"`lilong agent serve --home {home}` starts it; let your service manager keep it running.")
+
+
+@app.command()
+def prove(*, home: AgentHome = AGENT_HOME_DEFAULT, as_json: AsJson = False) -> None:
+    """Let a node of the Slurm cluster prove that it sandboxes untrusted work; restart the agent afterwards."""
+    with errors_as_exit_codes(as_json=as_json):
+        settings = read_settings(home.resolve())
+        if settings.slurm is None:
+            raise AgentSettingsInvalid(
+                detail="There is no [slurm] here: an agent of a machine proves it at each start."
+            )
+        reason = prove_cluster(home=home.resolve(), profiles=settings.profiles, slurm=settings.slurm)
+        if as_json:
+            print_json({"sandbox": not reason, "reason": reason})
+        elif reason:
+            messages.print(f"[yellow]Untrusted work is refused: {reason}[/yellow]")
+        else:
+            messages.print("A node has run the probe in its sandbox, and nothing got through.")
+            print_next_step(f"Restart `lilong agent serve --home {home}`: it takes untrusted work then.")
 
 
 @app.command()

@@ -74,6 +74,7 @@ class Reason(StrEnum):
     AGENT_LOST = "agent_lost"
     PREEMPTED_BY_PROVIDER = "preempted_by_provider"
     ENGINE_REFUSED = "engine_refused"
+    QUEUE_WAIT_EXCEEDED = "queue_wait_exceeded"
     WAITING_FOR_CAPACITY = "waiting_for_capacity"
 
 
@@ -253,6 +254,8 @@ class Submit(Frozen):
 
     token goes into the native job's name. nonce goes into every report of the job wrapper.
     volumes: manifest of each volume of `spec.inputs` that has content, by volume id; one without content starts empty.
+    queue_wait_s: how long it may stand in the engine's queue (None: as long as it takes). Then the engine withdraws it,
+    also while the hub is away, unless it has left the queue: it ends REJECTED by QUEUE_WAIT_EXCEEDED.
     """
 
     kind: Literal["submit"] = "submit"
@@ -268,6 +271,7 @@ class Submit(Frozen):
     volumes: dict[str, Sha256] = Field(default_factory=dict)
     secrets: dict[str, str] = Field(default_factory=dict, repr=False)
     authorised_ms: Count
+    queue_wait_s: Count | None = None
     epoch: Count
 
 

@@ -128,9 +128,7 @@ def test_a_failover_charges_each_attempt_at_its_own_price():
     order = buy(buyer, spec=make_spec(checkpoint={"path": "state"}))
     assert order.max_uc == 225_000
     first = cheap.agent.take(seconds=1)
-    cheap.agent.sync(
-        cheap.agent.see(first, S.REJECTED, seconds=2, reason=Reason.ENGINE_REFUSED, outputs_complete=True), seconds=2
-    )
+    cheap.agent.sync(cheap.agent.see(first, S.REJECTED, seconds=2, reason=Reason.ENGINE_REFUSED), seconds=2)
     finish(dear.agent, ms=60_000, seconds=3)
     reconcile(now=at(100))
 

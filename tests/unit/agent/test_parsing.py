@@ -3,7 +3,7 @@
 import pytest
 
 from lilong.agent.ends import ENDS
-from lilong.agent.engines.local.parsing import JobFacts, RankFacts, parse_reports, parse_state, parse_usage
+from lilong.agent.engines.rank.parsing import JobFacts, RankFacts, parse_reports, parse_state, parse_usage
 from lilong.foundation.runs.core.table import REASONS
 from lilong.protocol.messages import AttemptState, Fault, Reason
 
@@ -83,6 +83,16 @@ def test_a_job_that_was_stopped_in_the_queue_never_started():
     state = parse_state(make_job(dispatched=False, cancel={"reason": "cancelled_by_member"}))
 
     assert (state.state, state.started_at) == (AttemptState.CANCELLED, None)
+
+
+def test_a_job_that_the_engine_withdrew_from_its_queue_was_refused_by_nobodys_fault():
+    state = parse_state(make_job(dispatched=False, cancel={"reason": "queue_wait_exceeded"}))
+
+    assert (state.state, state.reason, state.fault) == (
+        AttemptState.REJECTED,
+        Reason.QUEUE_WAIT_EXCEEDED,
+        Fault.NOBODY,
+    )
 
 
 def test_a_gang_is_metered_while_all_ranks_run():

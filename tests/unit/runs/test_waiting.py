@@ -1,7 +1,7 @@
 import pytest
 
 from lilong.foundation.runs.core.policy import POLICY
-from lilong.foundation.runs.core.waiting import PoolStanding, Waiting, explain_wait
+from lilong.foundation.runs.core.waiting import PoolStanding, Waiting, explain_queue_refusal, explain_wait
 from lilong.protocol.messages import AttemptState, Reason
 from tests.unit.runs.attempts import NOON, at
 
@@ -43,3 +43,27 @@ def test_a_stop_that_is_not_confirmed_is_said():
 
 def test_a_drained_pool_takes_no_new_work():
     assert "no new work" in explain(S.CREATED, draining=True)
+
+
+def test_a_queue_that_is_left_says_after_how_long_and_which_pool_is_next():
+    said = explain(S.QUEUED, reason=Reason.WAITING_FOR_CAPACITY, queue_wait_s=240, next_pool="other")
+
+    assert said == "it waits for free capacity in pool embedded; after 4m there, pool other is next"
+    assert "next" not in explain(S.QUEUED, queue_wait_s=86_400)
+
+
+def test_after_a_full_queue_it_is_said_which_it_was_until_work_begins():
+    refused = explain_queue_refusal(pool="other", queue_wait_s=120, next_pool="")
+
+    assert explain(S.CREATED, refused=refused) == (
+        "pool other had no room within 2m; it is being handed to pool embedded"
+    )
+    assert refused in explain(S.QUEUED, refused=refused)
+    assert refused not in explain(S.STAGING, refused=refused)
+
+
+@pytest.mark.parametrize(("next_pool", "then"), [("b", "pool b came next"), ("a", "was asked again")])
+def test_of_an_attempt_that_left_a_queue_it_is_said_what_followed(next_pool, then):
+    assert explain_queue_refusal(pool="a", queue_wait_s=120, next_pool=next_pool) == (
+        f"pool a had no room within 2m, and {then}"
+    )

@@ -4,7 +4,8 @@ Rules for all: `submit` and `cancel` may be repeated without effect; nothing but
 `EngineLost` is raised on purpose; an answer that may be partial says so, because silence is never an answer.
 """
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -42,11 +43,13 @@ class Job:
 
     token: ours, part of the native name; report_key: hexadecimal key of the wrapper's reports, made by the agent;
     environment_folder: the built environment; secrets_folder: empty path when the spec names no secret.
+    queue_wait_s: see `Submit`; the engine withdraws what still queues then, and never what has left the queue.
     """
 
     attempt_id: str
     run_id: str
     number: int
+    organisation_id: str
     hub_id: str
     token: str
     nonce: str
@@ -57,6 +60,7 @@ class Job:
     folder: Path
     environment_folder: Path
     secrets_folder: Path | None
+    queue_wait_s: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +165,25 @@ class Engine(Protocol):
     def usage(self, *, refs: Sequence[str]) -> Mapping[str, Metered]:
         """Return cumulative metered use by ref, also of ended jobs; refs without any record are left out."""
         ...
+
+
+class CanStage(ABC):
+    """An engine whose jobs run in folders that are not the agent's: files are brought there and fetched from there."""
+
+    @abstractmethod
+    def bring(self, *, job: Job, on_bytes: Callable[[int], None]) -> None:
+        """Put all that `job.folder` holds where the job will run, whole or not at all; may be repeated until `submit`.
+
+        on_bytes: told of every part that has arrived. Raises EngineRefused, EngineBusy and EngineLost.
+        """
+
+    @abstractmethod
+    def fetch(self, *, ref: str, wanted: Mapping[str, int]) -> None:
+        """Bring the files below these paths of an ended job's work folder to the agent's, which is emptied first.
+
+        wanted: most bytes by path; where there are more, so many come that the excess shows.
+        """
+
+    @abstractmethod
+    def drop(self, *, attempt_id: str) -> None:
+        """Delete what an attempt left where it ran; the hub has all that is kept. Without effect when it is gone."""

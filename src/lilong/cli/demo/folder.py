@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lilong.agent.engines.local.watch import started_ticks
+from lilong.agent.engines.rank.watch import started_ticks
 from lilong.common.errors import Conflict
 
 MARK = ".lilong-demo"

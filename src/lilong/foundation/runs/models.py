@@ -188,8 +188,8 @@ class Attempt(models.Model):
     """One try of a run on one pool; what changes with every sync stands in Meter. See `core/attempts.py`.
 
     token names the native job; nonce binds the job wrapper's reports. used_before_ms: authority that earlier attempts
-    of the run have used. nodes, grace_s, outputs_max_bytes: from the spec. billable_ms, usable_ms, meters_agree: the
-    bill, frozen when the attempt settles.
+    of the run have used. nodes, grace_s, outputs_max_bytes: from the spec. queue_wait_s: how long it may queue, fixed
+    when it is first offered. billable_ms, usable_ms, meters_agree: the bill, frozen when the attempt settles.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -210,6 +210,7 @@ class Attempt(models.Model):
     fault = models.CharField(max_length=16, default="", blank=True)
     detail = models.CharField(max_length=1000, default="", blank=True)
     offered_at = models.DateTimeField(null=True)
+    queue_wait_s = models.PositiveIntegerField(null=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     end_seen_at = models.DateTimeField(null=True)

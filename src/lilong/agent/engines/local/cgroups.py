@@ -5,6 +5,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lilong.agent.engines.rank.launch import RankGroups
+
 _REMOVE_S = 2.0
 
 
@@ -15,15 +17,6 @@ class Groups:
     version: int
     memory: Path | None
     pids: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class RankGroups:
-    """The groups of one rank: files to join by writing "0", and files that count what the kernel refused."""
-
-    joins: tuple[Path, ...] = ()
-    memory_events: Path | None = None
-    pids_events: Path | None = None
 
 
 def parse_own_groups(*, membership: str, mounts: str) -> dict[str, Path]:

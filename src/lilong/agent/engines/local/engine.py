@@ -3,26 +3,19 @@
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from lilong.agent.ends import ENDS
 from lilong.agent.engines.local.capacity import Node, Seat, describe_nodes, find_seats
-from lilong.agent.engines.local.cgroups import remove_rank_groups
+from lilong.agent.engines.local.cgroups import Groups, remove_rank_groups
 from lilong.agent.engines.local.host import end_leftovers, has_processes, is_same_process, read_boot_id
-from lilong.agent.engines.local.launch import (
-    SHIM_JSON,
-    Isolation,
-    LocalLimits,
-    NativeJob,
-    give_to_user,
-    group_name,
-    prepare_rank,
-    start_shim,
-)
-from lilong.agent.engines.local.parsing import (
+from lilong.agent.engines.local.start import LocalLimits, give_to_user, group_name, prepare_rank, start_shim
+from lilong.agent.engines.port import TERMINAL_STATES, Estimate, Job, Metered, NativeState, Observed, OwnedJob
+from lilong.agent.engines.rank.launch import SHIM_JSON, Isolation, NativeJob
+from lilong.agent.engines.rank.parsing import (
     JobFacts,
     RankFacts,
     is_shim_lost,
@@ -30,7 +23,6 @@ from lilong.agent.engines.local.parsing import (
     parse_state,
     parse_usage,
 )
-from lilong.agent.engines.port import TERMINAL_STATES, Estimate, Job, Metered, NativeState, Observed, OwnedJob
 from lilong.agent.spool import AUTHORITY, CANCEL, AttemptFolder, Spool, read_json, write_bytes, write_json
 from lilong.common.errors import EngineRefused, FieldProblem
 from lilong.protocol import spec as run_spec
@@ -53,6 +45,7 @@ class LocalEngine:
         profiles: Sequence[Profile],
         limits: LocalLimits,
         isolation: Isolation,
+        groups: Groups,
         sandbox_reason: str,
         trusted_reason: str,
         may_start: Callable[[], bool],
@@ -68,6 +61,7 @@ class LocalEngine:
         self._profiles = tuple(profiles)
         self._limits = limits
         self._isolation = isolation
+        self._groups = groups
         self._sandbox_reason = sandbox_reason
         self._trusted_reason = trusted_reason
         self._may_start = may_start
@@ -137,6 +131,7 @@ class LocalEngine:
         problems = self.validate(spec=job.spec)
         if problems:
             raise EngineRefused(detail=problems[0].message, fields=problems)
+        wait_s = job.queue_wait_s
         native = NativeJob(
             ref=ref,
             attempt_id=job.attempt_id,
@@ -152,6 +147,7 @@ class LocalEngine:
             environment_folder=str(job.environment_folder),
             secrets_folder=str(job.secrets_folder or ""),
             sandboxed=self._isolation.sandboxed,
+            leaves_queue_at=None if wait_s is None else self._clock() + timedelta(seconds=wait_s),
         )
         write_json(folder.path / NATIVE, native)
         self._dispatch()
@@ -234,10 +230,15 @@ class LocalEngine:
                 seats = find_seats(nodes=self._nodes, taken=taken, wanted=job.spec.resources, ranks=job.spec.nodes)
                 if seats is None or not may_start:
                     may_start = False
+                    self._withdraw_if_late(folder, job)
                     continue
                 write_bytes(folder.path / DISPATCH, _SEATS.dump_json(seats))
                 taken += seats
             self._start_ranks(folder, job)
+
+    def _withdraw_if_late(self, folder: AttemptFolder, job: NativeJob) -> None:
+        if job.leaves_queue_at is not None and self._clock() >= job.leaves_queue_at:
+            write_json(folder.path / CANCEL, {"reason": Reason.QUEUE_WAIT_EXCEEDED.value, "grace_s": 0})
 
     def _start_ranks(self, folder: AttemptFolder, job: NativeJob) -> None:
         missing = [rank for rank in range(job.spec.nodes) if not (folder.rank(rank) / SHIM_JSON).exists()]
@@ -248,7 +249,13 @@ class LocalEngine:
         for rank in missing:
             rank_folder = folder.rank(rank)
             prepare_rank(
-                folder=folder, job=job, seat=seats[rank], rank=rank, limits=self._limits, isolation=self._isolation
+                folder=folder,
+                job=job,
+                seat=seats[rank],
+                rank=rank,
+                bounds=self._limits.bounds,
+                isolation=self._isolation,
+                groups=self._groups,
             )
             self._starts[rank_folder] = self._starts.get(rank_folder, 0) + 1
             if not start_shim(rank_folder) and self._starts[rank_folder] >= _STARTS_MAX:
@@ -265,7 +272,7 @@ class LocalEngine:
         if state.state in TERMINAL_STATES:
             for rank in range(job.spec.nodes):
                 name = group_name(attempt_id=job.attempt_id, rank=rank)
-                remove_rank_groups(groups=self._isolation.groups, name=name)
+                remove_rank_groups(groups=self._groups, name=name)
             self._ended[job.ref] = state
         return state
 

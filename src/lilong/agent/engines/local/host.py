@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lilong.agent.engines.local.sandbox import System
-from lilong.agent.engines.local.watch import list_descendants, started_ticks
+from lilong.agent.engines.rank.sandbox import System
+from lilong.agent.engines.rank.watch import list_descendants, started_ticks
 
 _ROOT_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _END_LEFTOVERS_S = 10.0

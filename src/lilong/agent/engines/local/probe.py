@@ -1,35 +1,28 @@
 """Find out what this machine can isolate, and prove it by a real run before untrusted work is taken. Fails closed."""
 
-import json
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from lilong.agent.engines.local import proof, seccomp
 from lilong.agent.engines.local.capacity import Seat
 from lilong.agent.engines.local.cgroups import Groups, find_groups, remove_rank_groups
 from lilong.agent.engines.local.host import end_leftovers, may_reach, missing_programs, read_system
-from lilong.agent.engines.local.launch import (
-    Isolation,
-    LocalLimits,
-    NativeJob,
-    give_to_user,
-    group_name,
-    prepare_rank,
-    start_shim,
-)
-from lilong.agent.engines.local.sandbox import STAGE, build_drop
+from lilong.agent.engines.local.start import LocalLimits, give_to_user, group_name, prepare_rank, start_shim
+from lilong.agent.engines.rank import proof, seccomp
+from lilong.agent.engines.rank.judging import PROOF_PROCESSES_MAX, read_verdict
+from lilong.agent.engines.rank.launch import Isolation, NativeJob
+from lilong.agent.engines.rank.sandbox import STAGE, build_drop
 from lilong.agent.spool import AttemptFolder, read_json
 from lilong.protocol.spec import Resources, RunSpec
 
 PROOF_S = 20.0
-_PROOF_PROCESSES_MAX = 32
 _PROOF_ID = "att_" + "0" * 32
 _INSTALL = "install bubblewrap (Debian and Ubuntu: apt-get install bubblewrap)"
 
@@ -42,6 +35,7 @@ class Found:
     """
 
     isolation: Isolation
+    groups: Groups
     reason: str
     trusted_reason: str = ""
 
@@ -58,29 +52,29 @@ def probe_machine(
     stages = drops_user and _succeeds(
         ["unshare", "--mount", "--propagation", "private", "--", "mount", "-t", "tmpfs", "lilong", STAGE]
     )
-    bare = Isolation(
-        drops_user=drops_user, stages=stages, sandboxed=False, system=system, groups=find_groups(), seccomp=b""
-    )
+    bare = Isolation(drops_user=drops_user, stages=stages, sandboxed=False, system=system, seccomp=b"")
+    groups = find_groups()
     closed = _find_closed(home, drops_user=drops_user, stages=stages)
     if closed:
-        return Found(bare, closed, closed)
+        return Found(bare, groups, closed, closed)
     machine = os.uname().machine
     missing = missing_programs("bwrap", "prlimit", "setpriv", "unshare", "mount")
     if "bwrap" in missing:
-        return Found(bare, f"bubblewrap is missing: {_INSTALL}.")
+        return Found(bare, groups, f"bubblewrap is missing: {_INSTALL}.")
     if missing:
-        return Found(bare, f"{', '.join(missing)} is missing: install util-linux.")
+        return Found(bare, groups, f"{', '.join(missing)} is missing: install util-linux.")
     if machine not in seccomp.MACHINES:
-        return Found(bare, f"There is no system-call filter for {machine}.")
+        return Found(bare, groups, f"There is no system-call filter for {machine}.")
     if os.geteuid() == 0 and not stages:
-        return Found(bare, "The agent may not mount folders: run it as root of the machine, or as an ordinary user.")
+        return Found(
+            bare, groups, "The agent may not mount folders: run it as root of the machine, or as an ordinary user."
+        )
     sandboxed = replace(bare, sandboxed=True, seccomp=seccomp.build_filter(machine=machine))
-    reason = _prove(home=home, limits=limits, isolation=sandboxed, interpreter=interpreter, cores=cores)
-    if reason and bare.groups != Groups(bare.groups.version, None, None):
-        without = replace(sandboxed, groups=Groups(bare.groups.version, None, None))
-        if not _prove(home=home, limits=limits, isolation=without, interpreter=interpreter, cores=cores):
-            return Found(without, "")
-    return Found(bare, f"The proof run failed: {reason}") if reason else Found(sandboxed, "")
+    prove = partial(_prove, home=home, limits=limits, isolation=sandboxed, interpreter=interpreter, cores=cores)
+    reason, without = prove(groups=groups), Groups(groups.version, None, None)
+    if reason and groups != without and not prove(groups=without):
+        return Found(sandboxed, without, "")
+    return Found(bare, groups, f"The proof run failed: {reason}") if reason else Found(sandboxed, groups, "")
 
 
 def _find_closed(home: Path, *, drops_user: bool, stages: bool) -> str:
@@ -93,30 +87,15 @@ def _find_closed(home: Path, *, drops_user: bool, stages: bool) -> str:
     return f"Jobs' users may not enter {closed}: put the agent's home where they may." if closed else ""
 
 
-def judge_proof(facts: Mapping[str, object]) -> str:
-    """Return the first thing that a sandbox let through, or an empty text.
-
-    >>> judge_proof({"sees_hidden": True})
-    "a job sees the agent's files"
-    """
-    forks = facts.get("forks")
-    leaks = (
-        (facts.get("sees_hidden") is not False, "a job sees the agent's files"),
-        (facts.get("reaches_network") is not False, "a job reaches this machine's network"),
-        (facts.get("interfaces") != ["lo"], "a job sees network interfaces"),
-        (facts.get("writes_system") != [], f"a job may write to {facts.get('writes_system')}"),
-        (facts.get("writes_work") is not True, "a job cannot write to its work folder"),
-        (facts.get("capabilities") != 0, "a job has capabilities"),
-        (facts.get("no_new_privileges") is not True, "a job may gain privileges"),
-        (facts.get("filtered") is not True, "the system-call filter does not hold"),
-        (facts.get("user_namespaces") is not False, "a job may make user namespaces"),
-        (not isinstance(facts.get("processes"), int) or facts["processes"] not in range(1, 6), "it sees processes"),
-        (not isinstance(forks, int) or forks not in range(1, _PROOF_PROCESSES_MAX), "the process limit does not hold"),
-    )
-    return next((text for leaked, text in leaks if leaked), "")
-
-
-def _prove(*, home: Path, limits: LocalLimits, isolation: Isolation, interpreter: Path, cores: Sequence[int]) -> str:
+def _prove(
+    *,
+    home: Path,
+    limits: LocalLimits,
+    isolation: Isolation,
+    groups: Groups,
+    interpreter: Path,
+    cores: Sequence[int],
+) -> str:
     """Run proof.py as an untrusted job would run, through a shim; returns why the sandbox does not hold."""
     folder = AttemptFolder(home / "proof" / _PROOF_ID)
     shutil.rmtree(folder.path, ignore_errors=True)
@@ -133,16 +112,22 @@ def _prove(*, home: Path, limits: LocalLimits, isolation: Isolation, interpreter
             walltime_s=int(PROOF_S),
         )
         try:
-            return _run_proof(folder, spec=spec, limits=limits, isolation=isolation, cores=cores)
+            return _run_proof(folder, spec=spec, limits=limits, isolation=isolation, groups=groups, cores=cores)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             return str(error)
         finally:
-            remove_rank_groups(groups=isolation.groups, name=group_name(attempt_id=_PROOF_ID, rank=0))
+            remove_rank_groups(groups=groups, name=group_name(attempt_id=_PROOF_ID, rank=0))
             shutil.rmtree(home / "proof", ignore_errors=True)
 
 
 def _run_proof(
-    folder: AttemptFolder, *, spec: RunSpec, limits: LocalLimits, isolation: Isolation, cores: Sequence[int]
+    folder: AttemptFolder,
+    *,
+    spec: RunSpec,
+    limits: LocalLimits,
+    isolation: Isolation,
+    groups: Groups,
+    cores: Sequence[int],
 ) -> str:
     job = NativeJob(
         ref="lilong-proof",
@@ -162,8 +147,8 @@ def _run_proof(
     )
     give_to_user(folder=folder, job=job)
     seat = Seat(node="proof", cores=tuple(cores[:1]), memory_mib=spec.resources.memory_mib)
-    narrow = replace(limits, processes_max=_PROOF_PROCESSES_MAX)
-    prepare_rank(folder=folder, job=job, seat=seat, rank=0, limits=narrow, isolation=isolation)
+    narrow = replace(limits.bounds, processes_max=PROOF_PROCESSES_MAX)
+    prepare_rank(folder=folder, job=job, seat=seat, rank=0, bounds=narrow, isolation=isolation, groups=groups)
     given = folder.rank(0) / "given" / "proof.py"
     shutil.copyfile(proof.__file__, given)
     given.chmod(0o644)
@@ -175,10 +160,7 @@ def _run_proof(
         end_leftovers(uid=job.uid, attempt_id=_PROOF_ID, jobs=[])
         return "it did not end in time"
     output = (folder.rank(0) / "log").read_text(encoding="utf-8", errors="replace")
-    if not output.startswith("{"):
-        return f"{end.get('cause')} {end.get('detail')} {output[-300:]}".strip()
-    facts: object = json.loads(output.splitlines()[0])
-    return judge_proof(facts) if isinstance(facts, dict) else "it printed no facts"  # pyright: ignore[reportUnknownArgumentType]
+    return read_verdict(output=output, end=end)
 
 
 def _succeeds(command: Sequence[str]) -> bool:

@@ -13,6 +13,9 @@ from lilong.foundation.runs.core.reports import RankChain, extend_chains, is_com
 from lilong.foundation.runs.core.table import HAS_RUN_PHASE, REASONS, STATES, explain_end, next_state
 from lilong.protocol.messages import AttemptState, CheckpointNote, Fault, Observation, Reason, VolumeNote
 
+QUEUE_SLACK_S = 5
+"""How much earlier than the hub an engine may think that a wait in its queue is over: clocks differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:
@@ -27,7 +30,8 @@ class Missing:
 class AttemptFacts:
     """One attempt as the hub knows it. Identity first, then what the hub decided, then what agents reported.
 
-    offered_at: when an agent was first told of it; before that no agent can have started it.
+    offered_at: when an agent was first told of it; before that no agent can have started it. queue_wait_s: what it was
+    told then of the time in its queue.
     settled_at: since then nothing changes what is billed. outputs_complete: everything worth keeping is kept.
     """
 
@@ -41,6 +45,7 @@ class AttemptFacts:
     fault: Fault | None = None
     detail: str = ""
     offered_at: datetime | None = None
+    queue_wait_s: int | None = None
     observed_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -215,7 +220,7 @@ def _take_state(
         return attempt
     if not STATES[state].has_ended:
         return replace(attempt, state=state, reason=attempt.reason if is_old else observation.reason)
-    reason = explain_end(state, reason=observation.reason)
+    reason = explain_end(state, reason=_believe_reason(attempt, observation.reason, now=now))
     return replace(
         attempt,
         state=state,
@@ -225,6 +230,19 @@ def _take_state(
         end_seen_at=now,
         exit_code=observation.exit_code,
     )
+
+
+def _believe_reason(attempt: AttemptFacts, reason: Reason | None, *, now: datetime) -> Reason | None:
+    """Return the reason given, but for a wait in the queue that was not as long as the hub allows.
+
+    A full queue costs a run none of its attempts; so it must cost time, or refusing at once could go on for ever.
+    """
+    if reason is not Reason.QUEUE_WAIT_EXCEEDED:
+        return reason
+    if attempt.offered_at is None or attempt.queue_wait_s is None:
+        return None
+    waited = now - attempt.offered_at
+    return reason if waited >= timedelta(seconds=attempt.queue_wait_s - QUEUE_SLACK_S) else None
 
 
 def _find_fault(reason: Reason, *, state: AttemptState, claimed: Fault | None, stopped_at: datetime | None) -> Fault:

@@ -13,6 +13,8 @@ class Policy:
     misses_until_lost, lost_after_s: LOST needs so many complete looks without the job, over at least so long.
     away_after_s: after so much silence people are told that the agent is away; nothing else follows from it.
     unoffered_s: an attempt that no agent can have seen moves to another pool after so much silence.
+    queue_wait_s: time in one pool's queue while another pool could take the run; each wait in vain doubles the next.
+    queue_wait_alone_s: the most of it, and the time where no other pool could take the run.
     abandon_after_s: silence beyond the moment at which the agent must have ended the work by itself.
     stop_timeout_s: a stop that is not confirmed for so long is given up on, and its member let go.
     outputs_timeout_s: time for the outputs of an ended attempt, plus one second for each `outputs_bytes_per_s`.
@@ -23,6 +25,8 @@ class Policy:
     lost_after_s: int = 10
     away_after_s: int = 30
     unoffered_s: int = 60
+    queue_wait_s: int = 120
+    queue_wait_alone_s: int = 24 * 3600
     abandon_after_s: int = 24 * 3600
     stop_timeout_s: int = 3600
     outputs_timeout_s: int = 900

@@ -11,6 +11,7 @@ from lilong.protocol.messages import AttemptState, Fault, Reason
 from lilong.protocol.spec import OnFault
 
 NEVER_AGAIN = frozenset({Reason.SPEC_REFUSED, Reason.ISOLATION_MISSING})
+COSTS_NO_TRY = Reason.QUEUE_WAIT_EXCEEDED
 
 
 class RunState(StrEnum):
@@ -89,7 +90,7 @@ def decide_run(run: RunFacts, *, reachable: Container[str], policy: Policy) -> W
     Candidates are taken in order, starting anew after the last one; pools that are away or drained (not `reachable`)
     are passed over while another one is there. A refusal moves on without asking. A member's fault ends the run, any
     other fault is retried within the attempts that the spec allows, the preemptions that the hub allows, and the
-    authority that is left.
+    authority that is left. A full queue costs no try: however often every pool was waited for, the run goes on.
 
     >>> run = RunFacts(candidates=("a",), tried=(), authorised_ms=1, max_attempts=1, on_fault=OnFault.RETRY)
     >>> decide_run(run, reachable={"a"}, policy=Policy())
@@ -120,6 +121,36 @@ def list_other_candidates(run: RunFacts, *, reachable: Container[str]) -> tuple[
     )
 
 
+def find_next_pool(run: RunFacts, *, reachable: Container[str]) -> str:
+    """Return the pool that follows if the newest attempt is refused now; empty when it can only be asked again.
+
+    >>> refused = Tried(0, AttemptState.QUEUED, None, None, "", has_run=False, settled=False, billable_ms=0)
+    >>> run = RunFacts(("a", "b"), (refused,), authorised_ms=1, max_attempts=1, on_fault=OnFault.RETRY)
+    >>> find_next_pool(run, reachable={"a", "b"})
+    'b'
+    """
+    order = _order_candidates(run, last=run.tried[-1], reachable=reachable)
+    here, following = run.candidates[run.tried[-1].candidate], run.candidates[order[0]] if order else ""
+    return following if following != here else ""
+
+
+def decide_queue_wait(run: RunFacts, *, reachable: Container[str], policy: Policy) -> int:
+    """Return for how many seconds the newest attempt may stand in the queue of its pool.
+
+    Where no other pool could take the run, leaving the queue would only lose the place in it. Each wait in vain in the
+    queue of this pool, since the run's work was last seen running, doubles the next: a run that finds every queue full
+    keeps its places longer and longer, and makes few attempts.
+    """
+    if not list_other_candidates(run, reachable=reachable):
+        return policy.queue_wait_alone_s
+    here, in_vain = run.candidates[run.tried[-1].candidate], 0
+    for attempt in reversed(run.tried):
+        if attempt.has_run:
+            break
+        in_vain += attempt.reason is COSTS_NO_TRY and run.candidates[attempt.candidate] == here
+    return min(policy.queue_wait_s << in_vain, policy.queue_wait_alone_s)
+
+
 def _find_end(run: RunFacts, *, last: Tried | None, policy: Policy) -> Finish | None:
     if last is not None and last.state is AttemptState.SUCCEEDED:
         return Finish(state=RunState.SUCCEEDED, reason=Reason.COMPLETED, fault=Fault.NOBODY)
@@ -139,8 +170,9 @@ def _find_end(run: RunFacts, *, last: Tried | None, policy: Policy) -> Finish | 
     preemptions = sum(attempt.state is AttemptState.PREEMPTED for attempt in run.tried)
     if preemptions > policy.preemptions_max:
         return _fail(last, detail=f"It was preempted {preemptions} times.")
-    accepted = sum(attempt.state is not AttemptState.REJECTED for attempt in run.tried)
-    if accepted >= run.max_attempts or len(run.tried) >= run.max_attempts + len(run.candidates):
+    tries = [attempt for attempt in run.tried if attempt.reason is not COSTS_NO_TRY]
+    accepted = sum(attempt.state is not AttemptState.REJECTED for attempt in tries)
+    if accepted >= run.max_attempts or len(tries) >= run.max_attempts + len(run.candidates):
         return _fail(last, detail=f"All {len(run.tried)} attempts ended without success.")
     return None
 

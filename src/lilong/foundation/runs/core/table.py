@@ -107,6 +107,7 @@ REASONS: Mapping[Reason, ReasonRule] = MappingProxyType(
         R.AGENT_LOST: ReasonRule(ends=(S.LOST, S.REJECTED), fault=F.PROVIDER),
         R.PREEMPTED_BY_PROVIDER: ReasonRule(ends=(S.PREEMPTED,), fault=F.PROVIDER),
         R.ENGINE_REFUSED: ReasonRule(ends=(S.REJECTED,), fault=F.PROVIDER),
+        R.QUEUE_WAIT_EXCEEDED: ReasonRule(ends=(S.REJECTED,), fault=F.NOBODY),
         R.WAITING_FOR_CAPACITY: ReasonRule(ends=(), fault=F.NOBODY),
     }
 )

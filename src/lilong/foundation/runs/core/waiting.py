@@ -6,6 +6,7 @@ from datetime import datetime
 from lilong.common.time import format_duration
 from lilong.foundation.runs.core.policy import Policy
 from lilong.foundation.runs.core.silence import is_away
+from lilong.foundation.runs.core.table import STATES
 from lilong.protocol.messages import AttemptState, Reason
 
 
@@ -20,7 +21,11 @@ class PoolStanding:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The attempt of a run that is not over."""
+    """The attempt of a run that is not over.
+
+    queue_wait_s: how long it may queue; next_pool: name of the pool that follows then, empty for its own.
+    refused: what `explain_queue_refusal` says of the attempt before it, if that left a queue.
+    """
 
     state: AttemptState
     reason: Reason | None
@@ -29,6 +34,9 @@ class Waiting:
     stopping: bool
     staging_done_bytes: int
     staging_total_bytes: int
+    queue_wait_s: int | None = None
+    next_pool: str = ""
+    refused: str = ""
 
 
 def explain_wait(attempt: Waiting | None, *, pool: PoolStanding, now: datetime, policy: Policy) -> str:
@@ -51,7 +59,21 @@ def explain_wait(attempt: Waiting | None, *, pool: PoolStanding, now: datetime, 
         return "the run is being closed"
     if attempt.stopping and attempt.state is not AttemptState.STOPPING:
         return f"pool {pool.name} has been asked to stop and has not confirmed it yet"
-    return _explain_state(attempt, pool=pool)
+    has_begun = STATES[attempt.state].phase > STATES[AttemptState.QUEUED].phase
+    refused = "" if has_begun else attempt.refused
+    return "; ".join(filter(None, (refused, _explain_state(attempt, pool=pool))))
+
+
+def explain_queue_refusal(*, pool: str, queue_wait_s: int | None, next_pool: str) -> str:
+    """Return what became of an attempt that left the queue of `pool`, by name; next_pool: of the attempt that followed.
+
+    >>> explain_queue_refusal(pool="a", queue_wait_s=120, next_pool="b")
+    'pool a had no room within 2m, and pool b came next'
+    """
+    waited = f"pool {pool} had no room within {format_duration(queue_wait_s or 0)}"
+    if not next_pool:
+        return waited
+    return f"{waited}, and {'was asked again' if next_pool == pool else f'pool {next_pool} came next'}"
 
 
 def _explain_state(attempt: Waiting, *, pool: PoolStanding) -> str:
@@ -62,7 +84,9 @@ def _explain_state(attempt: Waiting, *, pool: PoolStanding) -> str:
             return f"it is being handed to pool {pool.name}"
         case AttemptState.QUEUED:
             waits = "free capacity" if attempt.reason is Reason.WAITING_FOR_CAPACITY else "its turn"
-            return attempt.detail or f"it waits for {waits} in pool {pool.name}"
+            limit_s, following = attempt.queue_wait_s, attempt.next_pool
+            then = f"after {format_duration(limit_s)} there, pool {following} is next" if limit_s and following else ""
+            return "; ".join(filter(None, (attempt.detail or f"it waits for {waits} in pool {pool.name}", then)))
         case AttemptState.STAGING:
             done, total = attempt.staging_done_bytes, attempt.staging_total_bytes
             return attempt.detail or f"its inputs and environment are being brought: {done} of {total} bytes"

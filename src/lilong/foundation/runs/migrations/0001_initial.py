@@ -28,6 +28,7 @@ class Migration(migrations.Migration):
                 ("fault", models.CharField(blank=True, default="", max_length=16)),
                 ("detail", models.CharField(blank=True, default="", max_length=1000)),
                 ("offered_at", models.DateTimeField(null=True)),
+                ("queue_wait_s", models.PositiveIntegerField(null=True)),
                 ("started_at", models.DateTimeField(null=True)),
                 ("ended_at", models.DateTimeField(null=True)),
                 ("end_seen_at", models.DateTimeField(null=True)),

@@ -1,6 +1,8 @@
 """Between rows and the frozen facts that the core decides on."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.db.models import Prefetch, QuerySet
 
 from lilong.common.time import format_moment, parse_moment
 from lilong.foundation.runs.core.attempts import AttemptFacts, Missing
@@ -27,6 +29,7 @@ def read_attempt(*, row: Attempt) -> AttemptFacts:
         fault=Fault(row.fault) if row.fault else None,
         detail=row.detail,
         offered_at=row.offered_at,
+        queue_wait_s=row.queue_wait_s,
         observed_at=meter.observed_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
@@ -57,6 +60,7 @@ def write_attempt(*, row: Attempt, facts: AttemptFacts) -> None:
     row.fault = facts.fault.value if facts.fault else ""
     row.detail = facts.detail[:1000]
     row.offered_at = facts.offered_at
+    row.queue_wait_s = facts.queue_wait_s
     row.started_at = facts.started_at
     row.ended_at = facts.ended_at
     row.end_seen_at = facts.end_seen_at
@@ -111,11 +115,38 @@ def grant_ms(*, row: Attempt, run: Run) -> int:
     return max(0, run.authorised_ms - row.used_before_ms)
 
 
-def read_run(*, run: Run, candidates: list[Candidate], attempts: list[Attempt]) -> RunFacts:
-    """Return the facts of a run; candidates by position, attempts by number with their candidates and meters."""
+def load_runs(*, runs: QuerySet[Run]) -> QuerySet[Run]:
+    """Return the runs with all that their next step depends on: attempts by number, candidates by position.
+
+    Three queries, however many they are.
+    """
+    attempts = Attempt.objects.select_related("candidate", "meter").order_by("number")
+    candidates = order_candidates()
+    return runs.prefetch_related(Prefetch("attempts", queryset=attempts), Prefetch("candidates", queryset=candidates))
+
+
+def order_candidates() -> QuerySet[Candidate]:
+    """Return candidates by position, with their pools but for what those have."""
+    return Candidate.objects.select_related("pool").defer("pool__inventory").order_by("position")
+
+
+def list_reachable(*, run: Run, now: datetime) -> set[str]:
+    """Return the pools of a loaded run's candidates that take work and whose agents have reported lately."""
+    heard_after = now - timedelta(seconds=POLICY.away_after_s)
+    return {
+        candidate.pool_id
+        for candidate in run.candidates.all()
+        if candidate.pool.draining_at is None
+        and candidate.pool.last_sync_at is not None
+        and candidate.pool.last_sync_at >= heard_after
+    }
+
+
+def read_run(*, run: Run) -> RunFacts:
+    """Return the facts of a run that `load_runs` has loaded."""
     return RunFacts(
-        candidates=tuple(candidate.pool_id for candidate in candidates),
-        tried=tuple(_read_tried(attempt, run=run) for attempt in attempts),
+        candidates=tuple(candidate.pool_id for candidate in run.candidates.all()),
+        tried=tuple(_read_tried(attempt, run=run) for attempt in run.attempts.all()),
         authorised_ms=run.authorised_ms,
         max_attempts=run.spec["max_attempts"],
         on_fault=OnFault(run.spec["on_fault"]),

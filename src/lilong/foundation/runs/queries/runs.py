@@ -11,10 +11,10 @@ from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
 from lilong.foundation.runs.core.policy import POLICY
-from lilong.foundation.runs.core.runs import OPEN_STATES, RunState
-from lilong.foundation.runs.core.waiting import PoolStanding, Waiting, explain_wait
+from lilong.foundation.runs.core.runs import OPEN_STATES, RunState, find_next_pool
+from lilong.foundation.runs.core.waiting import PoolStanding, Waiting, explain_queue_refusal, explain_wait
 from lilong.foundation.runs.models import Artefact, Attempt, Run
-from lilong.foundation.runs.queries.rows import bill_attempt
+from lilong.foundation.runs.queries.rows import bill_attempt, list_reachable, order_candidates, read_run
 from lilong.protocol.messages import AttemptState, Fault, Reason
 from lilong.protocol.spec import RunSpec
 
@@ -91,7 +91,7 @@ class RunView:
 
 
 def get_runs(*, run_ids: Sequence[str], now: datetime) -> dict[str, RunView]:
-    """Return the runs that exist, by id. Three queries, however many they are."""
+    """Return the runs that exist, by id. Four queries, however many they are."""
     return {run.id: _view_run(run, now=now) for run in _with_all(Run.objects.filter(id__in=set(run_ids)))}
 
 
@@ -120,15 +120,17 @@ def find_own_run(*, actor: Actor, run_id: str) -> Run:
 
 
 def _with_all(runs: QuerySet[Run]) -> QuerySet[Run]:
-    """Load attempts and artefacts with the runs: three queries, whatever their number."""
-    attempts = Attempt.objects.select_related("candidate", "pool", "meter").order_by("number")
+    """Load attempts, artefacts and candidates with the runs: four queries, whatever their number."""
+    attempts = Attempt.objects.select_related("candidate", "pool", "meter").defer("pool__inventory").order_by("number")
     artefacts = Prefetch("artefacts", queryset=Artefact.objects.order_by("path"))
-    return runs.prefetch_related(Prefetch("attempts", queryset=attempts.prefetch_related(artefacts)))
+    mine = Prefetch("attempts", queryset=attempts.prefetch_related(artefacts))
+    return runs.prefetch_related(mine, Prefetch("candidates", queryset=order_candidates()))
 
 
 def _view_run(run: Run, *, now: datetime) -> RunView:
     rows = list(run.attempts.all())
-    attempts = tuple(_view_attempt(row, run=run) for row in rows)
+    next_pools = [*(row.pool.name for row in rows[1:]), ""]
+    attempts = tuple(_view_attempt(row, run=run, next_pool=name) for row, name in zip(rows, next_pools, strict=False))
     is_open = run.state in OPEN_STATES
     return RunView(
         id=run.id,
@@ -153,7 +155,7 @@ def _view_run(run: Run, *, now: datetime) -> RunView:
     )
 
 
-def _view_attempt(row: Attempt, *, run: Run) -> AttemptView:
+def _view_attempt(row: Attempt, *, run: Run, next_pool: str) -> AttemptView:
     bill = bill_attempt(row=row, run=run)
     return AttemptView(
         id=row.id,
@@ -163,7 +165,7 @@ def _view_attempt(row: Attempt, *, run: Run) -> AttemptView:
         state=AttemptState(row.state),
         reason=Reason(row.reason) if row.reason else None,
         fault=Fault(row.fault) if row.fault else None,
-        detail=row.detail,
+        detail=_explain_attempt(row, next_pool=next_pool),
         metered_ms=row.meter.metered_ms,
         billable_ms=bill.billable_ms,
         usable_ms=bill.usable_ms,
@@ -176,6 +178,18 @@ def _view_attempt(row: Attempt, *, run: Run) -> AttemptView:
         resumed=bool(row.start_checkpoint_sha256),
         final=row.settled_at is not None,
     )
+
+
+def _explain_attempt(row: Attempt, *, next_pool: str) -> str:
+    """Return the attempt's detail, which after a wait in vain begins with how long it was and what came next."""
+    waited = _explain_queue_refusal(row, next_pool=next_pool)
+    return f"{waited[0].upper()}{waited[1:]}. {row.detail}".strip() if waited else row.detail
+
+
+def _explain_queue_refusal(row: Attempt, *, next_pool: str) -> str:
+    if row.reason != Reason.QUEUE_WAIT_EXCEEDED:
+        return ""
+    return explain_queue_refusal(pool=row.pool.name, queue_wait_s=row.queue_wait_s, next_pool=next_pool)
 
 
 def _list_artefacts(rows: Iterable[Attempt]) -> list[ArtefactView]:
@@ -200,5 +214,14 @@ def _explain_wait(run: Run, rows: Sequence[Attempt], *, now: datetime) -> str:
         stopping=run.stopped_at is not None,
         staging_done_bytes=last.meter.staging_done_bytes,
         staging_total_bytes=last.meter.staging_total_bytes,
+        queue_wait_s=last.queue_wait_s,
+        next_pool=_find_next_pool(run, now=now) if last.state == AttemptState.QUEUED else "",
+        refused=_explain_queue_refusal(rows[-2], next_pool="") if len(rows) > 1 else "",
     )
     return explain_wait(waiting, pool=standing, now=now, policy=POLICY)
+
+
+def _find_next_pool(run: Run, *, now: datetime) -> str:
+    """Return the name of the pool that takes the run if its queue stays full; empty when there is no other."""
+    pool_id = find_next_pool(read_run(run=run), reachable=list_reachable(run=run, now=now))
+    return next((each.pool.name for each in run.candidates.all() if each.pool_id == pool_id), "")

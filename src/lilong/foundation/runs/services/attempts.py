@@ -1,10 +1,8 @@
 """Write attempts in bulk, and bring runs forward when their attempts have moved."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from secrets import token_hex
-
-from django.db.models import Prefetch
 
 from lilong.common.ids import new_id
 from lilong.foundation.outbox.public import emit
@@ -12,8 +10,15 @@ from lilong.foundation.runs.core.attempts import AttemptFacts
 from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.runs import OPEN_STATES, Finish, RunState, TryNext, decide_run
 from lilong.foundation.runs.events import RunFinished, RunStarted
-from lilong.foundation.runs.models import Attempt, Candidate, Meter, Pool, Run
-from lilong.foundation.runs.queries.rows import bill_attempt, read_run, write_attempt, write_meter
+from lilong.foundation.runs.models import Attempt, Candidate, Meter, Run
+from lilong.foundation.runs.queries.rows import (
+    bill_attempt,
+    list_reachable,
+    load_runs,
+    read_run,
+    write_attempt,
+    write_meter,
+)
 from lilong.protocol.spec import RunSpec
 
 IDENTITY = {
@@ -56,23 +61,8 @@ def advance_runs(*, run_ids: Collection[str], now: datetime) -> None:
     if not run_ids:
         return
     runs = list(Run.objects.filter(id__in=run_ids, state__in=OPEN_STATES).select_for_update().order_by("id"))
-    attempts = Attempt.objects.select_related("candidate", "meter").order_by("number")
-    candidates = Candidate.objects.select_related("pool").order_by("position")
-    loaded = Run.objects.filter(id__in=[run.id for run in runs]).prefetch_related(
-        Prefetch("attempts", queryset=attempts), Prefetch("candidates", queryset=candidates)
-    )
-    for run in loaded:
+    for run in load_runs(runs=Run.objects.filter(id__in=[run.id for run in runs])):
         _advance(run, now=now)
-
-
-def list_reachable(*, pools: Iterable[Pool], now: datetime) -> set[str]:
-    """Return the pools that take work and whose agents have reported lately."""
-    heard_after = now - timedelta(seconds=POLICY.away_after_s)
-    return {
-        pool.id
-        for pool in pools
-        if pool.draining_at is None and pool.last_sync_at is not None and pool.last_sync_at >= heard_after
-    }
 
 
 def create_attempt(
@@ -99,20 +89,18 @@ def create_attempt(
 
 
 def _advance(run: Run, *, now: datetime) -> None:
-    attempts, candidates = list(run.attempts.all()), list(run.candidates.all())
+    attempts = list(run.attempts.all())
     starts = [attempt.started_at for attempt in attempts if attempt.started_at is not None]
     if starts and run.started_at is None:
         run.started_at = min(starts)
         run.state = RunState.ACTIVE if run.state == RunState.PENDING else run.state
         run.save(update_fields=["started_at", "state"])
         emit(event=RunStarted(run_id=run.id))
-    facts = read_run(run=run, candidates=candidates, attempts=attempts)
-    reachable = list_reachable(pools=(candidate.pool for candidate in candidates), now=now)
-    step = decide_run(facts, reachable=reachable, policy=POLICY)
+    step = decide_run(read_run(run=run), reachable=list_reachable(run=run, now=now), policy=POLICY)
     if isinstance(step, TryNext):
         create_attempt(
             run=run,
-            candidate=candidates[step.candidate],
+            candidate=run.candidates.all()[step.candidate],
             number=len(attempts) + 1,
             used_ms=step.used_ms,
             checkpoint_sha256=_find_checkpoint(attempts),

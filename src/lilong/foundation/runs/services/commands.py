@@ -6,12 +6,13 @@ from datetime import datetime
 
 from lilong.common.errors import LilongError
 from lilong.foundation.members.public import reveal_secrets
-from lilong.foundation.runs.core.attempts import end_attempt
+from lilong.foundation.runs.core.attempts import AttemptFacts, end_attempt
 from lilong.foundation.runs.core.commands import Call, decide_call
 from lilong.foundation.runs.core.policy import POLICY
+from lilong.foundation.runs.core.runs import decide_queue_wait
 from lilong.foundation.runs.core.table import STATES
-from lilong.foundation.runs.models import Candidate, Pool, Run
-from lilong.foundation.runs.queries.rows import grant_ms
+from lilong.foundation.runs.models import Candidate, LockedEnvironment, Pool, Run
+from lilong.foundation.runs.queries.rows import grant_ms, list_reachable, load_runs, read_run
 from lilong.foundation.runs.services.environments import view_environment
 from lilong.foundation.runs.services.logs import are_logs_kept
 from lilong.foundation.runs.services.sightings import Sighting
@@ -90,28 +91,33 @@ def _build_command(call: Call, sighting: Sighting) -> Command:
 def _build_submits(pool: Pool, sightings: Sequence[Sighting], *, now: datetime) -> list[Command]:
     if not sightings:
         return []
-    specs = dict(Run.objects.filter(id__in=[item.row.run_id for item in sightings]).values_list("id", "spec"))
+    runs = {run.id: run for run in load_runs(runs=Run.objects.filter(id__in=[item.row.run_id for item in sightings]))}
     mine = Candidate.objects.filter(id__in=[item.row.candidate_id for item in sightings])
-    candidates = {row.id: row for row in mine.select_related("environment")}
+    environments = {row.id: row.environment for row in mine.select_related("environment")}
     commands: list[Command] = []
     lock_bytes = 0
     for sighting in sightings:
-        candidate = candidates[sighting.row.candidate_id]
-        lock_bytes += len(candidate.environment.lock)
+        environment = environments[sighting.row.candidate_id]
+        lock_bytes += len(environment.lock)
         if commands and lock_bytes > LOCK_BYTES_PER_SYNC_MAX:
             break
+        before = sighting.facts
+        if before.offered_at is None:
+            wait_s = _decide_queue_wait(runs[sighting.row.run_id], now=now)
+            sighting.facts = replace(before, offered_at=now, queue_wait_s=wait_s)
         try:
-            spec = RunSpec.model_validate(specs[sighting.row.run_id])
-            commands.append(_build_submit(sighting, candidate, spec=spec, epoch=pool.epoch))
+            spec = RunSpec.model_validate(runs[sighting.row.run_id].spec)
+            commands.append(_build_submit(sighting, environment, spec=spec, epoch=pool.epoch))
         except LilongError as error:
-            _refuse(sighting, error, now=now)
-            continue
-        if sighting.facts.offered_at is None:
-            sighting.facts = replace(sighting.facts, offered_at=now)
+            sighting.facts = _refuse(before, error, now=now)
     return commands
 
 
-def _build_submit(sighting: Sighting, candidate: Candidate, *, spec: RunSpec, epoch: int) -> Submit:
+def _decide_queue_wait(run: Run, *, now: datetime) -> int:
+    return decide_queue_wait(read_run(run=run), reachable=list_reachable(run=run, now=now), policy=POLICY)
+
+
+def _build_submit(sighting: Sighting, environment: LockedEnvironment, *, spec: RunSpec, epoch: int) -> Submit:
     """Return the one message in which values of secrets travel; raises what `reveal_secrets` raises."""
     row = sighting.row
     organisation_id = row.run.organisation_id
@@ -124,22 +130,23 @@ def _build_submit(sighting: Sighting, candidate: Candidate, *, spec: RunSpec, ep
         token=row.token,
         nonce=row.nonce,
         spec=spec,
-        environment=view_environment(row=candidate.environment),
+        environment=view_environment(row=environment),
         checkpoint_sha256=row.start_checkpoint_sha256 or None,
         volumes=row.run.volumes,
         secrets=secrets,
         authorised_ms=grant_ms(row=row, run=row.run),
+        queue_wait_s=sighting.facts.queue_wait_s,
         epoch=epoch,
     )
 
 
-def _refuse(sighting: Sighting, error: LilongError, *, now: datetime) -> None:
+def _refuse(attempt: AttemptFacts, error: LilongError, *, now: datetime) -> AttemptFacts:
     """End an attempt that can never be submitted because its organisation took away what the spec names."""
     ended = end_attempt(
-        sighting.facts,
+        attempt,
         state=AttemptState.REJECTED,
         reason=Reason.SPEC_REFUSED,
         detail=error.detail or error.title,
         now=now,
     )
-    sighting.facts = replace(ended, fault=Fault.MEMBER)
+    return replace(ended, fault=Fault.MEMBER)

@@ -17,7 +17,7 @@ from lilong.foundation.runs.models import Hub, JoinToken, Pool, PoolToken
 from lilong.foundation.runs.queries.pools import find_own_pool, get_hub_id
 from lilong.protocol.messages import PROTOCOL_VERSION, PROTOCOL_VERSIONS_SPOKEN, JoinRequest, JoinResponse
 
-ENGINES = ("local",)
+ENGINES = ("local", "slurm")
 JOIN_TOKEN_S = 24 * 3600
 POOLS_PER_ORGANISATION_MAX = 100
 JOIN_TOKENS_PER_POOL_MAX = 20

@@ -13,9 +13,9 @@ from lilong.foundation.runs.core.attempts import AttemptFacts
 from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.runs import OPEN_STATES, list_other_candidates
 from lilong.foundation.runs.core.silence import Surroundings, decide_silence
-from lilong.foundation.runs.models import Attempt, Candidate, JoinToken, Pool, Resolution, Run
-from lilong.foundation.runs.queries.rows import grant_ms, read_attempt, read_run
-from lilong.foundation.runs.services.attempts import advance_runs, list_reachable, save_attempts
+from lilong.foundation.runs.models import Attempt, JoinToken, Pool, Resolution, Run
+from lilong.foundation.runs.queries.rows import grant_ms, list_reachable, load_runs, read_attempt, read_run
+from lilong.foundation.runs.services.attempts import advance_runs, save_attempts
 from lilong.foundation.runs.services.environments import RESOLUTION_LIFE
 from lilong.foundation.runs.services.keeping import keep_run
 from lilong.foundation.runs.services.logs import delete_logs
@@ -73,10 +73,8 @@ def _decide(row: Attempt, pool: Pool, *, now: datetime) -> AttemptFacts:
 
 
 def _list_other_pools(run: Run, *, now: datetime) -> tuple[str, ...]:
-    candidates = list(Candidate.objects.filter(run=run).select_related("pool").order_by("position"))
-    attempts = list(Attempt.objects.filter(run=run).select_related("candidate", "meter").order_by("number"))
-    reachable = list_reachable(pools=(candidate.pool for candidate in candidates), now=now)
-    return list_other_candidates(read_run(run=run, candidates=candidates, attempts=attempts), reachable=reachable)
+    loaded = load_runs(runs=Run.objects.filter(id=run.id)).get()
+    return list_other_candidates(read_run(run=loaded), reachable=list_reachable(run=loaded, now=now))
 
 
 def _advance(now: datetime) -> int:

@@ -11,6 +11,9 @@ from lilong.common.money import PPM
 from lilong.platforms.supermarket.core.pricing import ChargeLine, price_time
 from lilong.protocol.messages import Fault
 
+SERVICE_CREDIT = "service_credit"
+HUB_FAULT = "hub_fault"
+
 
 class PostingKind(StrEnum):
     """The four kinds of transfer that the ledger knows."""
@@ -186,10 +189,10 @@ def plan_relief(
     moves: list[tuple[str, str, int, str]] = []
     for provider_id, credit_uc in sorted(relief.credit_uc.items()):
         own_uc = min(credit_uc, earned_uc.get(provider_id, 0))
-        moves.append((accruing[provider_id], wallet, own_uc, "service_credit"))
-        moves.append((reserve, wallet, credit_uc - own_uc, "service_credit"))
+        moves.append((accruing[provider_id], wallet, own_uc, SERVICE_CREDIT))
+        moves.append((reserve, wallet, credit_uc - own_uc, SERVICE_CREDIT))
     for provider_id, forgone_uc in sorted(relief.forgone_uc.items()):
-        moves.append((reserve, accruing[provider_id], forgone_uc, "hub_fault"))
+        moves.append((reserve, accruing[provider_id], forgone_uc, HUB_FAULT))
     return tuple(
         Posting(f"{order_id}.relief.{number}", PostingKind.POST, debit, credit, amount_uc, code)
         for number, (debit, credit, amount_uc, code) in enumerate(moves)

@@ -11,7 +11,14 @@ from lilong.foundation.ledger.public import AccountKind, TransferKind, list_tran
 from lilong.foundation.record.public import append
 from lilong.foundation.runs.public import get_runs
 from lilong.platforms.funding.public import return_expired
-from lilong.platforms.supermarket.core.postings import Posting, PostingKind, plan_correction, sum_payees
+from lilong.platforms.supermarket.core.postings import (
+    HUB_FAULT,
+    SERVICE_CREDIT,
+    Posting,
+    PostingKind,
+    plan_correction,
+    sum_payees,
+)
 from lilong.platforms.supermarket.core.pricing import ChargeLine, charge_usage
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
 from lilong.platforms.supermarket.core.states import OrderState
@@ -26,7 +33,7 @@ from lilong.platforms.supermarket.services.books import (
 )
 
 CHARGE_CODES = frozenset({"settle", "pay", "fee", "correction"})
-RELIEF_CODES = frozenset({"service_credit", "hub_fault"})
+RELIEF_CODES = frozenset({SERVICE_CREDIT, HUB_FAULT})
 MOVING_KINDS = frozenset({TransferKind.POST, TransferKind.SETTLE})
 
 

@@ -56,17 +56,19 @@ class System:
     links: tuple[tuple[str, str], ...]
 
 
-def build_script(*, command: str, stop_signal: str) -> str:
+def build_script(*, command: str, stop_signal: str, devices: str = "") -> str:
     r"""Return job.sh: it marks the start, outlives the stop signal, and leaves with the command's exit code.
 
     The trap keeps the shell until the command, which gets the signal too, has written its checkpoint and ended.
+    devices: a file of variables that say which accelerators the job was given, read before it starts.
 
     >>> build_script(command="python train.py", stop_signal="TERM").splitlines()[-1]
     'python train.py'
     """
     mark = f'cd "$LILONG_WORK_DIR" || exit\nprintf r >&{MARKER_FD}; exec {MARKER_FD}>&-\n'
     trap = f"trap : {shlex.quote(stop_signal)}\n" if stop_signal != "KILL" else ""
-    return mark + trap + command + "\n"
+    read = f". {shlex.quote(devices)}\n" if devices else ""
+    return mark + trap + read + command + "\n"
 
 
 def build_variables(

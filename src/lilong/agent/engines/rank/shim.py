@@ -1,20 +1,21 @@
 """Run one rank of an attempt, whatever happens to the agent and the hub: `python -I -S shim.py RANK_FOLDER`.
 
-Standard library only and Python 3.6 syntax, like watch.py beside it: both run where Lilong is not installed. It
+Standard library only and Python 3.6 syntax, like the files beside it: they run where Lilong is not installed. It
 detaches, starts the command of launch.json from its main thread, and writes what is known to its folder: shim.json
 (pid and start time), log, usage.json, reports.jsonl and, last and once, exit.json. It ends the rank by itself at the
 authorised time (authority.json), the walltime, a limit, or cancel.json; its own death ends the rank with it.
+
+`shim.py --attached ATTEMPT_FOLDER` is a step of a cluster's own job: it stays where the cluster started it, as the
+rank that SLURM_PROCID names, and leaves it to the cluster to notice when a peer's machine dies.
 """
 
 import contextlib
 import ctypes
 import fcntl
-import hashlib
-import hmac
-import json
 import os
 import resource
 import select
+import shutil
 import signal
 import stat
 import subprocess
@@ -23,109 +24,31 @@ import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 if TYPE_CHECKING:
-    from lilong.agent.engines.local.watch import Watch, list_children, list_descendants, started_ticks, walk
+    from lilong.agent.engines.rank.journal import Log, Reports, read_json, utc_text, write_json
+    from lilong.agent.engines.rank.watch import Watch, list_children, list_descendants, started_ticks, walk
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from journal import Log, Reports, read_json, utc_text, write_json
     from watch import Watch, list_children, list_descendants, started_ticks, walk
 
 TICK_S, USAGE_EVERY_S = 0.1, 0.5
 START_WAIT_S, PEER_WAIT_S = 60.0, 30.0
 CHUNK_BYTES, RESERVE_BYTES = 256 * 1024, 64 * 1024
-MASKED_BYTES_MIN, MASK = 4, b"***"
+MASKED_BYTES_MIN, PAUSE_S = 4, 0.5
+DEVICES_FROM = ("CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 MARKER_FD, RESERVED_FDS = 9, (7, 8, 9)  # one digit, as a plain shell reads them
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, F_SETPIPE_SZ = 1, 36, 1031
-
-
-def _read_json(*parts: str) -> Optional[Dict[str, Any]]:
-    try:
-        with open(os.path.join(*parts), encoding="utf-8") as file:
-            value: Any = json.load(file)
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType]
-
-
-def _write_json(path: str, value: Dict[str, Any], durable: bool = True) -> None:
-    with open(path + ".fresh", "w", encoding="utf-8") as file:
-        json.dump(value, file)
-        file.flush()
-        if durable:
-            os.fsync(file.fileno())
-    os.replace(path + ".fresh", path)
-
-
-def _utc_text() -> str:
-    now_s = time.time()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s)) + f".{int(now_s % 1 * 1e6):06d}Z"
-
-
-class _Log:
-    """The rank's output: secrets masked, at most `limit` bytes kept, then a mark while the job goes on."""
-
-    def __init__(self, path: str, limit: int, secrets: List[bytes]) -> None:
-        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        self.room = self.limit = limit
-        self.secrets = sorted(secrets, key=len, reverse=True)
-        self.held = self.tail = b""
-        self.lost_bytes = 0
-
-    def feed(self, chunk: bytes, final: bool = False) -> None:
-        """Keep `chunk`; what may be the beginning of a secret waits for the next one."""
-        if not self.room:
-            self.tail = (self.tail + chunk[-400:])[-400:]
-            return
-        content = self.held + chunk
-        for secret in self.secrets:
-            content = content.replace(secret, MASK)
-        longest = 0 if final else min(len(content), max((len(secret) - 1 for secret in self.secrets), default=0))
-        held = next((n for n in range(longest, 0, -1) if any(s.startswith(content[-n:]) for s in self.secrets)), 0)
-        content, self.held = content[: len(content) - held], content[len(content) - held :]
-        self.tail = (self.tail + content)[-400:]
-        if not content:
-            return
-        kept = content[: self.room]
-        self.room -= len(kept)
-        if not self.room:
-            kept += f"\n[lilong: the log limit of {self.limit} bytes is reached; the job goes on]\n".encode()
-        try:
-            while kept:
-                kept = kept[os.write(self.file, kept) :]
-        except OSError:  # a full disk must not end the job
-            self.lost_bytes += len(kept)
-
-
-class _Reports:
-    """The chain of signed reports: each carries the HMAC of the one before."""
-
-    def __init__(self, path: str, order: Dict[str, Any]) -> None:
-        self.path, self.order = path, order
-        self.previous, self.sequence, self.waiting = "0" * 64, 0, b""
-
-    def add(self, kind: str, elapsed_ms: int, checkpoint_ms: int) -> None:
-        """Sign one report and append it; while the disk is full it waits in memory."""
-        order = self.order
-        fields = [order["nonce"], order["attempt_id"], order["rank"], self.sequence, kind, elapsed_ms, checkpoint_ms]
-        text = "\n".join([str(field) for field in fields] + [self.previous])
-        self.previous = hmac.new(bytes.fromhex(order["report_key"]), text.encode(), hashlib.sha256).hexdigest()
-        report = {"rank": order["rank"], "sequence": self.sequence, "kind": kind, "mac": self.previous}
-        report.update(elapsed_ms=elapsed_ms, checkpoint_ms=checkpoint_ms)
-        self.sequence += 1
-        self.waiting += json.dumps(report).encode() + b"\n"
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with contextlib.suppress(OSError):
-            while self.waiting:
-                self.waiting = self.waiting[os.write(file, self.waiting) :]
-        os.close(file)
 
 
 class _Rank:
     """One rank from start to exit.json."""
 
-    def __init__(self, folder: str, order: Dict[str, Any]) -> None:
+    def __init__(self, folder: str, order: Dict[str, Any], attached: bool) -> None:
         self.folder, self.attempt, self.order = folder, os.path.dirname(os.path.dirname(folder)), order
+        self.attached, self.looked_s = attached, time.monotonic()
         self.watch = Watch(order)
-        self.reports = _Reports(os.path.join(folder, "reports.jsonl"), order)
-        self.log = _Log(os.path.join(folder, "log"), order["log_max"], _read_secrets(order["secrets"]))
+        self.reports = Reports(os.path.join(folder, "reports.jsonl"), order)
+        self.log = Log(os.path.join(folder, "log"), order["log_max"], _read_secrets(order["secrets"]))
         self.process: Optional["subprocess.Popen[bytes]"] = None
         self.cause = self.detail = self.started_at = ""
         self.base_s, self.final_ms = 0.0, 0
@@ -148,6 +71,8 @@ class _Rank:
     def start(self) -> int:
         """Start the command and wait until all ranks run: till then it is the engine's time. Returns its output."""
         order = self.order
+        if order["device_variables"]:
+            self.write_devices()
         for number, name in order["files"].items():
             _move_fd(os.open(os.path.join(self.folder, name), os.O_RDONLY), int(number))
         (marker, marker_end), (output, output_end) = os.pipe(), os.pipe()
@@ -163,9 +88,9 @@ class _Rank:
         with contextlib.suppress(OSError):
             fcntl.fcntl(output, F_SETPIPE_SZ, CHUNK_BYTES)
         pid = self.process.pid
-        _write_json(os.path.join(self.folder, "job.json"), {"pid": pid, "started_ticks": started_ticks(pid)}, False)
+        write_json(os.path.join(self.folder, "job.json"), {"pid": pid, "started_ticks": started_ticks(pid)}, False)
         if select.select([marker], [], [], START_WAIT_S)[0] and os.read(marker, 1) == b"r":
-            self.started_at = _utc_text()
+            self.started_at = utc_text()
             self.wait_for_gang()
         else:
             self.read_output(output, 0.5)
@@ -173,14 +98,22 @@ class _Rank:
             self.cause, self.detail = "launch_failed", self.log.tail.decode("utf-8", "replace").strip()
         return output
 
+    def write_devices(self) -> None:
+        """Tell the job which accelerators the engine gave it, under the names that its software looks for."""
+        given = next((os.environ[name] for name in DEVICES_FROM if os.environ.get(name)), "")
+        with open(os.path.join(self.folder, "given", "devices"), "w", encoding="ascii") as file:
+            plain = "".join(char for char in given if char.isalnum() or char in ",-.:")
+            file.writelines(f"export {name}='{plain}'\n" for name in self.order["device_variables"])
+
     def wait_for_gang(self) -> None:
         """Say that this rank runs and set `base_s` to the moment since which all do, unless it must not go on."""
-        _write_json(os.path.join(self.folder, "running.json"), {"monotonic_s": time.monotonic()}, durable=False)
+        write_json(os.path.join(self.folder, "running.json"), {"monotonic_s": time.monotonic()}, durable=False)
         deadline_s, count = time.monotonic() + START_WAIT_S, self.order["ranks"]
         while not self.cause:
-            peers = [_read_json(self.attempt, "ranks", str(n), "running.json") for n in range(count)]
+            peers = [read_json(self.attempt, "ranks", str(n), "running.json") for n in range(count)]
             if all(peers):
-                self.base_s = max(float(peer["monotonic_s"]) for peer in peers if peer)
+                began_s = [float(peer["monotonic_s"]) for peer in peers if peer]
+                self.base_s = time.monotonic() if self.attached else max(began_s)  # machines share no such clock
                 return
             self.begin_stop(self.find_order_to_stop() or self.look_at_peers())
             if time.monotonic() > deadline_s:
@@ -194,7 +127,7 @@ class _Rank:
         while code is None:
             self.read_output(output, TICK_S)
             code = self.reap()
-            now_s = time.monotonic()
+            now_s = self.looked_s = time.monotonic()
             if not self.cause and code is None:
                 self.begin_stop(self.find_order_to_stop() or self.watch.look() or self.look_at_peers())
             if now_s >= self.kill_s or (now_s - self.base_s) * 1000 >= self.limit()[0]:
@@ -205,7 +138,7 @@ class _Rank:
                 next_usage_s = now_s + USAGE_EVERY_S
             if now_s >= next_report_s:
                 self.reports.add("heartbeat", self.elapsed_ms(), self.checkpoint_ms)
-                next_report_s += self.order["period_s"]
+                next_report_s = max(next_report_s, now_s - 1) + self.order["period_s"]
         if self.watch.count_event("memory_events", "oom_kill "):
             self.cause = "memory_exceeded"
         self.final_ms = self.elapsed_ms()
@@ -213,19 +146,26 @@ class _Rank:
         self.read_output(output, 0)
         return code
 
+    def skip_pause(self) -> None:
+        """Leave out the time during which the machine's owner had suspended the rank; called when it goes on."""
+        pause_s = time.monotonic() - self.looked_s
+        if self.base_s and pause_s > PAUSE_S:
+            self.base_s += pause_s
+            self.looked_s += pause_s
+
     def elapsed_ms(self) -> int:
         """Return the time since all ranks run, never more than is authorised; it stands still once the rank ended."""
         return self.final_ms or min(int((time.monotonic() - self.base_s) * 1000), self.limit()[0]) if self.base_s else 0
 
     def limit(self) -> Tuple[int, str]:
         """Return the nearer of walltime and authority, in ms, and its name."""
-        fresh = (_read_json(self.attempt, "authority.json") or {}).get("authorised_ms")
+        fresh = (read_json(self.attempt, "authority.json") or {}).get("authorised_ms")
         self.authorised_ms = fresh if isinstance(fresh, int) and fresh >= 0 else self.authorised_ms
         return min((self.order["walltime_ms"], "walltime_reached"), (self.authorised_ms, "authority_reached"))
 
     def find_order_to_stop(self) -> str:
         """Return the cause when hub, provider or time want the rank to end."""
-        cancel = _read_json(self.attempt, "cancel.json")
+        cancel = read_json(self.attempt, "cancel.json")
         if cancel is not None:
             return str(cancel.get("reason", "cancelled_by_hub"))
         if self.provider_stops:
@@ -238,9 +178,9 @@ class _Rank:
         """Return the cause when another rank has failed, vanished, or ended a while ago: a gang is all or nothing."""
         for rank in range(self.order["ranks"]):
             peer = os.path.join(self.attempt, "ranks", str(rank))
-            shim = _read_json(peer, "shim.json")
-            alive = shim is None or started_ticks(shim["pid"]) == shim["started_ticks"]
-            ended = None if alive and rank != self.order["rank"] else _read_json(peer, "exit.json")
+            shim = read_json(peer, "shim.json")
+            alive = self.attached or shim is None or started_ticks(shim["pid"]) == shim["started_ticks"]
+            ended = None if alive and rank != self.order["rank"] else read_json(peer, "exit.json")
             if ended is not None and (ended["cause"] or ended["exit_code"] != 0):
                 return "peer_failed"
             if ended is None and not alive:
@@ -254,7 +194,7 @@ class _Rank:
         if not cause:
             return
         self.cause, self.detail = cause, self.watch.detail
-        grace_ms = (_read_json(self.attempt, "cancel.json") or {}).get("grace_s", self.order["grace_ms"] / 1000) * 1000
+        grace_ms = (read_json(self.attempt, "cancel.json") or {}).get("grace_s", self.order["grace_ms"] / 1000) * 1000
         self.kill_s = time.monotonic() + (0 if cause.endswith("_exceeded") else grace_ms / 1000)
         if self.process is not None and grace_ms:
             main = self.process.pid
@@ -311,7 +251,7 @@ class _Rank:
         usage.update(tasks=self.watch.tasks, memory_bytes=self.watch.memory_bytes, disk_bytes=self.watch.disk_bytes)
         usage.update(cause=self.cause, started_at=self.started_at)
         with contextlib.suppress(OSError):
-            _write_json(os.path.join(self.folder, "usage.json"), usage, durable=False)
+            write_json(os.path.join(self.folder, "usage.json"), usage, durable=False)
 
     def finish(self, code: Optional[int]) -> None:
         """Report the end and write exit.json, trying until the disk takes it."""
@@ -321,12 +261,14 @@ class _Rank:
             self.write_usage()
             self.reports.add("end", self.final_ms, self.checkpoint_ms)
         end = {"cause": self.cause, "exit_code": code, "elapsed_ms": self.final_ms, "checkpoint_ms": self.checkpoint_ms}
-        end.update(started_at=self.started_at, ended_at=_utc_text(), detail=self.detail[-400:])
+        end.update(started_at=self.started_at, ended_at=utc_text(), detail=self.detail[-400:])
         while True:
             try:
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(os.path.join(self.folder, "reserve"))
-                _write_json(os.path.join(self.folder, "exit.json"), end)
+                if self.attached and self.order["secrets"]:
+                    shutil.rmtree(self.order["secrets"], ignore_errors=True)
+                write_json(os.path.join(self.folder, "exit.json"), end)
                 return
             except OSError:
                 time.sleep(1)
@@ -351,14 +293,16 @@ def _prepare_child(order: Dict[str, Any]) -> None:
         with open(path, "w", encoding="ascii") as file:
             file.write("0")
     for name, value in order["rlimits"].items():
-        resource.setrlimit(getattr(resource, name), (value, value))
+        most = resource.getrlimit(getattr(resource, name))[1]  # only root may raise it
+        limit = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(getattr(resource, name), (limit, limit))
     if order["cores"]:
         os.sched_setaffinity(0, order["cores"])
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 
 
-def main(folder: str) -> None:
+def run_detached(folder: str) -> None:
     """Detach and run the rank in `folder` unless it was started before; the first process ends at once."""
     begun, begun_end = os.pipe()
     if os.fork():
@@ -366,7 +310,6 @@ def main(folder: str) -> None:
         os.read(begun, 1)  # returns when the detached process has written shim.json or has ended
         return
     os.setsid()
-    os.umask(0o077)
     null, errors = os.open(os.devnull, os.O_RDWR), os.open(os.path.join(folder, "shim.err"), os.O_CREAT | os.O_WRONLY)
     for source, number in [(null, 0), (null, 1), (errors, 2)] + [(null, number) for number in RESERVED_FDS]:
         os.dup2(source, number)
@@ -375,26 +318,47 @@ def main(folder: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return
-    if os.path.exists(os.path.join(folder, "shim.json")):
-        return
+    if not os.path.exists(os.path.join(folder, "shim.json")):
+        _run(folder, False, begun_end)
+
+
+def run_attached(attempt: str) -> None:
+    """Run one rank as the cluster's own process, once: a job that the cluster starts again ends without effect."""
+    folder = os.path.join(attempt, "ranks", os.environ.get("SLURM_PROCID", "0"))
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, *RESERVED_FDS):
+        os.dup2(null, number)
+    try:
+        os.open(os.path.join(folder, "lock"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        sys.exit("This rank was begun before; the hub decides about another try.")
+    _run(folder, True, null)
+
+
+def _run(folder: str, attached: bool, begun: int) -> None:
+    os.umask(0o077)
     with open(os.path.join(folder, "reserve"), "wb") as file:
         file.write(bytes(RESERVE_BYTES))
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         boot_id = file.read().strip()
     pid = os.getpid()
     shim = {"pid": pid, "started_ticks": started_ticks(pid), "boot_id": boot_id}
-    _write_json(os.path.join(folder, "shim.json"), shim)
-    os.close(begun_end)
+    write_json(os.path.join(folder, "shim.json"), shim)
+    os.close(begun)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    order = _read_json(folder, "launch.json")
+    order = read_json(folder, "launch.json")
     if order is None:
         return
-    rank = _Rank(folder, order)
+    rank = _Rank(folder, order, attached)
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda _number, _frame: setattr(rank, "provider_stops", True))
+    signal.signal(signal.SIGCONT, lambda _number, _frame: rank.skip_pause())
     rank.run()
 
 
 if __name__ == "__main__":
-    main(os.path.abspath(sys.argv[1]))
+    if sys.argv[1] == "--attached":
+        run_attached(os.path.abspath(sys.argv[2]))
+    else:
+        run_detached(os.path.abspath(sys.argv[1]))

@@ -10,7 +10,8 @@ from lilong.common.time import parse_moment
 from lilong.protocol.messages import AttemptState, Reason, SignedReport, Usage
 
 _NOT_BY_ITSELF = {"peer_failed", "peer_lost", "peer_ended"}
-_SIGNAL_BASE, _KILLED = 128, 137  # what is left of a gang that lost a shim is killed
+_SIGNAL_BASE = 128
+_PEERS_FATE = (0, 137)  # of a gang that lost a shim the others end well before, or are killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,9 @@ def _parse_undispatched(facts: JobFacts) -> NativeState:
     if facts.cancel is None:
         return NativeState(state=AttemptState.QUEUED, reason=Reason.WAITING_FOR_CAPACITY)
     reason = _reason_of(str(facts.cancel.get("reason")))
+    if reason is Reason.QUEUE_WAIT_EXCEEDED:  # the engine's own decision
+        state, fault = ENDS[reason]
+        return NativeState(state=state, reason=reason, fault=fault)
     state, fault = end_for(reason, asked_by_hub=True)
     return NativeState(state=state, reason=reason, fault=fault, detail="It was stopped before it started.")
 
@@ -72,7 +76,7 @@ def _parse_end(facts: JobFacts, *, log_bytes: Mapping[int, int]) -> NativeState:
     lost = [number for number, rank in enumerate(facts.ranks) if rank.end is None]
     first = _first_cause(facts.ranks)
     code = _exit_code(first)
-    if lost and (first is None or first.get("cause") in _NOT_BY_ITSELF or code == _KILLED):
+    if lost and (first is None or first.get("cause") in _NOT_BY_ITSELF or code in _PEERS_FATE):
         reason = Reason.SHIM_LOST if facts.ranks[lost[0]].same_boot else Reason.NODE_LOST
         detail, code = f"The shim of rank {lost[0]} ended without a word.", None
         ended_at = _last_sign_of_life(facts)

@@ -1,0 +1,184 @@
+"""Put the Slurm engine together from its settings, and look whether cluster and provider have done their part."""
+
+import os
+import pwd
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from lilong.agent.engines.local.host import read_system
+from lilong.agent.engines.rank import journal, seccomp, shim, watch
+from lilong.agent.engines.rank.launch import MIB, Bounds, Isolation
+from lilong.agent.engines.slurm.book import Book
+from lilong.agent.engines.slurm.client import Cluster
+from lilong.agent.engines.slurm.commands import (
+    Place,
+    build_admin_query,
+    build_associations_query,
+    build_config_query,
+    build_nodes_query,
+    build_partition_query,
+)
+from lilong.agent.engines.slurm.delivery import Wrapping
+from lilong.agent.engines.slurm.engine import SlurmEngine
+from lilong.agent.engines.slurm.layout import Layout
+from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
+from lilong.agent.engines.slurm.parsing import ClusterConfig, parse_config
+from lilong.agent.engines.slurm.preflight import ClusterFacts
+from lilong.agent.engines.slurm.proving import prove_nodes
+from lilong.agent.engines.slurm.users import JobUsers
+from lilong.agent.engines.slurm.watching import Watching
+from lilong.agent.environments import BaseProfile
+from lilong.agent.settings import SlurmSettings
+from lilong.agent.spool import Spool, read_json, write_bytes, write_json
+from lilong.common.errors import LilongError
+
+_WRAPPER = (shim, journal, watch)
+_MESSAGE_TIMEOUT_S = 10
+SANDBOX = "sandbox.json"
+_NEVER_PROVEN = "no node of this cluster has proven it yet: run `lilong agent prove`."
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The parts that speak with one cluster, and how jobs are laid out there."""
+
+    cluster: Cluster
+    users: JobUsers
+    layout: Layout
+    wrapping: Wrapping
+
+
+def build_slurm_engine(
+    *, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile], clock: Callable[[], datetime]
+) -> SlurmEngine:
+    """Return the engine of a cluster; raises EngineBusy when the cluster does not answer."""
+    site = _build_site(home=home, settings=settings, profiles=profiles)
+    reason = read_sandbox_reason(home=home)
+    bare = replace(site.wrapping, isolation=replace(site.wrapping.isolation, sandboxed=False))
+    spool, message_timeout_s = Spool(home=home), site.layout.message_timeout_s
+    book = Book(cluster=site.cluster, users=site.users.list_names(), look_every_s=settings.look_every_s)
+    watching = Watching(spool=spool, book=book, users=site.users, message_timeout_s=message_timeout_s, clock=clock)
+    return SlurmEngine(
+        spool=spool,
+        cluster=site.cluster,
+        book=book,
+        users=site.users,
+        watching=watching,
+        layout=site.layout,
+        wrapping=bare if reason else site.wrapping,
+        profiles=[base.profile for base in profiles],
+        sandbox_reason=reason,
+        clock=clock,
+    )
+
+
+def prove_sandbox(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile], wait_s: float) -> str:
+    """Let a node of the cluster prove its sandbox, write down what came of it, and return why it does not hold.
+
+    Raises EngineBusy when no node came to it; what was written down before stays.
+    """
+    site = _build_site(home=home, settings=settings, profiles=profiles)
+    if os.uname().machine not in seccomp.MACHINES:
+        reason = f"there is no system-call filter for {os.uname().machine}."
+    else:
+        user = site.users.of(site.users.list_names()[0])
+        reason = prove_nodes(user=user, layout=site.layout, wrapping=site.wrapping, wait_s=wait_s)
+    write_json(home / SANDBOX, {"reason": reason})
+    return reason
+
+
+def read_sandbox_reason(*, home: Path) -> str:
+    """Return why untrusted work is refused, as the last probe run found it; empty when it may run."""
+    found = read_json(home / SANDBOX)
+    return str(found.get("reason", _NEVER_PROVEN)) if found is not None else _NEVER_PROVEN
+
+
+def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile]) -> Site:
+    cluster = Cluster(bin=settings.bin, conf=settings.conf, timeout_s=settings.command_timeout_s)
+    layout = Layout(
+        place=Place(partition=settings.partition, account=settings.account, qos=settings.qos, gres=dict(settings.gres)),
+        accounts=settings.accounts,
+        jobs_folder=settings.jobs_folder,
+        python=PurePosixPath(profiles[0].interpreter if profiles else "/usr/bin/python3"),
+        shim=PurePosixPath(place_wrapper(shared_folder=settings.shared_folder)),
+        srun=PurePosixPath(settings.bin / "srun"),
+        message_timeout_s=read_config(cluster=cluster).message_timeout_s or _MESSAGE_TIMEOUT_S,
+    )
+    bounds = Bounds(
+        log_bytes_max=settings.log_mib * MIB, processes_max=settings.processes_max, files_max=settings.files_max
+    )
+    machine = os.uname().machine
+    isolation = Isolation(
+        drops_user=False,
+        stages=False,
+        sandboxed=True,
+        system=read_system(beside=tuple(sorted({base.prefix for base in profiles}))),
+        seccomp=seccomp.build_filter(machine=machine) if machine in seccomp.MACHINES else b"",
+    )
+    return Site(
+        cluster=cluster,
+        users=JobUsers(settings=settings, home=home),
+        layout=layout,
+        wrapping=Wrapping(bounds=bounds, isolation=isolation),
+    )
+
+
+def read_config(*, cluster: Cluster) -> ClusterConfig:
+    """Return the cluster's configuration."""
+    return parse_config(text=cluster.ask(build_config_query()).output)
+
+
+def place_wrapper(*, shared_folder: Path) -> Path:
+    """Put the wrapper's files where the nodes find them, under a name that follows from them; return its path."""
+    contents = {Path(module.__file__ or "").name: Path(module.__file__ or "").read_bytes() for module in _WRAPPER}
+    digest = sha256(b"".join(contents[name] for name in sorted(contents))).hexdigest()[:16]
+    folder = shared_folder / f"wrapper-{digest}"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+        (folder / name).chmod(0o644)
+    return folder / Path(shim.__file__ or "").name
+
+
+def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
+    """Ask the cluster, accounting and the helper for what `judge_cluster` judges; raises EngineBusy."""
+    cluster = Cluster(bin=settings.bin, conf=settings.conf, timeout_s=settings.command_timeout_s)
+    users = JobUsers(settings=settings, home=home)
+    partition = parse_partition(text=cluster.run(build_partition_query(partition=settings.partition)).output)
+    nodes = parse_nodes(
+        text=cluster.ask(build_nodes_query()).output, partition=settings.partition, gres=dict(settings.gres)
+    )
+    agent_user = pwd.getpwuid(os.geteuid()).pw_name
+    names = users.list_names()
+    levels = cluster.run(build_admin_query(user=agent_user)).output.split()
+    associated = cluster.run(build_associations_query(users=names)).output.split()
+    return ClusterFacts(
+        config=read_config(cluster=cluster),
+        partition=partition,
+        nodes=nodes,
+        agent_user=agent_user,
+        is_root=os.geteuid() == 0,
+        admin_level=levels[0] if levels else "",
+        members={name: _find_trouble(users, name) for name in names},
+        associated=frozenset(associated),
+        hidden_processes=_hides_processes(),
+    )
+
+
+def _find_trouble(users: JobUsers, name: str) -> str:
+    """Return why the helper cannot act as a user, empty when it can."""
+    try:
+        users.of(name).find_folder()
+    except LilongError as error:
+        return error.detail or error.title
+    return ""
+
+
+def _hides_processes() -> bool:
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    options = [line.split()[3].split(",") for line in mounts if line.split()[1] == "/proc"]
+    return any(option in {"hidepid=2", "hidepid=invisible", "hidepid=4"} for option in (options or [[]])[-1])

@@ -1,0 +1,325 @@
+"""The Slurm engine: queue and accounting say where a job is, the wrappers' files what it did, the spool remembers.
+
+Used by one thread, but for `bring` and `fetch`, which touch one attempt's folder alone.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+
+import structlog
+
+from lilong.agent.ends import ENDS
+from lilong.agent.engines.port import CanStage, Estimate, Job, Metered, Observed, OwnedJob
+from lilong.agent.engines.rank.parsing import parse_usage
+from lilong.agent.engines.slurm import delivery, mirror
+from lilong.agent.engines.slurm.book import Book
+from lilong.agent.engines.slurm.client import Cluster
+from lilong.agent.engines.slurm.commands import (
+    Place,
+    build_batch_script,
+    build_nodes_query,
+    build_submit_options,
+    parse_job_name,
+)
+from lilong.agent.engines.slurm.identity import Upload
+from lilong.agent.engines.slurm.layout import Layout
+from lilong.agent.engines.slurm.native import (
+    NATIVE,
+    ORDERED,
+    SUBMITTING,
+    NativeRecord,
+    Ordered,
+    Submitting,
+    name_job,
+    record_job,
+)
+from lilong.agent.engines.slurm.nodes import Nodes, parse_nodes
+from lilong.agent.engines.slurm.parsing import parse_start_estimate, parse_submitted
+from lilong.agent.engines.slurm.reasons import is_ambiguous, is_for_now
+from lilong.agent.engines.slurm.users import JobUsers
+from lilong.agent.engines.slurm.watching import Watching
+from lilong.agent.spool import AUTHORITY, AttemptFolder, Spool, read_model, write_bytes, write_json
+from lilong.common.errors import EngineBusy, EngineLost, EngineRefused, FieldProblem
+from lilong.protocol import spec as run_spec
+from lilong.protocol.messages import Capabilities, Inventory, Profile, Reason
+from lilong.protocol.spec import RunSpec
+
+_MARGIN_S = 120
+_ESTIMATE_MAX_S = 7 * 24 * 3600
+_GRACE_S_DEFAULT = 30
+_ACCOUNTING_BEFORE = timedelta(hours=1)
+
+log = structlog.get_logger(__name__)
+
+
+class SlurmEngine(CanStage):
+    """Runs jobs on one partition of a cluster."""
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        cluster: Cluster,
+        book: Book,
+        users: JobUsers,
+        watching: Watching,
+        layout: Layout,
+        wrapping: delivery.Wrapping,
+        profiles: Sequence[Profile],
+        sandbox_reason: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """sandbox_reason: why untrusted work is refused, empty when a probe run has proven the nodes' sandbox."""
+        self._spool = spool
+        self._cluster = cluster
+        self._book = book
+        self._users = users
+        self._watching = watching
+        self._layout = layout
+        self._wrapping = wrapping
+        self._profiles = tuple(profiles)
+        self._sandbox_reason = sandbox_reason
+        self._clock = clock
+        self._nodes: Nodes | None = None
+
+    def caps(self) -> Capabilities:
+        """Return what this partition can do."""
+        return Capabilities(
+            engine="slurm",
+            gang=True,
+            sandbox=not self._sandbox_reason,
+            sandbox_reason=self._sandbox_reason,
+            network=True,
+            accounting=True,
+        )
+
+    def probe(self) -> Inventory:
+        """Return the partition's nodes."""
+        text = self._cluster.ask(build_nodes_query()).output
+        place = self._layout.place
+        self._nodes = parse_nodes(text=text, partition=place.partition, gres=place.gres)
+        if not self._nodes.complete:
+            raise EngineBusy(detail="scontrol did not describe every node.")
+        return Inventory(
+            observed_at=self._clock(), capabilities=self.caps(), profiles=self._profiles, nodes=self._nodes.nodes
+        )
+
+    def validate(self, *, spec: RunSpec) -> list[FieldProblem]:
+        """Return why this partition can never run `spec`."""
+        problems: list[FieldProblem] = []
+
+        def refuse(path: str, message: str) -> None:
+            problems.append(FieldProblem(path=path, code="engine.unsupported", message=message))
+
+        untrusted = spec.isolation is run_spec.Isolation.UNTRUSTED
+        if untrusted and self._sandbox_reason:
+            refuse("isolation", f"Untrusted work needs a sandbox: {self._sandbox_reason}")
+        if untrusted and spec.network is run_spec.Network.OUTBOUND:
+            refuse("network", "With the node's network, the job could reach what listens on it: trusted work only.")
+        if untrusted and spec.resources.accelerators:
+            refuse("isolation", "The sandbox shows no accelerators yet: trusted work only.")
+        accelerator = spec.resources.accelerator
+        if accelerator is not None and accelerator not in self._layout.place.gres:
+            refuse("resources.accelerator", f"This partition has no {accelerator}.")
+        if spec.environment.profile not in {profile.name for profile in self._profiles}:
+            refuse("environment.profile", f"There is no base profile {spec.environment.profile}.")
+        if self._nodes is None:
+            self.probe()
+        if self._nodes is not None and self._count_fitting(spec, self._nodes) < spec.nodes:
+            refuse("resources", f"Fewer than {spec.nodes} nodes of this partition are as large, even when empty.")
+        return problems
+
+    def estimate(self, *, spec: RunSpec) -> Estimate:
+        """Ask the scheduler when `spec` would start if it came now."""
+        options = self._build_options(spec, name="estimate", attempt_id="", folder=PurePosixPath("/"), organisation="")
+        dry = [option for option in options if not option.startswith(("--chdir", "--output", "--error", "--comment"))]
+        anybody = self._users.of(self._users.list_names()[0])  # accounting lets only who has an account ask
+        said = anybody.submit(options=[*dry, "--test-only"], script="#!/bin/sh\n")
+        starts_at = parse_start_estimate(text=said.stderr).starts_at
+        if starts_at is None:
+            return Estimate(p50_s=None, p90_s=None, basis="unknown")
+        wait_s = max(0, int((starts_at - self._clock()).total_seconds()))
+        if wait_s > _ESTIMATE_MAX_S:  # it adds up the time limits of all that wait, to the year 2473 if need be
+            return Estimate(p50_s=None, p90_s=None, basis="unknown")
+        return Estimate(p50_s=wait_s, p90_s=None, basis="scheduler")
+
+    def bring(self, *, job: Job, on_bytes: Callable[[int], None]) -> None:
+        """Put the attempt into the folder of its organisation's user; raises EngineRefused where it has none."""
+        folder = AttemptFolder(job.folder)
+        if folder.has(SUBMITTING):
+            return  # it may run already: its folder is its own now
+        problems = self.validate(spec=job.spec)
+        if problems:
+            raise EngineRefused(detail=problems[0].message, fields=problems)
+        name = self._users.choose(organisation_id=job.organisation_id)
+        record = record_job(job=job, user=name, jobs_folder=self._layout.jobs_folder)
+        delivery.bring(user=self._users.of(name), job=job, record=record, wrapping=self._wrapping, on_bytes=on_bytes)
+        write_json(folder.path / NATIVE, record)
+
+    def fetch(self, *, ref: str, wanted: Mapping[str, int]) -> None:
+        """Bring what the job left below these paths into the agent's copy of the work folder."""
+        folder = self._folder(ref)
+        record = folder and read_model(folder.path / NATIVE, NativeRecord)
+        if folder is not None and record:
+            delivery.fetch(user=self._users.of(record.user), folder=folder, wanted=wanted)
+
+    def drop(self, *, attempt_id: str) -> None:
+        """Delete the attempt's folder on the cluster."""
+        record = read_model(self._spool.folder(attempt_id).path / NATIVE, NativeRecord)
+        if record is not None:
+            self._users.of(record.user).remove(attempt_ids=[attempt_id])
+
+    def submit(self, *, job: Job) -> str:
+        """Hand the job to sbatch as its user, once; an earlier call that was cut off is looked for first."""
+        folder, ref = AttemptFolder(job.folder), name_job(job)
+        record = read_model(folder.path / NATIVE, NativeRecord)
+        if record is None:
+            self.bring(job=job, on_bytes=lambda _: None)
+            record = NativeRecord.model_validate_json((folder.path / NATIVE).read_bytes())
+        earlier = read_model(folder.path / SUBMITTING, Submitting)
+        if earlier is not None:
+            if self._is_known(record, since=earlier.called_at):
+                return ref
+            settled_at = earlier.called_at + timedelta(seconds=self._layout.message_timeout_s)
+            if self._clock() < settled_at:
+                raise EngineBusy(detail="Whether Slurm has taken this job is not certain yet.")
+        write_json(folder.path / SUBMITTING, Submitting(called_at=self._clock()))
+        self._call_sbatch(job, record)
+        self._watching.expect(ref)
+        return ref
+
+    def observe(self, *, refs: Sequence[str]) -> Observed:
+        """Return the state of each job after a look at queue, wrappers' files and, where needed, accounting."""
+        look = self._watching.look()
+        wanted = set(refs)
+        states = {ref: state for ref, state in look.states.items() if ref in wanted}
+        return Observed(states=states, complete=look.complete and not (wanted & look.uncertain))
+
+    def list_owned(self, *, hub_id: str) -> Sequence[OwnedJob]:
+        """Return the jobs of this hub in the queue as it is now, and those that accounting knows of the spool's."""
+        names = set(self._book.read_queue(now=True).rows)
+        records = self._watching.list_submitted()
+        rest = {record.ref: called_at for record, called_at in records if record.ref not in names}
+        if rest:
+            since = min(rest.values()) - _ACCOUNTING_BEFORE
+            names |= set(self._book.read_accounting(names=sorted(rest), since=since)[0])
+        owned = [(name, parse_job_name(name=name)) for name in sorted(names)]
+        return [
+            OwnedJob(ref=name, attempt_id=one.attempt_id, token=one.token)
+            for name, one in owned
+            if one is not None and one.hub_id == hub_id
+        ]
+
+    def cancel(self, *, ref: str, reason: Reason, grace_s: int) -> None:
+        """Note the order to stop, the first one for good, and carry it out as far as it can be now."""
+        folder = self._folder(ref)
+        if folder is None:
+            self._watching.cancel_stranger(ref)
+        elif reason in ENDS and not folder.has(ORDERED):
+            order = Ordered(reason=reason.value, grace_s=grace_s, at=self._clock())
+            write_json(folder.path / ORDERED, order)
+            self._watching.carry_out_order(ref)
+
+    def extend(self, *, ref: str, authorised_ms: int) -> None:
+        """Leave the new authority where the wrappers look for it; it never shrinks."""
+        folder = self._folder(ref)
+        record = folder and read_model(folder.path / NATIVE, NativeRecord)
+        if folder is not None and record and authorised_ms > self._watching.read_authority(folder, record):
+            told = json.dumps({"authorised_ms": authorised_ms}).encode()
+            self._users.of(record.user).put_files(attempt_id=record.attempt_id, uploads=[Upload(AUTHORITY, told)])
+            write_bytes(folder.path / AUTHORITY, told)
+
+    def logs(self, *, ref: str, rank: int, offset: int, limit: int) -> bytes:
+        """Return a part of the copy of a rank's log."""
+        folder = self._folder(ref)
+        return mirror.read_log(folder=folder, rank=rank, offset=offset, limit=limit) if folder else b""
+
+    def usage(self, *, refs: Sequence[str]) -> Mapping[str, Metered]:
+        """Return what Slurm has metered, and the wrappers' reports."""
+        found: dict[str, Metered] = {}
+        for ref in refs:
+            folder = self._folder(ref)
+            record = folder and read_model(folder.path / NATIVE, NativeRecord)
+            metered_ms = self._watching.read_metered_ms(folder, ref) if folder else None
+            if folder is None or not record or metered_ms is None:
+                continue
+            authorised_ms = self._watching.read_authority(folder, record)
+            reports = mirror.read_reports(folder=folder, ranks=record.spec.nodes)
+            facts = self._watching.read_facts(folder, record)
+            told = parse_usage(facts, authorised_ms=authorised_ms, reports=reports)
+            metered_ms = min(metered_ms, authorised_ms)
+            usage = told.usage.model_copy(
+                update={"metered_ms": metered_ms, "usable_ms": min(told.usage.usable_ms, metered_ms)}
+            )
+            found[ref] = Metered(usage=usage, reports=told.reports)
+        return found
+
+    def _call_sbatch(self, job: Job, record: NativeRecord) -> None:
+        layout, remote = self._layout, PurePosixPath(record.remote)
+        options = self._build_options(
+            job.spec, name=record.ref, attempt_id=job.attempt_id, folder=remote, organisation=job.organisation_id
+        )
+        script = build_batch_script(
+            spec=job.spec,
+            attempt_folder=remote,
+            python=layout.python,
+            shim=layout.shim,
+            srun=layout.srun,
+            gres=layout.place.gres,
+        )
+        said = self._users.of(record.user).submit(options=options, script=script)
+        if said.exit_code == 0 and parse_submitted(text=said.stdout) is not None:
+            return
+        words = (said.stderr.strip() or said.stdout.strip())[-800:]
+        if said.exit_code == 0 or is_ambiguous(words):
+            raise EngineLost(detail=f"sbatch: {words}")
+        (AttemptFolder(job.folder).path / SUBMITTING).unlink(missing_ok=True)
+        if is_for_now(words):
+            raise EngineBusy(detail=f"sbatch: {words}")
+        raise EngineRefused(detail=f"sbatch: {words}")
+
+    def _build_options(
+        self, spec: RunSpec, *, name: str, attempt_id: str, folder: PurePosixPath, organisation: str
+    ) -> list[str]:
+        place = self._layout.place
+        account = self._layout.accounts.get(organisation, place.account)
+        return build_submit_options(
+            spec=spec,
+            name=name,
+            attempt_id=attempt_id,
+            attempt_folder=folder,
+            place=Place(partition=place.partition, account=account, qos=place.qos, gres=place.gres),
+            grace_s=spec.checkpoint.grace_s if spec.checkpoint else _GRACE_S_DEFAULT,
+            margin_s=_MARGIN_S,
+        )
+
+    def _is_known(self, record: NativeRecord, *, since: datetime) -> bool:
+        """Return whether queue or accounting knows a job of this name."""
+        if record.ref in self._book.read_queue(now=True).rows:
+            return True
+        found, _ = self._book.read_accounting(names=[record.ref], since=since - _ACCOUNTING_BEFORE)
+        return record.ref in found
+
+    def _folder(self, ref: str) -> AttemptFolder | None:
+        """Return the live folder of a job, None when the spool has none."""
+        named = parse_job_name(name=ref)
+        folder = self._spool.folder(named.attempt_id) if named else None
+        return folder if folder is not None and folder.path.is_dir() else None
+
+    @staticmethod
+    def _count_fitting(spec: RunSpec, nodes: Nodes) -> int:
+        wanted = spec.resources
+        return sum(
+            node.cores_total >= wanted.cores
+            and node.memory_mib_total >= wanted.memory_mib
+            and (
+                wanted.accelerator is None
+                or any(
+                    one.accelerator == wanted.accelerator and one.total >= wanted.accelerators
+                    for one in node.accelerators
+                )
+            )
+            for node in nodes.nodes
+        )

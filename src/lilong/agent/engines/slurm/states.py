@@ -1,0 +1,273 @@
+"""Decide from the queue, accounting and the wrappers' files where an attempt stands. Pure: facts in, one answer out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from lilong.agent.ends import end_for
+from lilong.agent.engines.port import NativeState
+from lilong.agent.engines.rank.parsing import JobFacts, parse_state, parse_usage
+from lilong.agent.engines.slurm.parsing import AccountedJob, QueueRow, Segment
+from lilong.agent.engines.slurm.reasons import explain_reason
+from lilong.protocol.messages import AttemptState, Reason
+
+_WAITS = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"})
+_STARTS = frozenset({"CONFIGURING", "POWER_UP_NODE"})
+_RUNS = frozenset({"RUNNING", "RESIZING", "SIGNALING"})
+_RESTS = frozenset({"SUSPENDED", "STOPPED"})
+_STOPS = frozenset({"COMPLETING", "STAGE_OUT"})
+_ENDS: Mapping[str, tuple[Reason, str]] = MappingProxyType(
+    {
+        "NODE_FAIL": (Reason.NODE_LOST, "A node failed under it."),
+        "BOOT_FAIL": (Reason.NODE_LOST, "A node could not be booted for it."),
+        "PREEMPTED": (Reason.PREEMPTED_BY_PROVIDER, "The cluster took its place for other work."),
+        "REQUEUED": (Reason.PREEMPTED_BY_PROVIDER, "The cluster put it back into the queue."),
+        "TIMEOUT": (Reason.WALLTIME_REACHED, "The cluster ended it at its time limit."),
+        "DEADLINE": (Reason.WALLTIME_REACHED, "The cluster ended it at its deadline."),
+        "OUT_OF_MEMORY": (Reason.MEMORY_EXCEEDED, "It used more memory than it asked for."),
+        "CANCELLED": (Reason.PREEMPTED_BY_PROVIDER, "It was cancelled on the cluster."),
+        "FAILED": (Reason.SHIM_LOST, "The job failed, and its wrapper did not say how."),
+        "COMPLETED": (Reason.SHIM_LOST, "The job ended, and its wrapper did not say how."),
+        "LAUNCH_FAILED": (Reason.SHIM_LOST, "The cluster could not start it."),
+        "RECONFIG_FAIL": (Reason.NODE_LOST, "A node could not be prepared for it."),
+    }
+)
+_TAKES = frozenset({"NODE_FAIL", "BOOT_FAIL", "PREEMPTED"})  # the cluster took the nodes, whatever we ordered
+_MAY_START_AGAIN = frozenset({"REQUEUED", "PREEMPTED", "NODE_FAIL"})  # accounting forgets a job that waits again
+_KILLED = 137  # 128 and SIGKILL, as the wrapper tells it
+SETTLE_S = 60  # as long as a shared file system may hide what a node has written
+_SKEW = timedelta(seconds=30)  # between the clocks of controller and nodes; a requeued job waits for two minutes
+
+
+def is_over(word: str) -> bool:
+    """Return whether this state of Slurm is an end, as far as the queue knows."""
+    return word in _ENDS and word not in _WAITS
+
+
+def is_waiting(word: str) -> bool:
+    """Return whether a job in this state of Slurm is in the queue and on no node."""
+    return word in _WAITS
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where an attempt stands; None: nothing certain can be said now, which is no end.
+
+    cancel_native: the attempt has ended, but Slurm may start its job once more; the caller has to cancel that.
+    """
+
+    state: NativeState | None
+    cancel_native: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """How Slurm says that the job ended."""
+
+    word: str
+    cancelled_by: int | None
+    exit_text: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    nodes: tuple[str, ...]
+
+
+def decide_state(
+    *,
+    native: QueueRow | None,
+    accounting: AccountedJob | None,
+    wrapper: JobFacts,
+    begun: bool,
+    now: datetime,
+    gone: bool = False,
+    settle_s: int = SETTLE_S,
+) -> Decision:
+    """Return where the attempt stands. An end is told only when Slurm confirms it.
+
+    How it ended is the wrapper's word; Slurm's where the wrapper left none, and only `settle_s` after the end, since
+    the word may still be on its way through the file system. wrapper: read after Slurm was asked; `alive` does not
+    matter, and `cancel` is our order to stop. begun: whether a rank had its shim.json before Slurm was asked, so that
+    a job that waits now was put back. gone: complete answers of the queue, and of accounting where the cluster has any,
+    know the job no more.
+    """
+    segments = list(accounting.segments) if accounting else []
+    own = find_own_segment(segments=segments, began_at=parse_state(_as_live(wrapper)).started_at)
+    settled_by = now - timedelta(seconds=settle_s)
+    if begun and native is not None and native.state in _WAITS:
+        return Decision(_tell_requeued(wrapper, own), cancel_native=True)
+    if begun and own is not None and own is not segments[-1] and own.state in _ENDS:
+        lives = native.state not in _ENDS if native else segments[-1].state not in _ENDS
+        return Decision(_tell_requeued(wrapper, own), cancel_native=lives)
+    if native is not None and native.state not in _ENDS:
+        return Decision(_tell_live(native, wrapper))
+    segment = own if begun else segments[-1] if segments else None
+    if native is not None:
+        return Decision(_tell_end(_judge_row(native, segment), wrapper, settled_by=settled_by))
+    if segment is not None and segment.state in _ENDS and (begun or segment.state != "REQUEUED"):
+        state = _tell_end(_judge_segment(segment), wrapper, settled_by=settled_by)
+        return Decision(state, cancel_native=state.fault is not None and segment.state in _MAY_START_AGAIN)
+    if segment is not None:
+        return Decision(None)
+    if gone and wrapper.ranks and all(rank.end is not None for rank in wrapper.ranks):
+        return Decision(parse_state(replace(_as_ended(wrapper), dispatched=True)))
+    return Decision(None)
+
+
+def find_own_segment(*, segments: Sequence[Segment], began_at: datetime | None) -> Segment | None:
+    """Return the segment that ran our wrapper: the last that had started when all ranks began, else the first started.
+
+    Time is metered of this one alone: a job that the cluster starts again is another attempt, and not ours.
+    """
+    started = [segment for segment in segments if segment.started_at is not None and segment.nodes]
+    if began_at is not None:
+        before = [one for one in started if one.started_at is not None and one.started_at <= began_at + _SKEW]
+        return before[-1] if before else next(iter(started), None)
+    return next(iter(started), None)
+
+
+def meter_accounting(*, segments: Sequence[Segment], began_at: datetime | None = None) -> int:
+    """Return the milliseconds that accounting supports: of our own segment, without suspensions, also while it runs.
+
+    Both versions count elapsed time up to their answer, by the cluster's clock alone. began_at: since when all ranks of
+    the wrapper run, where that is known.
+    """
+    own = find_own_segment(segments=segments, began_at=began_at)
+    return own.elapsed_s * 1000 if own else 0
+
+
+def _as_live(wrapper: JobFacts) -> JobFacts:
+    return replace(wrapper, dispatched=True, ranks=tuple(replace(rank, alive=True) for rank in wrapper.ranks))
+
+
+def _as_ended(wrapper: JobFacts) -> JobFacts:
+    ranks = tuple(replace(rank, has_shim=True, alive=False, same_boot=True) for rank in wrapper.ranks)
+    return replace(wrapper, dispatched=True, ranks=ranks)
+
+
+def _tell_live(native: QueueRow, wrapper: JobFacts) -> NativeState | None:
+    log_bytes = {number: rank.log_bytes for number, rank in enumerate(wrapper.ranks)}
+    if native.state in _WAITS:
+        detail = explain_reason(reason=native.reason)
+        return NativeState(state=AttemptState.QUEUED, reason=Reason.WAITING_FOR_CAPACITY, detail=detail)
+    told = parse_state(_as_live(wrapper))
+    ended = bool(wrapper.ranks) and all(rank.end is not None for rank in wrapper.ranks)
+    if native.state in _RESTS:
+        state = AttemptState.SUSPENDED
+    elif native.state in _STOPS or (ended and native.state in _RUNS):
+        state = AttemptState.STOPPING
+    elif native.state in _STARTS:
+        state = AttemptState.STARTING
+    elif native.state in _RUNS:
+        state = told.state
+    else:
+        return None
+    nodes = wrapper.node_names or native.nodes
+    return NativeState(state=state, started_at=told.started_at, nodes=nodes, log_bytes=log_bytes)
+
+
+def _judge_row(native: QueueRow, segment: Segment | None) -> _Verdict:
+    return _Verdict(
+        word=native.state,
+        cancelled_by=segment.cancelled_by if segment else None,
+        exit_text=_tell_exit(segment),
+        started_at=native.started_at if native.nodes else None,
+        ended_at=native.ended_at,
+        nodes=native.nodes,
+    )
+
+
+def _judge_segment(segment: Segment) -> _Verdict:
+    return _Verdict(
+        word=segment.state,
+        cancelled_by=segment.cancelled_by,
+        exit_text=_tell_exit(segment),
+        started_at=segment.started_at if segment.nodes else None,
+        ended_at=segment.ended_at,
+        nodes=segment.nodes,
+    )
+
+
+def _tell_exit(segment: Segment | None) -> str:
+    if segment is None or not (segment.exit_code or segment.exit_signal):
+        return ""
+    return f" (exit code {segment.exit_code}, signal {segment.exit_signal})"
+
+
+def _tell_end(verdict: _Verdict, wrapper: JobFacts, *, settled_by: datetime) -> NativeState:
+    fresh = verdict.started_at is not None and verdict.ended_at is not None and verdict.ended_at > settled_by
+    if fresh and any(rank.end is None for rank in wrapper.ranks):
+        state = NativeState(state=AttemptState.STOPPING)
+    else:
+        word = _find_word(verdict, wrapper)
+        state = word or _tell_verdict(verdict, wrapper)
+        state = replace(state, ended_at=state.ended_at or verdict.ended_at)
+    return replace(
+        state,
+        started_at=parse_state(_as_live(wrapper)).started_at or verdict.started_at,
+        nodes=wrapper.node_names or verdict.nodes,
+        log_bytes={number: rank.log_bytes for number, rank in enumerate(wrapper.ranks)},
+    )
+
+
+def _find_word(verdict: _Verdict, wrapper: JobFacts) -> NativeState | None:
+    """Return how the wrappers say that the attempt ended; ranks that say nothing cannot have succeeded."""
+    told = parse_state(_as_ended(wrapper))
+    silent = any(rank.end is None for rank in wrapper.ranks)
+    if told.reason in {Reason.SHIM_LOST, Reason.NODE_LOST} or (silent and told.reason is Reason.COMPLETED):
+        return None
+    return _refine(told, verdict, wrapper)
+
+
+def _refine(told: NativeState, verdict: _Verdict, wrapper: JobFacts) -> NativeState:
+    """Let Slurm explain what the wrapper saw as a bare signal: SIGTERM from the cluster, SIGKILL for want of memory."""
+    if told.reason is Reason.KILLED_BY_SIGNAL and told.exit_code == _KILLED and verdict.word == "OUT_OF_MEMORY":
+        return _end(Reason.MEMORY_EXCEEDED, detail=_ENDS["OUT_OF_MEMORY"][1], like=told)
+    if told.reason is not Reason.PREEMPTED_BY_PROVIDER:
+        return told
+    if verdict.word not in _TAKES and wrapper.cancel is not None:
+        return replace(_tell_order(wrapper), detail="", exit_code=told.exit_code, ended_at=told.ended_at)
+    if verdict.word in {*_TAKES, "CANCELLED"}:
+        return replace(_tell_verdict(verdict, wrapper), exit_code=told.exit_code, ended_at=told.ended_at)
+    if verdict.word == "TIMEOUT":  # the wrapper ends the job at the walltime, so that this came before it
+        return replace(told, detail="The cluster's time limit came before the walltime.")
+    return told
+
+
+def _tell_order(wrapper: JobFacts) -> NativeState:
+    """Return the end of a job that had not started when we ordered it to stop."""
+    return parse_state(replace(wrapper, dispatched=False))
+
+
+def _tell_verdict(verdict: _Verdict, wrapper: JobFacts) -> NativeState:
+    if verdict.word == "CANCELLED" and wrapper.cancel is not None:
+        order = _tell_order(wrapper)
+        return replace(order, detail="" if verdict.started_at else order.detail)
+    reason, detail = _ENDS[verdict.word]
+    if verdict.word == "CANCELLED" and verdict.cancelled_by is not None:
+        detail = f"It was cancelled on the cluster by uid {verdict.cancelled_by}."
+    if reason is Reason.SHIM_LOST:
+        detail = detail[:-1] + verdict.exit_text + "."
+    return _end(reason, detail=detail)
+
+
+def _end(reason: Reason, *, detail: str, like: NativeState | None = None) -> NativeState:
+    state, fault = end_for(reason, asked_by_hub=False)
+    if like is None:
+        return NativeState(state=state, reason=reason, fault=fault, detail=detail)
+    return replace(like, state=state, reason=reason, fault=fault, detail=detail)
+
+
+def _tell_requeued(wrapper: JobFacts, own: Segment | None) -> NativeState:
+    """Return the end of an attempt that the cluster would start again: at its last sign of life."""
+    told = parse_state(_as_live(wrapper))
+    usage = parse_usage(wrapper, authorised_ms=0, reports=()).usage
+    last = told.started_at + timedelta(milliseconds=usage.metered_ms) if told.started_at else None
+    reason, detail = _ENDS["REQUEUED"]
+    return replace(
+        _end(reason, detail=detail),
+        started_at=told.started_at or (own.started_at if own else None),
+        ended_at=last or (own.ended_at if own else None),
+        nodes=wrapper.node_names or (own.nodes if own else ()),
+        log_bytes={number: rank.log_bytes for number, rank in enumerate(wrapper.ranks)},
+    )

@@ -1,0 +1,89 @@
+"""A cluster as a provider runs it for a hub: users with accounts, the helper, and what an agent is told of it."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lilong.agent.engines.slurm.assembly import prove_sandbox
+from lilong.agent.engines.slurm.install import Installation, install, plan_installation
+from lilong.agent.environments import BaseProfile, read_profile
+from lilong.agent.settings import SlurmSettings
+from tests.slurm.cluster import SlurmCluster, running_cluster, shared_folder
+from tests.slurm.users import temporary_users
+
+GROUP = "lilong-tmembers"
+ACCOUNT = "lilong"
+GRES = {"h100-sxm5": "gpu:h100", "ascend-910b": "gpu:ascend910b"}
+PYTHON = Path("/usr/bin/python3")
+PROOF_WITHIN_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A running cluster, the users of agent and jobs, and the settings of an agent; a test's own may also run as root.
+
+    sandbox_reason: why its nodes run no untrusted work, empty when one of them has proven that they do.
+    """
+
+    cluster: SlurmCluster
+    agent_user: str
+    users: tuple[str, ...]
+    folder: Path
+    settings: SlurmSettings
+    profile: BaseProfile
+    sandbox_reason: str
+
+
+@contextmanager
+def running_site(
+    *, suite: str, users: int = 2, name: str = "lilong", settings: Mapping[str, str] | None = None
+) -> Iterator[Site]:
+    """Run a cluster of this Debian release, ready to be joined; `settings` are lines of its slurm.conf."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(shared_folder())
+        [agent_user] = stack.enter_context(temporary_users(1))
+        names = stack.enter_context(temporary_users(users, group=GROUP))
+        cluster = stack.enter_context(
+            running_cluster(folder / "cluster", suite=suite, name=name, settings=settings or {})
+        )
+        cluster.add_account(ACCOUNT, (*names, agent_user))
+        cluster.run("sacctmgr", "--immediate", "modify", "user", agent_user, "set", "adminlevel=operator")
+        wanted = Installation(
+            agent_user=agent_user,
+            group=GROUP,
+            shared_folder=folder / "jobs",
+            bin_folder=cluster.bin,
+            slurm_conf=cluster.conf,
+            helper=folder / "libexec" / "job-helper",
+            settings=folder / "job-helper.json",
+            sudoers=folder / "sudoers",
+        )
+        (folder / "libexec").mkdir(mode=0o755)
+        install(steps=plan_installation(wanted=wanted))
+        (folder / "agent").mkdir(mode=0o755)
+        shutil.chown(folder / "agent", agent_user)
+        told = SlurmSettings(
+            shared_folder=folder / "agent",
+            jobs_folder=wanted.shared_folder,
+            partition="low",
+            service_users=names,
+            account=ACCOUNT,
+            gres=GRES,
+            helper=wanted.helper,
+            bin=cluster.bin,
+            conf=cluster.conf,
+            look_every_s=0.3,
+        )
+        profile = read_profile(name="python3", interpreter=PYTHON, for_other_users=True)
+        reason = prove_sandbox(home=folder, settings=told, profiles=[profile], wait_s=PROOF_WITHIN_S)
+        yield Site(
+            cluster=cluster,
+            agent_user=agent_user,
+            users=names,
+            folder=folder,
+            settings=told,
+            profile=profile,
+            sandbox_reason=reason,
+        )
