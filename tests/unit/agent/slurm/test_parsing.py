@@ -125,8 +125,6 @@ def test_a_header_alone_says_that_there_are_no_jobs():
 @pytest.mark.parametrize(
     "row",
     [
-        "7|RUNNING|1000|main|100|160|N/A|0:40|n1|None|",
-        "7|RUNNING|1000|main|100|160|N/A|0:40|n1|None|x|y|",
         "seven|RUNNING|1000|main|100|160|N/A|0:40|n1|None|x|",
         "7|running?|1000|main|100|160|N/A|0:40|n1|None|x|",
         "7|RUNNING|1000|main|yesterday|160|N/A|0:40|n1|None|x|",
@@ -141,6 +139,24 @@ def test_a_row_that_cannot_be_read_is_left_out_and_missed(row):
 
     assert [one.job_id for one in queue.rows] == [8]
     assert not queue.complete
+
+
+@pytest.mark.parametrize("fields", ["", "x|y|"])
+def test_a_row_with_too_few_or_too_many_fields_takes_the_rest_with_it_and_is_missed(fields):
+    row, good = "7|RUNNING|1000|main|100|160|N/A|0:40|n1|None|", "8|PENDING|1000|main|100|N/A|N/A|0:00||Priority|y|"
+    queue = parse_queue(text=f"{HEADER}{row}{fields}\n{good}\n", separator="|")
+
+    assert {one.job_id for one in queue.rows} <= {7}
+    assert not queue.complete
+
+
+def test_a_name_of_lines_forges_no_row_and_hides_none():
+    name = "\n9"
+    row, good = f"7|RUNNING|1000|main|100|160|N/A|0:40|n1|None|{name}|", "8|PENDING|1000|main|1|N/A|N/A|0:00||x|y|"
+    queue = parse_queue(text=f"{HEADER}{row}\n{good}\n", separator="|")
+
+    assert [(one.job_id, one.name) for one in queue.rows] == [(7, name), (8, "y")]
+    assert queue.complete
 
 
 @both_versions

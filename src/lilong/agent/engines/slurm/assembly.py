@@ -125,7 +125,7 @@ def find_place(*, settings: SlurmSettings) -> Place:
 
 def read_config(*, cluster: Cluster) -> ClusterConfig:
     """Return the cluster's configuration."""
-    return parse_config(text=cluster.ask(build_config_query()))
+    return parse_config(text=cluster.ask(build_config_query()).output)
 
 
 def place_wrapper(*, shared_folder: Path) -> Path:

@@ -17,7 +17,7 @@ from lilong.agent.engines.slurm.commands import (
 )
 from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
 from lilong.agent.engines.slurm.preflight import ClusterFacts
-from lilong.agent.engines.slurm.users import JobUsers
+from lilong.agent.engines.slurm.users import JobUsers, find_uid
 from lilong.agent.settings import SlurmSettings
 from lilong.common.errors import LilongError
 from lilong.protocol.spec import Resources, RunSpec
@@ -30,10 +30,12 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
     cluster = Cluster(bin=settings.bin, conf=settings.conf, timeout_s=settings.command_timeout_s)
     users = JobUsers(settings=settings, home=home)
     partition = parse_partition(text=cluster.run(build_partition_query(partition=settings.partition)).output)
-    nodes = parse_nodes(text=cluster.ask(build_nodes_query()), partition=settings.partition, gres=dict(settings.gres))
+    nodes = parse_nodes(
+        text=cluster.ask(build_nodes_query()).output, partition=settings.partition, gres=dict(settings.gres)
+    )
     agent_user = pwd.getpwuid(os.geteuid()).pw_name
     names = users.list_names()
-    strangers = [name for name in names if not _is_user(name)]
+    strangers = [name for name in names if find_uid(name) < 0]
     members = {name: _find_trouble(users, name, settings=settings) for name in names if name not in strangers}
     levels = cluster.run(build_admin_query(user=agent_user)).output.split()
     return ClusterFacts(
@@ -51,14 +53,6 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
         shared_folder=_find_closed(settings.shared_folder),
         gres=dict(settings.gres),
     )
-
-
-def _is_user(name: str) -> bool:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
 
 
 def _find_trouble(users: JobUsers, name: str, *, settings: SlurmSettings) -> str:

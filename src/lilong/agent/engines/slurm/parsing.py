@@ -348,13 +348,18 @@ def whole_lines(*, text: str) -> list[str]:
 
 
 def _read_table(text: str, *, fields: Mapping[str, str], separator: str, header: tuple[str, str]) -> _Table:
-    """Return the rows below the header, known by its first and last words; a greeting above it does not matter."""
-    *records, rest = text.split(f"{separator}\n")
-    split = [record.split(separator) for record in records]
+    """Return the rows below the header, known by its first and last words; a greeting above it does not matter.
+
+    Fields are counted, for the last one may begin or end with a line's end: a row begins with one, after the separator.
+    """
+    width = len(fields)
+    *values, rest = text.split(separator)
+    split = [values[start : start + width] for start in range(0, len(values), width)]
     if not split or (split[0][0].rpartition("\n")[2], split[0][-1]) != header:
         return _Table(rows=(), complete=False)
-    rows = tuple(dict(zip(fields, row, strict=True)) for row in split[1:] if len(row) == len(fields))
-    return _Table(rows=rows, complete=not rest and len(rows) == len(split) - 1)
+    whole = [row for row in split[1:] if len(row) == width and row[0].startswith("\n")]
+    rows = tuple(dict(zip(fields, [row[0][1:], *row[1:]], strict=True)) for row in whole)
+    return _Table(rows=rows, complete=rest == "\n" and len(whole) == len(split) - 1)
 
 
 def _read_rows(

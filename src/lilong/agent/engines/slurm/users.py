@@ -5,6 +5,7 @@ import os
 import pwd
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from lilong.agent.engines.slurm.assignment import Refusal, choose_user
@@ -30,6 +31,15 @@ class UserBusy(Conflict):
     code = "agent.user_busy"
     title = "This user still works for its organisation"
     next_step = "Wait until what is named here is over; a drained pool gets nothing new."
+
+
+@lru_cache(maxsize=1024)
+def find_uid(name: str) -> int:
+    """Return a user's number, -1 for a name that this machine does not know."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return -1
 
 
 class JobUsers:

@@ -1,7 +1,6 @@
 """Look at all jobs of the spool at once: the queue, the wrappers' files, accounting; carry out orders to stop."""
 
 import json
-import pwd
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from lilong.agent.engines.slurm.native import (
 )
 from lilong.agent.engines.slurm.parsing import AccountedJob, QueueRow
 from lilong.agent.engines.slurm.states import decide_state, is_over, is_waiting, meter_accounting
-from lilong.agent.engines.slurm.users import JobUsers
+from lilong.agent.engines.slurm.users import JobUsers, find_uid
 from lilong.agent.spool import AUTHORITY, CANCEL, AttemptFolder, Spool, read_json, read_model, write_bytes, write_json
 from lilong.common.errors import LilongError
 from lilong.protocol.messages import AttemptState, Reason
@@ -129,9 +128,9 @@ class Watching:
     def cancel_stranger(self, ref: str) -> None:
         """End a native job of this name of which the spool knows nothing."""
         for row in self._book.read_queue(now=True).rows.get(ref, ()):
-            user = pwd.getpwuid(row.uid).pw_name
-            if not is_over(row.state) and user in self._users.list_names():
-                self._users.of(user).cancel(job_ids=[str(row.job_id)])
+            for user in self._users.list_names():
+                if row.uid == find_uid(user) and not is_over(row.state):
+                    self._users.of(user).cancel(job_ids=[str(row.job_id)])
 
     def read_facts(self, folder: AttemptFolder, record: NativeRecord, *, alive: bool = True) -> JobFacts:
         """Return what the copies of the wrappers' files say."""
@@ -175,7 +174,8 @@ class Watching:
 
     def _pick_row(self, seen: _Seen, reading: Reading) -> QueueRow | None:
         """Return the queue's row of a job. Of two with one name the first to start stays; the others are cancelled."""
-        rows = reading.rows.get(seen.record.ref, ())
+        uid = find_uid(seen.record.user)  # a name is free for everybody to take
+        rows = [row for row in reading.rows.get(seen.record.ref, ()) if row.uid == uid]
         live = sorted((row for row in rows if not is_over(row.state)), key=lambda row: is_waiting(row.state))
         if len(live) > 1:
             log.warning("a job stands twice in the queue", ref=seen.record.ref, kept=live[0].job_id)
@@ -196,7 +196,8 @@ class Watching:
             log.warning("accounting does not answer", code=error.code, detail=error.detail)
             return all(seen.row is not None for seen in jobs)
         for seen in jobs:
-            accounted = found.get(seen.record.ref, ())
+            uid = find_uid(seen.record.user)
+            accounted = [one for one in found.get(seen.record.ref, ()) if one.segments[0].uid == uid]
             same = [one for one in accounted if seen.row is None or one.job_id == seen.row.job_id]
             seen.accounting = next(iter(same), None)
         return complete
@@ -248,9 +249,7 @@ class Watching:
     def _meter(self, seen: _Seen, state: NativeState | None) -> None:
         """Keep what Slurm meters, which never shrinks: accounting counts in whole seconds, as the queue does."""
         segments = seen.accounting.segments if seen.accounting else ()
-        by_accounting = meter_accounting(
-            segments=segments, now=self._clock(), began_at=state.started_at if state else None
-        )
+        by_accounting = meter_accounting(segments=segments, began_at=state.started_at if state else None)
         by_queue = seen.row.elapsed_s * 1000 if seen.row and not is_waiting(seen.row.state) and not segments else 0
         metered_ms = max(by_accounting, by_queue, self._metered_ms.get(seen.record.ref, 0))
         self._metered_ms[seen.record.ref] = metered_ms
