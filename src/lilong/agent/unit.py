@@ -89,7 +89,7 @@ def build_unit(*, service: Service) -> str:
     return text.format(
         pool_id=service.pool_id.replace("%", "%%"),
         user=service.user,
-        command=" ".join(_quote(word).replace("$", "$$") for word in command),
+        command=" ".join([_quote(command[0]), *(_quote(word).replace("$", "$$") for word in command[1:])]),
         folders=" ".join(_quote(str(folder)) for folder in (service.home, *service.folders)),
         refused=EXIT_REFUSED,
     )
