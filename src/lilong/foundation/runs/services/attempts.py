@@ -22,8 +22,8 @@ from lilong.foundation.runs.queries.rows import (
 from lilong.protocol.spec import RunSpec
 
 IDENTITY = {
-    *("id", "run", "number", "candidate", "pool", "token", "nonce", "nodes", "grace_s", "outputs_max_bytes"),
-    *("used_before_ms", "start_checkpoint_sha256", "created_at"),
+    *("id", "run", "number", "candidate", "pool", "token", "nonce", "nodes", "walltime_s", "grace_s"),
+    *("outputs_max_bytes", "used_before_ms", "start_checkpoint_sha256", "created_at"),
 }
 ATTEMPT_FIELDS = [field.name for field in Attempt._meta.concrete_fields if field.name not in IDENTITY]
 METER_FIELDS = [field.name for field in Meter._meta.concrete_fields if field.name != "attempt"]
@@ -79,6 +79,7 @@ def create_attempt(
         token=token_hex(16),
         nonce=token_hex(16),
         nodes=spec.nodes,
+        walltime_s=spec.walltime_s,
         grace_s=spec.checkpoint.grace_s if spec.checkpoint else POLICY.grace_s,
         outputs_max_bytes=sum(output.max_bytes for output in spec.outputs),
         used_before_ms=used_ms,
