@@ -8,13 +8,13 @@ from lilong import __version__
 from lilong.agent.assembly import examine_machine, read_profiles
 from lilong.agent.engines.slurm.assembly import examine_cluster, prove_sandbox
 from lilong.agent.engines.slurm.preflight import judge_cluster
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.hub import HubClient
 from lilong.agent.settings import (
     FILE_NAME,
     AgentSettings,
     LocalSettings,
     PackageSettings,
-    SlurmSettings,
     check_hub_url,
     write_new_settings,
 )

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from lilong.agent.engines.local.host import read_system
+from lilong.agent.engines.port import BaseProfile
 from lilong.agent.engines.rank import journal, seccomp, shim, watch
 from lilong.agent.engines.rank.launch import MIB, Bounds, Isolation
 from lilong.agent.engines.slurm.book import Book
@@ -28,10 +29,9 @@ from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
 from lilong.agent.engines.slurm.parsing import ClusterConfig, parse_config
 from lilong.agent.engines.slurm.preflight import ClusterFacts
 from lilong.agent.engines.slurm.proving import prove_nodes
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.engines.slurm.users import JobUsers
 from lilong.agent.engines.slurm.watching import Watching
-from lilong.agent.environments import BaseProfile
-from lilong.agent.settings import SlurmSettings
 from lilong.agent.spool import Spool, read_json, write_bytes, write_json
 from lilong.common.errors import LilongError
 
