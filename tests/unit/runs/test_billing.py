@@ -49,6 +49,14 @@ def test_ten_per_cent_added_by_the_engine_is_not_billed():
     assert bill(metered_ms=66_000).billable_ms == 60_000
 
 
+def test_lost_time_is_reckoned_by_both_meters_or_by_either_within_the_authority():
+    ahead, behind = bill(metered_ms=90_000), bill(metered_ms=1_000)
+
+    assert (ahead.supported_ms, ahead.longest_ms) == (60_000, 90_000)
+    assert (behind.supported_ms, behind.longest_ms) == (1_000, 60_000)
+    assert bill(metered_ms=900_000).longest_ms == 100_000
+
+
 @pytest.mark.parametrize("state", [S.FAILED, S.LOST, S.PREEMPTED])
 def test_after_a_fault_of_the_provider_only_what_a_checkpoint_kept_is_billed(state):
     assert bill(state=state, fault=Fault.PROVIDER).billable_ms == 45_000

@@ -35,11 +35,14 @@ class Bill:
     """Billable milliseconds, the part of the time that a checkpoint kept, and whether the meters agree.
 
     Where they do not, the engine claims more than the job's own reports support: the payable must wait for a case.
+    supported_ms: what both meters support, whatever is billed of it; longest_ms: what either says, up to the authority.
     """
 
     billable_ms: int
     usable_ms: int
     meters_agree: bool
+    supported_ms: int
+    longest_ms: int
 
 
 def compute_bill(meters: Meters, *, policy: Policy) -> Bill:
@@ -57,7 +60,7 @@ def compute_bill(meters: Meters, *, policy: Policy) -> Bill:
     ...     started_at=start, stopped_at=None, grace_s=10,
     ... )
     >>> compute_bill(meters, policy=Policy())
-    Bill(billable_ms=60900, usable_ms=50000, meters_agree=True)
+    Bill(billable_ms=60900, usable_ms=50000, meters_agree=True, supported_ms=60900, longest_ms=61000)
     """
     bound_ms = min(meters.metered_ms, meters.reported.elapsed_ms, meters.granted_ms)
     if meters.stopped_at is not None:
@@ -69,6 +72,8 @@ def compute_bill(meters: Meters, *, policy: Policy) -> Bill:
         billable_ms=billable_ms,
         usable_ms=usable_ms,
         meters_agree=meters.metered_ms <= meters.reported.elapsed_ms + policy.tolerance_ms,
+        supported_ms=bound_ms,
+        longest_ms=min(max(meters.metered_ms, meters.reported.elapsed_ms), meters.granted_ms),
     )
 
 
