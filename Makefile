@@ -28,7 +28,7 @@ serve: runtime ## Run a hub here: web, worker and agent
 	@$(PY) -m lilong.cli.main serve
 
 test: setup ## Run every test suite: see tests/suites.toml
-	@sh setup/system-packages bubblewrap postgresql sudo
+	@sh setup/system-packages bubblewrap postgresql sudo systemd
 	@$(PY) -m tests.run
 
 check: format lint types imports licences project ## Formatting, lint, types, import contracts, licences, lock file
