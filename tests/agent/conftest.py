@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lilong.agent.engines.local.host import end_leftovers
-from lilong.agent.settings import AgentSettings, LocalSettings, PackageSettings, SlurmSettings, write_new_settings
+from lilong.agent.engines.slurm.settings import SlurmSettings
+from lilong.agent.settings import AgentSettings, LocalSettings, PackageSettings, write_new_settings
 from lilong.agent.spool import read_json
 from lilong.common.ids import new_id
 from lilong.protocol.messages import Observation, Submit

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from lilong.agent.engines.local.host import end_leftovers
-from lilong.agent.settings import LocalSettings, SlurmSettings, read_settings
+from lilong.agent.engines.slurm.settings import SlurmSettings
+from lilong.agent.settings import LocalSettings, read_settings
 from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import AttemptState, Cancel, Fault, Reason, Release
 from lilong.protocol.spec import Checkpoint, Output, RunSpec

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.polling import wait_until
 from tests.slurm import configuration
 from tests.slurm.configuration import Description, Node
-from tests.slurm.daemons import Daemon, is_listening
+from tests.slurm.daemons import Daemon, is_answering, is_listening
 from tests.slurm.trees import PROGRAMS, SlurmMissing, Tree, find_tree
 
 ACCELERATORS = ("h100", "h100", "ascend910b", "ascend910b")
@@ -139,6 +139,22 @@ class SlurmCluster:
         """Start slurmdbd and wait until it takes connections."""
         self._accounting.start(is_ready=lambda: is_listening(self._description.accounting_port))
 
+    def kill_database(self) -> None:
+        """End MariaDB at once; what slurmdbd was told is written already, or it is told again."""
+        self._database.kill()
+
+    def start_database(self) -> None:
+        """Start MariaDB and wait until it takes connections."""
+        self._database.start(is_ready=lambda: is_answering(self._description.database_socket))
+
+    def kill_munge(self) -> None:
+        """End munged at once: nobody can prove who they are."""
+        self._munged.kill()
+
+    def start_munge(self) -> None:
+        """Start munged and wait until it takes connections."""
+        self._munged.start(is_ready=lambda: is_answering(self._description.munge_socket))
+
     def wait_until_idle(self, *, within_s: float = READY_WITHIN_S) -> None:
         """Wait until every node is up and has nothing to do."""
         wait_until(lambda: self._node_states() == ["idle"] * len(self.nodes), within_s=within_s, every_s=0.1)
@@ -149,9 +165,9 @@ class SlurmCluster:
 
     def start(self) -> None:
         """Start everything, each part once the parts that it needs answer."""
-        self._munged.start(is_ready=self._description.munge_socket.is_socket)
+        self.start_munge()
         _make_database(self._description)
-        self._database.start(is_ready=self._description.database_socket.is_socket)
+        self.start_database()
         self.start_accounting()
         self.start_controller()
         for node in self.nodes:
@@ -237,7 +253,7 @@ def _place_tree(tree: Tree, *, place: Path) -> Tree:
         place.symlink_to(tree.root)
     else:
         shutil.copytree(tree.root, place, symlinks=True)
-    return Tree(place)
+    return Tree(suite=tree.suite, root=place)
 
 
 def _may_be_entered(folder: Path) -> bool:
@@ -276,6 +292,7 @@ def _write_files(cluster: Description) -> None:
     _write(cluster.conf, text=configuration.render_slurm_conf(cluster), mode=0o644)
     _write(cluster.daemon_conf, text=configuration.render_daemon_conf(cluster), mode=0o644)
     _write(cluster.conf.with_name("gres.conf"), text=configuration.render_gres_conf(cluster), mode=0o644)
+    _write(cluster.conf.with_name("cgroup.conf"), text=configuration.render_cgroup_conf(cluster), mode=0o644)
     _write(cluster.conf.with_name("slurmdbd.conf"), text=configuration.render_slurmdbd_conf(cluster), mode=0o600)
     _write(cluster.folder / "etc" / "munge.key", text=random.SystemRandom().randbytes(64).hex(), mode=0o600)
 
@@ -310,7 +327,7 @@ def _database_options(cluster: Description) -> list[str]:
         f"--pid-file={cluster.folder}/run/mariadbd.pid",
         "--skip-networking",
         "--innodb-log-file-size=8M",
-        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-flush-log-at-trx-commit=2",  # what is committed outlives the process, if not the machine
     ]
 
 

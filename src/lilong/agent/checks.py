@@ -9,9 +9,10 @@ from lilong.agent.assembly import examine_machine, read_profiles
 from lilong.agent.engines.slurm.assembly import prove_sandbox, read_sandbox_reason
 from lilong.agent.engines.slurm.examining import examine_cluster
 from lilong.agent.engines.slurm.preflight import Judgement, judge_cluster
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.environments import ProfileUnusable
 from lilong.agent.hub import HubAway, HubClient, HubRefused
-from lilong.agent.settings import AgentSettings, LocalSettings, SlurmSettings, read_settings
+from lilong.agent.settings import AgentSettings, LocalSettings, read_settings
 from lilong.common.errors import EngineBusy, FieldProblem
 
 PROOF_WAIT_S = 120.0

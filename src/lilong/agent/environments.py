@@ -10,12 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
 
 from lilong.agent.engines.local.host import may_reach
+from lilong.agent.engines.port import BaseProfile
 from lilong.agent.packages import find_index_options
 from lilong.agent.settings import PackageSettings
 from lilong.common.canonical import sha256_hex
@@ -44,15 +44,6 @@ class EnvironmentFailed(LilongError):
     title = "The package environment could not be built"
     status = 502
     next_step = "Check that this machine reaches the package index named in agent.toml or in uv's own settings."
-
-
-@dataclass(frozen=True, slots=True)
-class BaseProfile:
-    """A base interpreter: its real path, its prefix, and what the hub is told of it."""
-
-    interpreter: Path
-    prefix: Path
-    profile: Profile
 
 
 def read_profile(*, name: str, interpreter: Path, for_other_users: bool) -> BaseProfile:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from lilong import __version__
 from lilong.agent.checks import Preflight, check_cluster, check_machine, prove_cluster
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.hub import HubClient
 from lilong.agent.settings import (
     FILE_NAME,
     AgentSettings,
     LocalSettings,
     PackageSettings,
-    SlurmSettings,
     check_hub_url,
     write_new_settings,
 )

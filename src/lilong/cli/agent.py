@@ -23,13 +23,13 @@ from lilong.agent.engines.slurm.install import (
     plan_installation,
 )
 from lilong.agent.engines.slurm.releasing import release_user
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.join import join_pool
 from lilong.agent.settings import (
     FILE_NAME,
     AgentSettings,
     AgentSettingsInvalid,
     PackageSettings,
-    SlurmSettings,
     read_settings,
     read_slurm_settings,
 )

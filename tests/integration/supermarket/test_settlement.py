@@ -199,21 +199,6 @@ def test_the_share_of_a_voucher_that_expired_while_the_order_ran_goes_to_its_pro
     assert available_uc(voucher.programme.account_id) == CREDIT - 15_000
 
 
-def test_meters_that_disagree_freeze_the_payable_and_open_a_case():
-    seller, buyer = open_stall(), found_buyer()
-    order = buy(buyer)
-    taken = seller.agent.take(seconds=1)
-    seen = seller.agent.see(taken, S.SUCCEEDED, seconds=100, ms=60_000)
-    claimed = seen.model_copy(update={"usage": seen.usage.model_copy(update={"metered_ms": 99_000})})
-    seller.agent.sync(claimed, seconds=100)
-    reconcile(now=at(200))
-
-    assert settled(order).due_uc == 15_000
-    assert order.state == OrderState.DISPUTED
-    dispute = order.disputes.get()
-    assert (dispute.claim_uc, dispute.closed_at) == (15_000, None)
-
-
 def test_one_order_in_trouble_holds_up_no_other():
     seller, buyer = open_stall(), found_buyer()
     broken, fine = buy(buyer), buy(buyer)

@@ -199,9 +199,9 @@ class Attempt(models.Model):
     """One try of a run on one pool; what changes with every sync stands in Meter. See `core/attempts.py`.
 
     token names the native job; nonce binds the job wrapper's reports. used_before_ms: authority that earlier attempts
-    of the run have used. nodes, walltime_s, grace_s, outputs_max_bytes: from the spec. queue_wait_s: how long it may
-    queue, fixed when it is first offered. billable_ms, usable_ms, meters_agree: the bill, frozen when the attempt
-    settles.
+    of the run have used. nodes, accelerator, accelerators, walltime_s, grace_s, outputs_max_bytes: from the spec.
+    queue_wait_s: how long it may queue, fixed when it is first offered. allocation_problem: why what the engine gave is
+    not what was ordered. billable_ms, usable_ms, meters_agree: the bill, frozen when the attempt settles.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -213,6 +213,8 @@ class Attempt(models.Model):
     nonce = models.CharField(max_length=64)
     nodes = models.PositiveIntegerField()
     walltime_s = models.PositiveIntegerField()
+    accelerator = models.CharField(max_length=64, default="", blank=True)
+    accelerators = models.PositiveIntegerField(default=0)
     grace_s = models.PositiveIntegerField()
     outputs_max_bytes = models.BigIntegerField()
     used_before_ms = models.BigIntegerField()
@@ -231,6 +233,7 @@ class Attempt(models.Model):
     exit_code = models.IntegerField(null=True)
     native_ref = models.CharField(max_length=200, default="", blank=True)
     node_names = models.JSONField(default=list)
+    allocation_problem = models.CharField(max_length=500, default="", blank=True)
     report_key = models.CharField(max_length=128, default="", blank=True)
     checkpoint_sha256 = models.CharField(max_length=64, default="", blank=True)
     checkpoint_bytes = models.BigIntegerField(default=0)

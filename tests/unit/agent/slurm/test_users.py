@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.engines.slurm.users import HELD, JobUsers, UserBusy, UserNotHeld
-from lilong.agent.settings import SlurmSettings
 from lilong.agent.spool import read_json
 from lilong.common.errors import EngineRefused
 from tests.polling import wait_until

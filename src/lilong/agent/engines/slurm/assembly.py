@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from lilong.agent.engines.local.host import read_system
+from lilong.agent.engines.port import BaseProfile
 from lilong.agent.engines.rank import journal, seccomp, shim, watch
 from lilong.agent.engines.rank.launch import MIB, Bounds, Isolation
 from lilong.agent.engines.slurm.book import Book
@@ -21,10 +22,9 @@ from lilong.agent.engines.slurm.engine import SlurmEngine
 from lilong.agent.engines.slurm.layout import Layout
 from lilong.agent.engines.slurm.parsing import ClusterConfig, parse_config
 from lilong.agent.engines.slurm.proving import prove_nodes
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.engines.slurm.users import JobUsers
 from lilong.agent.engines.slurm.watching import Watching
-from lilong.agent.environments import BaseProfile
-from lilong.agent.settings import SlurmSettings
 from lilong.agent.spool import Spool, read_json, write_bytes, write_json
 
 _WRAPPER = (shim, journal, watch)

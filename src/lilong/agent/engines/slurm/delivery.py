@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lilong.agent.engines.port import Job
 from lilong.agent.engines.rank.launch import Bounds, Isolation, NativeJob, Place, build_rank, list_job_folders
-from lilong.agent.engines.slurm.conversation import FolderTooLarge
+from lilong.agent.engines.slurm.conversation import AttemptFolderExists, FolderTooLarge
 from lilong.agent.engines.slurm.devices import find_device_variables
 from lilong.agent.engines.slurm.identity import JobUser, Upload
 from lilong.agent.engines.slurm.native import NativeRecord
@@ -32,12 +32,15 @@ def bring(
     *, user: JobUser, job: Job, record: NativeRecord, wrapping: Wrapping, on_bytes: Callable[[int], None]
 ) -> None:
     """Put the whole attempt into the user's folder, in place of what an earlier try left there."""
-    user.remove(attempt_ids=[job.attempt_id])
     folders = [f"job/{name}" for name in list_job_folders(nodes=job.spec.nodes)]
     uploads = [*_list_files(AttemptFolder(job.folder)), *_list_rank_files(job, record=record, wrapping=wrapping)]
     if job.secrets_folder is not None:
         uploads += [Upload(f"{SECRETS}/{name}", job.secrets_folder / name) for name in job.spec.secrets]
-    user.put(attempt_id=job.attempt_id, uploads=uploads, folders=folders)
+    try:
+        user.put(attempt_id=job.attempt_id, uploads=uploads, folders=folders)
+    except AttemptFolderExists:
+        user.remove(attempt_ids=[job.attempt_id])
+        user.put(attempt_id=job.attempt_id, uploads=uploads, folders=folders)
     on_bytes(sum(upload.source.stat().st_size for upload in uploads if isinstance(upload.source, Path)))
 
 

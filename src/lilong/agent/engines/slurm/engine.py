@@ -166,10 +166,8 @@ class SlurmEngine(CanStage):
             delivery.fetch(user=self._users.of(record.user), folder=folder, wanted=wanted)
 
     def drop(self, *, attempt_id: str) -> None:
-        """Delete the attempt's folder on the cluster."""
-        record = read_model(self._spool.folder(attempt_id).path / NATIVE, NativeRecord)
-        if record is not None:
-            self._users.of(record.user).remove(attempt_ids=[attempt_id])
+        """Let the next look delete the attempt's folder on the cluster, with those of others in one call."""
+        self._watching.drop(attempt_id=attempt_id)
 
     def submit(self, *, job: Job) -> str:
         """Hand the job to sbatch as its user, once; an earlier call that was cut off is looked for first."""

@@ -17,8 +17,8 @@ from lilong.agent.engines.slurm.commands import (
 )
 from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
 from lilong.agent.engines.slurm.preflight import ClusterFacts
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.engines.slurm.users import JobUsers, find_uid
-from lilong.agent.settings import SlurmSettings
 from lilong.common.errors import LilongError
 from lilong.protocol.spec import Resources, RunSpec
 

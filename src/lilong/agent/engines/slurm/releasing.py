@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lilong.agent.accepted import Accepted
 from lilong.agent.engines.slurm.book import Book
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.native import NATIVE, NativeRecord
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.engines.slurm.states import is_over
 from lilong.agent.engines.slurm.users import JobUsers, UserBusy
-from lilong.agent.settings import SlurmSettings
 from lilong.agent.spool import SUBMIT, Spool, read_model
-from lilong.agent.steps import Accepted
 from lilong.common.errors import EngineBusy
 
 _NAMED_MAX = 3

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lilong.agent.engines.slurm.assignment import Refusal, choose_user
 from lilong.agent.engines.slurm.identity import JobUser
-from lilong.agent.settings import SlurmSettings
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.spool import read_json, write_json
 from lilong.common.errors import Conflict, EngineRefused, NotFound
 

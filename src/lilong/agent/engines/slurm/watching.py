@@ -14,6 +14,8 @@ from lilong.agent.engines.slurm import mirror
 from lilong.agent.engines.slurm.book import Book, Reading
 from lilong.agent.engines.slurm.identity import Upload
 from lilong.agent.engines.slurm.native import (
+    DROPPED,
+    NATIVE,
     ORDERED,
     OVER,
     SUBMITTING,
@@ -33,6 +35,7 @@ from lilong.protocol.messages import AttemptState, Reason
 
 _ACCOUNTING_BEFORE = timedelta(hours=1)
 _KILL_MARGIN = timedelta(seconds=15)
+DROPS_MAX = 200
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +85,13 @@ class Watching:
         self._metered_ms: dict[str, int] = {}
         self._expected: dict[str, NativeState] = {}
         self._look: tuple[float, Look] | None = None
+        self._to_drop = self._list_undropped()
+
+    def drop(self, *, attempt_id: str) -> None:
+        """Note that an attempt's folder on the cluster may go once the spool has released it."""
+        record = self._records.get(attempt_id) or read_model(self._spool.folder(attempt_id).path / NATIVE, NativeRecord)
+        if record is not None:
+            self._to_drop[attempt_id] = record.user
 
     def expect(self, ref: str) -> None:
         """Note that this job was submitted just now, after the last reading of the queue."""
@@ -103,10 +113,15 @@ class Watching:
             seen.row = self._pick_row(seen, reading)
         complete = self._read_accounting([seen for seen in jobs if self._needs_accounting(seen)])
         self._refresh_copies(jobs)
+        self._drop_released()
         states: dict[str, NativeState] = {}
         uncertain: set[str] = set()
         for seen in jobs:
-            state = self._decide(seen, is_complete=complete and reading.complete)
+            try:
+                state = self._decide(seen, is_complete=complete and reading.complete)
+            except LilongError as error:  # of one user's helper: the others' jobs are looked at all the same
+                log.warning("job not looked at", ref=seen.record.ref, code=error.code, detail=error.detail)
+                state = None
             if state is None:
                 uncertain.add(seen.record.ref)
             else:
@@ -154,6 +169,31 @@ class Watching:
         """Return what Slurm has metered of a job, None while it has said nothing."""
         over = self._over.get(ref) or read_model(folder.path / OVER, Over)
         return over.metered_ms if over else self._metered_ms.get(ref)
+
+    def _list_undropped(self) -> dict[str, str]:
+        """Return the users by released attempt whose folders on the cluster an agent before us has not deleted."""
+        found: dict[str, str] = {}
+        for path in self._spool.released.iterdir():
+            record = None if (path / DROPPED).exists() else read_model(path / NATIVE, NativeRecord)
+            if record is not None:
+                found[path.name] = record.user
+        return found
+
+    def _drop_released(self) -> None:
+        """Delete the folders of released attempts, in one call for each user."""
+        by_user: dict[str, list[str]] = defaultdict(list)
+        for attempt_id, user in self._to_drop.items():
+            if (self._spool.released / attempt_id).exists():
+                by_user[user].append(attempt_id)
+        for user, attempt_ids in by_user.items():
+            try:
+                self._users.of(user).remove(attempt_ids=attempt_ids[:DROPS_MAX])
+            except LilongError as error:
+                log.warning("folders are deleted later", user=user, code=error.code, detail=error.detail)
+                continue
+            for attempt_id in attempt_ids[:DROPS_MAX]:
+                write_json(self._spool.released / attempt_id / DROPPED, {}, durable=False)
+                self._to_drop.pop(attempt_id)
 
     def _list_jobs(self) -> list[_Seen]:
         """Return the jobs that were given to sbatch; of those that are over nothing more is asked."""
@@ -280,9 +320,9 @@ class Watching:
             user.cancel(job_ids=[str(row.job_id)])
         elif order.reason == Reason.QUEUE_WAIT_EXCEEDED:
             (seen.folder.path / ORDERED).unlink(missing_ok=True)  # it started just before
+        elif self._clock() >= order.at + timedelta(seconds=order.grace_s) + _KILL_MARGIN:
+            user.cancel(job_ids=[str(row.job_id)])
         elif not seen.folder.has(TOLD):
             told = json.dumps({"reason": order.reason, "grace_s": order.grace_s}).encode()
             user.put_files(attempt_id=seen.record.attempt_id, uploads=[Upload(CANCEL, told)])
             write_bytes(seen.folder.path / TOLD, told)
-        elif self._clock() >= order.at + timedelta(seconds=order.grace_s) + _KILL_MARGIN:
-            user.cancel(job_ids=[str(row.job_id)])

@@ -62,6 +62,9 @@ class AttemptView:
     billable_ms: int
     usable_ms: int
     meters_agree: bool
+    supported_ms: int
+    longest_ms: int
+    allocation_problem: str
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -176,6 +179,9 @@ def _view_attempt(row: Attempt, *, run: Run, next_pool: str) -> AttemptView:
         billable_ms=bill.billable_ms,
         usable_ms=bill.usable_ms,
         meters_agree=bill.meters_agree,
+        supported_ms=bill.supported_ms,
+        longest_ms=bill.longest_ms,
+        allocation_problem=row.allocation_problem,
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,

@@ -23,7 +23,8 @@ from lilong.protocol.spec import RunSpec
 
 IDENTITY = {
     *("id", "run", "number", "candidate", "pool", "token", "nonce", "nodes", "walltime_s", "grace_s"),
-    *("outputs_max_bytes", "used_before_ms", "start_checkpoint_sha256", "created_at"),
+    *("accelerator", "accelerators", "outputs_max_bytes"),
+    *("used_before_ms", "start_checkpoint_sha256", "created_at"),
 }
 ATTEMPT_FIELDS = [field.name for field in Attempt._meta.concrete_fields if field.name not in IDENTITY]
 METER_FIELDS = [field.name for field in Meter._meta.concrete_fields if field.name != "attempt"]
@@ -80,6 +81,8 @@ def create_attempt(
         nonce=token_hex(16),
         nodes=spec.nodes,
         walltime_s=spec.walltime_s,
+        accelerator=spec.resources.accelerator or "",
+        accelerators=spec.resources.accelerators,
         grace_s=spec.checkpoint.grace_s if spec.checkpoint else POLICY.grace_s,
         outputs_max_bytes=sum(output.max_bytes for output in spec.outputs),
         used_before_ms=used_ms,

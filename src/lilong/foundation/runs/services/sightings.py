@@ -14,7 +14,7 @@ from lilong.foundation.runs.core.reports import RankChain
 from lilong.foundation.runs.models import Artefact, Attempt, AttemptObject, Pool
 from lilong.foundation.runs.queries.rows import read_attempt
 from lilong.protocol.manifest import is_safe_path
-from lilong.protocol.messages import Observation, SyncRequest
+from lilong.protocol.messages import Inventory, Observation, SyncRequest
 
 
 @dataclass(slots=True)
@@ -55,8 +55,9 @@ def load_sightings(*, pool: Pool, request: SyncRequest) -> list[Sighting]:
     return sightings
 
 
-def observe(*, sightings: Sequence[Sighting], now: datetime) -> None:
+def observe(*, sightings: Sequence[Sighting], inventory: Inventory | None, now: datetime) -> None:
     """Bring every observed attempt one step on, and enter the artefacts of those whose outputs are now complete."""
+    pool_nodes = {node.name: node for node in inventory.nodes} if inventory else {}
     artefacts: list[Artefact] = []
     for sighting in sightings:
         if sighting.observation is None:
@@ -66,6 +67,7 @@ def observe(*, sightings: Sequence[Sighting], now: datetime) -> None:
             sighting.observation,
             kept=sighting.kept,
             stopped_at=sighting.row.run.stopped_at,
+            pool_nodes=pool_nodes,
             now=now,
         )
         if sighting.facts.outputs_complete and not sighting.before.outputs_complete:

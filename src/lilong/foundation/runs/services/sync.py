@@ -13,7 +13,7 @@ from lilong.common.errors import Conflict
 from lilong.common.ids import new_id
 from lilong.foundation.runs.core.epochs import Standing, Superseded, decide_epoch
 from lilong.foundation.runs.models import Pool, UnknownAttempt
-from lilong.foundation.runs.queries.pools import get_hub_id
+from lilong.foundation.runs.queries.pools import get_hub_id, read_inventory
 from lilong.foundation.runs.services.attempts import advance_runs, save_attempts
 from lilong.foundation.runs.services.commands import list_commands, list_commands_for_unknown
 from lilong.foundation.runs.services.pools import check_protocol
@@ -50,7 +50,7 @@ def sync(*, pool_id: str, request: SyncRequest, now: datetime) -> SyncResponse:
         _note_agent(pool, request, now=now)
         is_current = request.epoch == pool.epoch
         sightings = load_sightings(pool=pool, request=request)
-        observe(sightings=sightings, now=now)
+        observe(sightings=sightings, inventory=request.inventory or read_inventory(stored=pool.inventory), now=now)
         if is_current and request.complete:
             count_absences(sightings=sightings, request=request, now=now)
         unknown = _note_unknown(pool, sightings, request, now=now)

@@ -153,14 +153,16 @@ def sum_payees(*, lines: Iterable[ChargeLine]) -> tuple[PayeeDue, ...]:
 def reckon_relief(*, lines: Iterable[ChargeLine]) -> Relief:
     """Return what the faults of providers and of the hub cost them.
 
-    The value of lost time is what was metered and not billed, at the attempt's price. A provider at fault owes the
-    member its service level's part of that value; for a fault of the hub the provider is owed all of it, less fee.
+    The value of lost time is what ran and was not billed, at the attempt's price. A provider at fault owes the member
+    its service level's part of that value; for a fault of the hub the provider is owed all of it, less fee. As the
+    provider runs the engine's meter, its own fault counts what either meter says, the hub's what both say.
     """
     credit_uc: dict[str, int] = {}
     forgone_uc: dict[str, int] = {}
     for line in lines:
         usage, terms = line.usage, line.terms
-        lost_ms = max(usage.metered_ms - usage.billable_ms, 0)
+        ran_ms = usage.longest_ms if usage.fault is Fault.PROVIDER else usage.supported_ms
+        lost_ms = max(ran_ms - usage.billable_ms, 0)
         lost_uc = price_time(price_uc=terms.price_uc, units=terms.units, duration_ms=lost_ms)
         if usage.fault is Fault.PROVIDER:
             share_uc = lost_uc * terms.credit_ppm // PPM

@@ -19,7 +19,7 @@ from lilong.platforms.supermarket.core.postings import (
     plan_correction,
     sum_payees,
 )
-from lilong.platforms.supermarket.core.pricing import ChargeLine, charge_usage
+from lilong.platforms.supermarket.core.pricing import ChargeLine, charge_usage, concede
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import Order, Provider
@@ -38,14 +38,12 @@ MOVING_KINDS = frozenset({TransferKind.POST, TransferKind.SETTLE})
 
 
 def reckon_lines(*, order: Order, promise: Promise, now: datetime) -> tuple[ChargeLine, ...]:
-    """Return the charge lines by the usage known now, less what disputes conceded, which the latest attempts bear."""
+    """Return the charge lines by the usage known now, less what disputes conceded."""
     run = get_runs(run_ids=[order.run_id], now=now)[order.run_id]
-    usages = read_usage(run=run)
-    lines = charge_usage(usages=usages, terms=promise.terms, max_uc=promise.max_uc)
-    if not order.conceded_uc:
-        return lines
-    due_uc = max(sum(line.due_uc for line in lines) - order.conceded_uc, 0)
-    return charge_usage(usages=usages, terms=promise.terms, max_uc=due_uc)
+    lines = charge_usage(usages=read_usage(run=run), terms=promise.terms, max_uc=promise.max_uc)
+    for dispute in order.disputes.filter(upheld=True).order_by("closed_at", "id"):
+        lines = concede(lines=lines, claim_uc=dispute.claim_uc, attempt_ids=dispute.attempt_ids or None)
+    return lines
 
 
 def correct_order(*, order: Order, lines: Sequence[ChargeLine], reason: str, now: datetime) -> bool:
