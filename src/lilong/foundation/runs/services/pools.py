@@ -227,7 +227,8 @@ def check_protocol(*, version: int) -> None:
     """Raise ProtocolUnknown unless the hub speaks this version of the protocol."""
     if version not in PROTOCOL_VERSIONS_SPOKEN:
         spoken = ", ".join(map(str, PROTOCOL_VERSIONS_SPOKEN))
-        detail = f"The agent speaks version {version}, this hub {spoken}."
+        older = "agent" if version < PROTOCOL_VERSION else "hub"
+        detail = f"The agent speaks version {version}, this hub {spoken}. Upgrade the {older}."
         raise ProtocolUnknown(detail=detail, facts={"agent": version, "hub": PROTOCOL_VERSION})
 
 
