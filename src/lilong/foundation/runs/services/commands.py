@@ -58,14 +58,18 @@ def list_commands(*, pool: Pool, sightings: Sequence[Sighting], now: datetime) -
     return [*commands, *_build_submits(pool, submits[:SUBMITS_PER_SYNC_MAX], now=now)]
 
 
-def list_commands_for_unknown(*, observations: Iterable[Observation]) -> list[Command]:
-    """Return how an agent gets rid of jobs that no order explains: stopped first, forgotten then."""
-    return [
+def list_commands_for_unknown(*, observations: Iterable[Observation], unchanged: Iterable[str]) -> list[Command]:
+    """Return how an agent gets rid of jobs that no order explains: stopped first, forgotten then.
+
+    unchanged: those that it only named; it is asked to tell of them again.
+    """
+    told = [
         Release(attempt_id=seen.attempt_id)
         if STATES[seen.state].has_ended
         else Cancel(attempt_id=seen.attempt_id, reason=Reason.CANCELLED_BY_HUB, grace_s=POLICY.grace_s)
         for seen in observations
     ]
+    return [*told, *(Locate(attempt_id=attempt_id, token="") for attempt_id in unchanged)]
 
 
 def _decide_call(pool: Pool, sighting: Sighting, *, now: datetime) -> Call | None:
@@ -74,6 +78,7 @@ def _decide_call(pool: Pool, sighting: Sighting, *, now: datetime) -> Call | Non
     return decide_call(
         facts,
         observation=sighting.observation,
+        said_to_live=sighting.said_to_live,
         asked_to_stop=row.run.stopped_at is not None,
         granted_ms=grant_ms(row=row, run=row.run),
         logs_kept=ended_there and are_logs_kept(attempt_id=row.id, log_bytes=facts.log_bytes),
