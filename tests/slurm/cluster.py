@@ -143,6 +143,14 @@ class SlurmCluster:
         """Wait until every node is up and has nothing to do."""
         wait_until(lambda: self._node_states() == ["idle"] * len(self.nodes), within_s=within_s, every_s=0.1)
 
+    def wait_until_saved(self, job: str) -> None:
+        """Wait until slurmctld has the job on disk; one of the last five seconds is lost when slurmctld is killed."""
+        state = self._description.folder / "state" / "job_state"
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        # It saves after a change, so there has to be one.
+        self.run("scontrol", "update", f"jobid={job}", "admincomment=saved")
+        wait_until(lambda: state.exists() and state.stat().st_mtime_ns > before, within_s=READY_WITHIN_S, every_s=0.1)
+
     def read_log(self, daemon: str) -> str:
         """Return what a daemon has said: slurmctld, slurmdbd, slurmd.n1, mariadbd, munged."""
         return (self._description.folder / "log" / f"{daemon}.log").read_text(encoding="utf-8", errors="replace")
