@@ -19,7 +19,7 @@ from tests.polling import wait_until
 from tests.slurm import configuration
 from tests.slurm.configuration import Description, Node
 from tests.slurm.daemons import Daemon, is_listening
-from tests.slurm.trees import PROGRAMS, SlurmMissing, Tree, find_tree
+from tests.slurm.trees import PROGRAMS, TREES, SlurmMissing, Tree, find_tree
 
 ACCELERATORS = ("h100", "h100", "ascend910b", "ascend910b")
 # Below the ports that the kernel hands out by itself, so that nobody gets one between our look and Slurm's start.
@@ -191,12 +191,18 @@ class SlurmCluster:
 
 @contextmanager
 def running_cluster(
-    folder: Path, *, suite: str = "bookworm", name: str = "lilong", settings: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    suite: str = "bookworm",
+    name: str = "lilong",
+    settings: Mapping[str, str] | None = None,
+    trees: Path = TREES,
 ) -> Iterator[SlurmCluster]:
     """Start a cluster in a folder that is empty or missing, and end it: also when this process is killed.
 
     folder: short, without spaces, and where other users may enter, such as `shared_folder()`. What the cluster wrote
-    there stays. settings: lines of slurm.conf to add or replace. Raises SlurmMissing where no cluster can run.
+    there stays. settings: lines of slurm.conf to add or replace. trees: where the suites' trees are, or will be.
+    Raises SlurmMissing where no cluster can run.
     """
     if os.geteuid() != 0:
         raise SlurmMissing("a Slurm cluster runs jobs as their users, which needs root")
@@ -213,7 +219,7 @@ def running_cluster(
     description = Description(
         name=name,
         folder=folder,
-        tree=_place_tree(find_tree(suite), place=folder / "tree"),
+        tree=_place_tree(find_tree(suite, trees=trees), place=folder / "tree"),
         controller_port=controller_port,
         accounting_port=accounting_port,
         nodes=tuple(

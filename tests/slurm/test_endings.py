@@ -10,6 +10,7 @@ import pytest
 from tests.polling import wait_until
 from tests.slurm.cluster import CommandFailed, running_cluster, shared_folder
 from tests.slurm.trees import REPOSITORY, SUITES, SlurmMissing, find_tree
+from tests.slurm.users import temporary_users
 
 HOLD_A_CLUSTER = """
 import sys
@@ -34,9 +35,12 @@ def folder():
 
 
 @pytest.fixture(autouse=True)
-def trees():
+def can_run():
     try:
-        return [find_tree(suite) for suite in SUITES]
+        for suite in SUITES:
+            find_tree(suite)
+        with temporary_users(0):
+            pass
     except SlurmMissing as problem:
         pytest.skip(str(problem))
 
@@ -108,13 +112,16 @@ def test_a_folder_in_use_or_of_a_private_home_is_refused(folder, tmp_path):
         pytest.fail("it started")
 
 
-def test_who_asks_for_a_tree_at_the_same_time_gets_the_same(tmp_path):
+def test_who_asks_for_a_tree_at_the_same_time_gets_the_same_and_members_may_use_it(folder, tmp_path):
+    trees = tmp_path / "private and with spaces" / "trees"
     with ThreadPoolExecutor() as pool:
-        first, second = pool.map(lambda _: find_tree("bookworm", trees=tmp_path / "trees"), range(2))
+        first, second = pool.map(lambda _: find_tree("bookworm", trees=trees), range(2))
+    trees.parent.chmod(0o700)
 
     assert first == second
-    assert first.program("slurmctld").exists()
-    assert {path.name for path in (tmp_path / "trees").iterdir()} == {"bookworm", "bookworm.lock"}
+    assert {path.name for path in trees.iterdir()} == {"bookworm", "bookworm.lock"}
+    with temporary_users(1) as (member,), running_cluster(folder, trees=trees) as cluster:
+        assert cluster.run("sinfo", "--noheader", "--partition=low", "--format=%D", user=member).strip() == "4"
 
 
 def test_where_debian_cannot_be_had_it_says_what_is_missing(tmp_path, monkeypatch):
@@ -122,3 +129,20 @@ def test_where_debian_cannot_be_had_it_says_what_is_missing(tmp_path, monkeypatc
 
     with pytest.raises(SlurmMissing, match="use Debian or Ubuntu"):
         find_tree("bookworm", trees=tmp_path / "trees")
+
+
+def call(command: str, *arguments: str) -> str:
+    words = [sys.executable, "-m", f"tests.slurm.{command}", *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    return done.stdout + done.stderr
+
+
+def test_a_cluster_for_trying_things_stays_until_it_is_told_to_go(folder):
+    place = str(folder / "cluster")
+    for _ in range(2):
+        assert f"export PATH={place}/bin" in call("up", "bookworm", place)
+        assert "runs in" in call("up", "bookworm", place)
+        running = count_processes(f"{place}/")
+        assert "has ended" in call("down", place)
+        assert (running > 0, count_processes(f"{place}/")) == (True, 0)
+    assert "No cluster runs" in call("down", place)
