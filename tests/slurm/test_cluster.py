@@ -115,6 +115,15 @@ def test_a_gang_runs_on_two_nodes_and_slurmdbd_accounts_for_it_in_whole_seconds(
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", time) for time in times[1:])
 
 
+def test_a_job_finds_srun_whatever_path_its_submitter_had(members):
+    output = members.folder / "path.out"
+    sbatch = (f"{members.cluster.bin}/sbatch", "--wait", "--chdir=/", f"--output={output}")
+    script = "#!/bin/sh\nsrun echo found\n"
+    members.cluster.run("env", "PATH=/usr/bin:/bin", *sbatch, user=members.ann, stdin=script)
+
+    assert output.read_text(encoding="utf-8") == "found\n"
+
+
 def test_a_requeued_job_starts_again_under_the_same_number(members):
     job = members.submit(FOR_EVER)
     members.wait_for(job, "RUNNING")
