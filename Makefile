@@ -5,10 +5,10 @@
 PY := .venv/bin/python
 # Tools that load Django's settings need a home folder; it is theirs alone.
 CHECK_HOME := LILONG_HOME=.cache/check-home
-LONG_BENCHES := crash fuzz
+LONG_BENCHES := agreement crash crash_slurm fuzz
 BENCHES := $(filter-out _% $(LONG_BENCHES),$(basename $(notdir $(wildcard tests/bench/*.py))))
 
-.PHONY: help setup runtime demo serve test check format lint types imports licences project bench docs
+.PHONY: help setup runtime demo demo-slurm serve test check format lint types imports licences project bench docs
 
 help: ## Show the targets
 	@grep -hE '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /	/' | expand -t 14
@@ -23,12 +23,16 @@ demo: runtime ## Play one paid job from quote to settlement in a fresh folder
 	@sh setup/system-packages bubblewrap
 	@$(PY) -m lilong.cli.main demo
 
+demo-slurm: setup ## Play an order that begins on one real Slurm cluster and ends on another
+	@sh setup/system-packages bubblewrap sudo
+	@$(PY) -m tests.slurm.demo
+
 serve: runtime ## Run a hub here: web, worker and agent
 	@sh setup/system-packages bubblewrap
 	@$(PY) -m lilong.cli.main serve
 
 test: setup ## Run every test suite: see tests/suites.toml
-	@sh setup/system-packages bubblewrap postgresql sudo
+	@sh setup/system-packages bubblewrap postgresql sudo systemd
 	@$(PY) -m tests.run
 
 check: format lint types imports licences project ## Formatting, lint, types, import contracts, licences, lock file
@@ -54,7 +58,7 @@ project: setup
 bench: $(addprefix bench-,$(BENCHES)) ## Run every short bench; bench-NAME runs tests/bench/NAME.py alone
 
 bench-%: setup
-	@sh setup/system-packages bubblewrap postgresql
+	@sh setup/system-packages bubblewrap postgresql sudo
 	@echo "== bench $*" && $(PY) -m tests.bench.$*
 
 docs: setup ## Write the generated reference pages, and build site/

@@ -63,7 +63,7 @@ def time_orders(stage: SlurmStage, count: int) -> float:
     with ThreadPoolExecutor(3) as pool:  # so many quotes may live at a time
         runs = list(pool.map(order, range(count)))
     placed_s = time.monotonic() - began_s
-    print(f"{'placed after':<28}{placed_s:>9.2f} s")
+    print(f"{'all placed':<28}{placed_s:>9.2f} s")
     for run_id in runs:
         wait_until(lambda run_id=run_id: stage.engineer.runs.get(run_id).finished, within_s=WITHIN_S)  # type: ignore[misc]
     return time.monotonic() - began_s

@@ -253,7 +253,7 @@ def _place_tree(tree: Tree, *, place: Path) -> Tree:
         place.symlink_to(tree.root)
     else:
         shutil.copytree(tree.root, place, symlinks=True)
-    return Tree(place)
+    return Tree(suite=tree.suite, root=place)
 
 
 def _may_be_entered(folder: Path) -> bool:
@@ -292,6 +292,7 @@ def _write_files(cluster: Description) -> None:
     _write(cluster.conf, text=configuration.render_slurm_conf(cluster), mode=0o644)
     _write(cluster.daemon_conf, text=configuration.render_daemon_conf(cluster), mode=0o644)
     _write(cluster.conf.with_name("gres.conf"), text=configuration.render_gres_conf(cluster), mode=0o644)
+    _write(cluster.conf.with_name("cgroup.conf"), text=configuration.render_cgroup_conf(cluster), mode=0o644)
     _write(cluster.conf.with_name("slurmdbd.conf"), text=configuration.render_slurmdbd_conf(cluster), mode=0o600)
     _write(cluster.folder / "etc" / "munge.key", text=random.SystemRandom().randbytes(64).hex(), mode=0o600)
 

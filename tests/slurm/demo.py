@@ -25,7 +25,7 @@ from tests.slurm.cluster import SlurmCluster
 from tests.slurm.site import running_site
 from tests.slurm.stage import SlurmStage, running_stage
 
-COMMAND = "python train.py --seconds 25"
+COMMAND = "python train.py --seconds 18"
 CHECKPOINTED = b"epoch "
 WITHIN_S = 120
 

@@ -7,10 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lilong.agent.engines.port import BaseProfile
 from lilong.agent.engines.slurm.assembly import prove_sandbox
 from lilong.agent.engines.slurm.install import Installation, install, plan_installation
-from lilong.agent.environments import BaseProfile, read_profile
-from lilong.agent.settings import SlurmSettings
+from lilong.agent.engines.slurm.settings import SlurmSettings
+from lilong.agent.environments import read_profile
 from tests.slurm.cluster import SlurmCluster, running_cluster, shared_folder
 from tests.slurm.users import temporary_users
 

@@ -13,7 +13,7 @@ from lilong.sdk.client import Lilong
 from tests.hub import keeping_agent, running_hub
 from tests.slurm.site import Site
 
-PRICE_UC = 30 * UC_PER_CREDIT
+PRICE_UC, PRICE_STEP_UC = 30 * UC_PER_CREDIT, UC_PER_CREDIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class SlurmStage(Stage):
         """Play every scene until the engineer can buy on every cluster."""
         self.appoint_operators()
         for rank, site in enumerate(self._sites):
-            self.pools.append(self.connect_cluster(site, price_uc=PRICE_UC + rank * UC_PER_CREDIT))
+            self.pools.append(self.connect_cluster(site, price_uc=PRICE_UC + rank * PRICE_STEP_UC))
         self.fund_programme()
         self.sign_up_engineer()
         self.top_up()

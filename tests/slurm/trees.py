@@ -15,7 +15,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TREES = REPOSITORY / ".cache" / "slurm" / "trees"
-SUITES = ("bookworm", "trixie")
+SUITES = {"bookworm": "22.05", "trixie": "24.11"}  # Debian's release, and the release of Slurm in it
 PACKAGES = ("slurmctld", "slurmd", "slurmdbd", "slurm-client", "munge", "mariadb-server-core")
 # Slurm's daemons carry a suffix, because Debian chooses the short name by a link that only an installation makes.
 PROGRAMS = {
@@ -35,8 +35,9 @@ class SlurmMissing(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One suite's programs and libraries below `root`, which has the layout of a Debian system."""
+    """The programs and libraries of a suite below `root`, which has the layout of a Debian system."""
 
+    suite: str
     root: Path
 
     @property
@@ -80,7 +81,7 @@ def find_tree(suite: str, *, trees: Path = TREES) -> Tree:
                 _fetch(suite=suite, folder=folder / "apt")
                 _unpack(archives=folder / "apt" / "cache" / "archives", root=folder / "tree")
                 (folder / "tree").rename(root)
-    return Tree(root)
+    return Tree(suite=suite, root=root)
 
 
 @contextmanager

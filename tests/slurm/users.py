@@ -20,7 +20,7 @@ PREFIX = "lilong-t"
 def temporary_users(count: int, *, group: str | None = None) -> Iterator[tuple[str, ...]]:
     """Make users without password and home folder; remove them, and end their processes, afterwards.
 
-    group: the group that all belong to, made when it is missing; by default each has its own.
+    group: the group that all belong to, named lilong-t…, made when it is missing; by default each has its own.
     Raises SlurmMissing unless the run is root.
     """
     if os.geteuid() != 0:
@@ -46,14 +46,17 @@ def _user(*, group: str | None) -> Iterator[str]:
 
 @contextmanager
 def _group(name: str) -> Iterator[None]:
-    if name in {known.gr_name for known in grp.getgrall()}:
-        yield
-        return
-    _change("groupadd", name)
+    if not name.startswith(PREFIX):
+        raise ValueError(f"{name}: a temporary group is named {PREFIX}…")
+    _change("groupadd", "--force", name)
     try:
         yield
     finally:
-        _change("groupdel", name)
+        with suppress(KeyError):
+            gid = grp.getgrnam(name).gr_gid
+            # Another run may use the same name: then the last one to leave removes it.
+            if gid not in {user.pw_gid for user in pwd.getpwall()}:
+                _change("groupdel", name)
 
 
 def _end_processes(uid: int) -> list[int]:

@@ -10,16 +10,17 @@ from lilong.platforms.supermarket.models import Provider
 from lilong.platforms.supermarket.reactions import reconcile
 from lilong.platforms.supermarket.services.disputes import open_dispute
 from lilong.protocol.manifest import Manifest, ManifestFile
-from lilong.protocol.messages import AttemptState, CheckpointNote, Reason, Usage
+from lilong.protocol.messages import Allocation, AttemptState, CheckpointNote, Reason, Usage
 from tests.books import available_uc
 from tests.bytes import digest, fresh
 from tests.cheats import LATE, Cheat, price
 from tests.market import CREDIT, PRICE_UC, finish, open_stall, wallet_of
 from tests.people import found_operator
-from tests.pools import at, bring
+from tests.pools import at, bring, make_node
 
 pytestmark = pytest.mark.django_db(transaction=True)
 S = AttemptState
+SOLD = "h100-sxm5"
 
 
 def decide(decision, *, now):
@@ -31,13 +32,16 @@ def decide(decision, *, now):
 
 def test_an_upheld_doubt_takes_the_charge_from_the_cheat_and_from_nobody_else():
     """The honest provider that took the run over keeps what it earned, though its attempt was the later one."""
-    honest = open_stall(name="b", price_uc=2 * PRICE_UC, fee_ppm=0)
-    cheat = Cheat(name="a", spec={"checkpoint": {"path": "state"}})
+    nodes = (make_node(name="n1", h100_sxm5=1),)
+    honest = open_stall(name="b", price_uc=2 * PRICE_UC, fee_ppm=0, accelerator=SOLD, nodes=nodes)
+    ordered = {"checkpoint": {"path": "state"}, "resources": {"accelerator": SOLD, "accelerators": 1}}
+    cheat = Cheat(name="a", spec=ordered, accelerator=SOLD, nodes=nodes)
     note = leave_checkpoint(cheat)
     honest.agent.sync(seconds=1_199)
     ended = cheat.see(S.FAILED, seconds=1_200, ms=1_000_000, kept_ms=600_000, reason=Reason.SHIM_LOST, checkpoint=note)
-    usage = Usage(metered_ms=1_100_000, usable_ms=600_000)
-    cheat.agent.sync(ended.model_copy(update={"usage": usage}), seconds=1_200)
+    usage = Usage(metered_ms=1_000_000, usable_ms=600_000)
+    given = (Allocation(node="n1", accelerator="a100-sxm4-80gb", count=1),)
+    cheat.agent.sync(ended.model_copy(update={"usage": usage, "allocated": given}), seconds=1_200)
     finish(honest.agent, ms=50_000, seconds=1_201)
     charged_uc = cheat.settle().due_uc
     decide(Decision.APPROVE, now=at(LATE))

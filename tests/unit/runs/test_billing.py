@@ -39,6 +39,12 @@ def test_an_engine_ahead_by_more_than_two_periods_is_disputed(metered_ms, agree)
     assert bill(metered_ms=metered_ms).meters_agree is agree
 
 
+def test_time_that_a_cluster_counted_after_a_nodes_death_is_neither_billed_nor_disputed():
+    dead = bill(state=S.LOST, fault=Fault.PROVIDER, metered_ms=95_000)
+
+    assert (dead.billable_ms, dead.meters_agree) == (45_000, True)
+
+
 def test_without_any_report_nothing_is_billed():
     unproven = bill(reported=Reported(elapsed_ms=0, checkpoint_ms=0))
 

@@ -50,7 +50,8 @@ def compute_bill(meters: Meters, *, policy: Policy) -> Bill:
 
     Billed is the smaller of both meters, never more than the authority, and after a stop never more than the time
     from the start to the request plus the grace, however late the engine obeys. After a fault that is not the
-    member's only the time that a kept checkpoint saved is billed; see `table.py`.
+    member's only the time that a kept checkpoint saved is billed; see `table.py`. Then the meters need not agree: a
+    cluster counts a dead node until it notices, and nothing of that is billed.
 
     >>> from datetime import UTC, datetime
     >>> start = datetime(2026, 3, 1, tzinfo=UTC)
@@ -66,12 +67,13 @@ def compute_bill(meters: Meters, *, policy: Policy) -> Bill:
     if meters.stopped_at is not None:
         bound_ms = min(bound_ms, _stop_bound_ms(meters, stopped_at=meters.stopped_at))
     usable_ms = min(bound_ms, meters.usable_ms, meters.reported.checkpoint_ms) if meters.kept_checkpoint else 0
+    overhang_ms = meters.metered_ms - meters.reported.elapsed_ms
     billing = find_billing(meters.state, fault=meters.fault)
     billable_ms = {Billing.NOTHING: 0, Billing.METERED: bound_ms, Billing.USABLE: usable_ms}[billing]
     return Bill(
         billable_ms=billable_ms,
         usable_ms=usable_ms,
-        meters_agree=meters.metered_ms <= meters.reported.elapsed_ms + policy.tolerance_ms,
+        meters_agree=billing is not Billing.METERED or overhang_ms <= policy.tolerance_ms,
         supported_ms=bound_ms,
         longest_ms=min(max(meters.metered_ms, meters.reported.elapsed_ms), meters.granted_ms),
     )
