@@ -32,8 +32,8 @@ def decide_call(
 
     The same question gives the same answer until an observation shows the effect. An attempt that ended for the hub
     but lives for the agent is cancelled. said_to_live: it was not observed, but named as unchanged. asked_to_stop: the
-    hub wants its end. takes_work: the pool is not drained.
-    outputs_wanted: the run is not closed yet, so that outputs that come late still count.
+    hub wants its end. takes_work: neither draining nor maintenance of the pool is in its way. outputs_wanted: the run
+    is not closed yet, so that outputs that come late still count.
     """
     if attempt.has_ended:
         if observation is None:
