@@ -10,7 +10,7 @@ import pytest
 from lilong.agent.attempts import MISSES_UNTIL_LOST, Attempts
 from lilong.agent.background import Background
 from lilong.agent.cache import ObjectCache
-from lilong.agent.engines.port import Observed
+from lilong.agent.engines.port import Observed, OwnedJob
 from lilong.agent.environments import EnvironmentStore, read_profile
 from lilong.agent.hub import HubClient
 from lilong.agent.settings import PackageSettings
@@ -53,9 +53,19 @@ class FaultyEngine(FakeEngine):
 
     def submit(self, *, job):
         ref = super().submit(job=job)
-        if self.fault == "loses the answer":
+        if self.fault in {"loses the answer", "loses all answers"}:
             raise EngineLost(detail="sbatch timed out")
         return ref
+
+    def list_owned(self, *, hub_id):
+        if self.fault == "loses all answers":
+            raise EngineBusy(detail="squeue timed out")
+        if self.fault == "has a namesake":
+            return [OwnedJob(ref="lilong-false", attempt_id=new_id("att"), token=job.token) for job in self.all(hub_id)]
+        return super().list_owned(hub_id=hub_id)
+
+    def all(self, hub_id):
+        return super().list_owned(hub_id=hub_id)
 
 
 class Bench:
@@ -174,6 +184,32 @@ def test_a_submission_whose_answer_was_lost_is_found_by_its_token(bench, world):
         bench.attempts.advance(may_start=True)
 
     assert world.submissions == 1
+
+
+def test_a_submission_of_which_nothing_can_be_heard_is_found_once_the_engine_answers(bench, world):
+    bench.engine.fault = "loses all answers"
+    attempt = bench.accept("sleep 60")
+
+    wait_until(lambda: bench.attempts.advance(may_start=True) or world.submissions, within_s=20)
+    bench.attempts.advance(may_start=True)
+    assert bench.look()[0][attempt].state is not AttemptState.RUNNING
+    bench.engine.fault = ""
+    bench.advance_until(attempt, AttemptState.RUNNING)
+
+    assert world.submissions == 1
+
+
+def test_a_job_of_another_attempt_is_not_adopted_for_its_token(bench, world):
+    bench.engine.fault = "loses the answer"
+    attempt = bench.accept("sleep 60")
+    wait_until(lambda: bench.attempts.advance(may_start=True) or world.submissions, within_s=20)
+    (bench.home / "spool" / attempt / "submitted.json").unlink()
+    bench.engine.fault = "has a namesake"
+    bench.attempts.cancel(Cancel(attempt_id=attempt, reason=Reason.CANCELLED_BY_MEMBER, grace_s=0))
+
+    bench.attempts.advance(may_start=True)
+
+    assert not (bench.home / "spool" / attempt / "submitted.json").exists()
 
 
 def test_an_agent_killed_after_the_submission_finds_the_job_and_cancels_it(bench, world, peer):

@@ -124,7 +124,8 @@ class SlurmRig(Rig):
 
     def close(self) -> None:
         super().close()
-        self.site.cluster.run("scancel", *(f"--user={user}" for user in self.site.users))
+        for user in self.site.users:  # of several names scancel takes the last
+            self.site.cluster.run("scancel", f"--user={user}")
         self.site.cluster.wait_until_idle()
 
 

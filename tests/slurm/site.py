@@ -31,6 +31,7 @@ class Site:
     """A running cluster, the users of agent and jobs, and the settings of an agent; a test's own may also run as root.
 
     sandbox_reason: why its nodes run no untrusted work, empty when one of them has proven that they do.
+    installation: of the helper; no sudo reads its line of sudoers, since tests ask sudo as root.
     """
 
     cluster: SlurmCluster
@@ -40,6 +41,7 @@ class Site:
     settings: SlurmSettings
     profile: BaseProfile
     sandbox_reason: str
+    installation: Installation
 
 
 @contextmanager
@@ -93,6 +95,7 @@ def running_site(
             settings=told,
             profile=profile,
             sandbox_reason=reason,
+            installation=wanted,
         )
 
 

@@ -5,6 +5,7 @@ Nothing is remembered that the spool does not hold, but for speed: a killed agen
 
 import secrets as randomness
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -262,14 +263,15 @@ class Attempts:
             end_unrun(folder, now=self._clock(), reason=Reason.ENGINE_REFUSED, detail=error.detail)
         except (EngineBusy, EngineLost) as error:
             log.warning("engine did not take a job", attempt=folder.attempt_id, code=error.code, detail=error.detail)
-            self._adopt(folder, accepted)
+            with suppress(LilongError):  # whether it did is unknown: the next try looks again
+                self._adopt(folder, accepted)
         else:
             write_json(folder.path / SUBMITTED, {"ref": ref})
 
     def _adopt(self, folder: AttemptFolder, accepted: Accepted) -> bool:
         """Write down a native job with our token that a cut-off submission has made; return whether there is one."""
         for job in self._engine.list_owned(hub_id=accepted.hub_id):
-            if job.token == accepted.submit.token:
+            if (job.attempt_id, job.token) == (folder.attempt_id, accepted.submit.token):
                 write_json(folder.path / SUBMITTED, {"ref": job.ref})
                 return True
         return False

@@ -229,8 +229,10 @@ class Observation(Frozen):
 
 
 class SyncRequest(Frozen):
-    """All that the agent has to say; `complete` means that every attempt the engine owns is in `observations`.
+    """All that the agent has to say; `complete` means that every attempt the engine owns is observed or unchanged.
 
+    unchanged: attempts that live and that the agent told of before under this epoch, in a sync that was answered: of
+    them only progress may be new (usage, reports, sizes of logs), and it is told in one of the next syncs.
     absent: attempts that a command named (Locate, Cancel, Extend or Release) and that neither the engine's queue nor
     its accounting knows; only what a complete look found missing stands here.
     """
@@ -243,6 +245,7 @@ class SyncRequest(Frozen):
     complete: bool
     inventory: Inventory | None = None
     absent: tuple[Word, ...] = ()
+    unchanged: tuple[Word, ...] = ()
     observations: tuple[Observation, ...] = ()
 
 

@@ -18,16 +18,18 @@ IMPLIES_NO_NEW_PRIVILEGES = {
 }  # fmt: skip
 
 
-def make_service(**fields):
-    given = Service(
-        pool_id="pool_1",
-        user="daemon",
-        python=Path(sys.executable),
-        home=Path("/var/lib/lilong-agent"),
-        folders=(),
-        is_cluster=True,
-    )
-    return replace(given, **fields)
+SERVICE = Service(
+    pool_id="pool_1",
+    user="daemon",
+    python=Path(sys.executable),
+    home=Path("/var/lib/lilong-agent"),
+    folders=(),
+    is_cluster=True,
+)
+
+
+def make_unit(**fields):
+    return build_unit(service=replace(SERVICE, **fields))
 
 
 def read_settings(text):
@@ -54,20 +56,20 @@ def test_systemd_finds_nothing_wrong_with_it_whatever_the_folders_are_called(tmp
     home.mkdir()
     python = home / "python"
     python.symlink_to(sys.executable)
-    text = build_unit(service=make_service(home=home, python=python, folders=(home,), is_cluster=is_cluster))
+    text = make_unit(home=home, python=python, folders=(home,), is_cluster=is_cluster)
 
     assert verify(text, tmp_path) == (0, "")
 
 
 def test_the_checker_finds_a_program_that_is_not_there(tmp_path):
-    code, said = verify(build_unit(service=make_service(python=Path("/nonexistent/python"))), tmp_path)
+    code, said = verify(make_unit(python=Path("/nonexistent/python")), tmp_path)
 
     assert code != 0
     assert "/nonexistent/python" in said
 
 
 def test_nothing_in_it_keeps_sudo_from_gaining_rights():
-    settings = read_settings(build_unit(service=make_service()))
+    settings = read_settings(make_unit())
 
     assert settings["NoNewPrivileges"] == "no"
     assert not IMPLIES_NO_NEW_PRIVILEGES & set(settings)
@@ -75,7 +77,7 @@ def test_nothing_in_it_keeps_sudo_from_gaining_rights():
 
 
 def test_it_comes_back_after_every_end_but_a_refusal_and_takes_no_job_along():
-    settings = read_settings(build_unit(service=make_service(is_cluster=False)))
+    settings = read_settings(make_unit(is_cluster=False))
 
     assert (settings["Restart"], settings["RestartPreventExitStatus"]) == ("always", "2")
     assert (settings["KillMode"], settings["Delegate"]) == ("process", "yes")
@@ -84,4 +86,4 @@ def test_it_comes_back_after_every_end_but_a_refusal_and_takes_no_job_along():
 @pytest.mark.parametrize("home", ["/a\nUser=root", '/a"b', "/a\\b", "/a'b"])
 def test_a_path_that_a_unit_cannot_hold_is_refused(home):
     with pytest.raises(UnitImpossible):
-        build_unit(service=make_service(home=Path(home)))
+        make_unit(home=Path(home))

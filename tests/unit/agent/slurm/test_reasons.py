@@ -2,7 +2,7 @@
 
 import pytest
 
-from lilong.agent.engines.slurm.reasons import explain_reason
+from lilong.agent.engines.slurm.reasons import explain_reason, is_ambiguous
 
 # Every word of src/common/job_state_reason.c of Slurm 24.11, those of 22.05 (slurm_protocol_defs.c) among them.
 WORDS = """
@@ -68,3 +68,21 @@ def test_nodes_that_are_missing_are_named(mark):
 
 def test_no_text_is_too_long():
     assert len(explain_reason(reason="x" * 10_000)) < 400
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words", "is_open"),
+    [
+        (1, "sbatch: error: Batch job submission failed: Invalid partition name specified", False),
+        (255, "sbatch: error: Invalid --time specification", False),
+        (1, "sbatch: fatal: Could not establish a configuration source", False),
+        (1, "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", False),
+        (1, "sbatch: error: Batch job submission failed: Unable to contact slurm controller (receive failure)", True),
+        (1, "sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received", True),
+        (1, "sbatch: error: Batch job submission failed: Protocol authentication error", True),
+        (1, "sbatch: error: something is wrong", True),
+        (137, "", True),
+    ],
+)
+def test_only_a_refusal_leaves_nothing_open(exit_code, words, is_open):
+    assert is_ambiguous(exit_code=exit_code, words=words) is is_open

@@ -1,5 +1,6 @@
 """Where an attempt stands, from the queue, accounting and the wrappers' files."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,14 +8,13 @@ import pytest
 
 from lilong.agent.engines.rank.parsing import JobFacts, RankFacts
 from lilong.agent.engines.slurm.parsing import AccountedJob, QueueRow, Segment
-from lilong.agent.engines.slurm.states import Decision, decide_state, meter_accounting
+from lilong.agent.engines.slurm.states import Decision, decide_state, meter_accounting, meter_queue
 from lilong.common.time import format_moment
 from lilong.protocol.messages import AttemptState, Fault, Reason
 
 S, R, F = AttemptState, Reason, Fault
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 END = NOON + timedelta(seconds=100)
-LATER = NOON + timedelta(hours=1)
 TOLD = {"started_at": format_moment(NOON + timedelta(seconds=5)), "elapsed_ms": 60_000, "checkpoint_ms": 0}
 
 
@@ -51,15 +51,15 @@ def fresh_rank():
     return make_rank(has_shim=False, running=False)
 
 
-def make_facts(*ranks, cancel=None):
-    return JobFacts(dispatched=True, sandboxed=True, node_names=(), cancel=cancel, ranks=ranks or (fresh_rank(),))
+def make_facts(*ranks, cancel=None, sandboxed=True):
+    return JobFacts(dispatched=True, sandboxed=sandboxed, node_names=(), cancel=cancel, ranks=ranks or (fresh_rank(),))
 
 
-def decide(native=None, *segments, wrapper=None, now=LATER, **more):
+def decide(native=None, *segments, wrapper=None, **more):
     facts = wrapper or make_facts()
-    accounting = AccountedJob(job_id=7, name="lilong", segments=segments) if segments else None
+    accounting = AccountedJob(job_id=7, uid=1000, name="lilong", segments=segments) if segments else None
     more = {"begun": any(rank.has_shim for rank in facts.ranks)} | more
-    return decide_state(native=native, accounting=accounting, wrapper=facts, now=now, **more)
+    return decide_state(native=native, accounting=accounting, wrapper=facts, **more)
 
 
 def told(decision):
@@ -165,9 +165,9 @@ def test_a_gang_has_not_succeeded_while_a_rank_is_silent():
 def test_a_silent_wrapper_gets_time_until_its_word_is_seen():
     facts = make_facts(make_rank())
 
-    assert decide(make_row("FAILED"), wrapper=facts, now=at(110)).state.state is S.STOPPING
-    assert decide(make_row("FAILED"), wrapper=facts, now=at(110), settle_s=5).state.state is S.FAILED
-    assert decide(make_row("CANCELLED", nodes=()), now=at(110)).state.state is S.PREEMPTED
+    assert decide(make_row("FAILED"), wrapper=facts, settled=False).state.state is S.STOPPING
+    assert decide(make_row("FAILED"), wrapper=facts).state.state is S.FAILED
+    assert decide(make_row("CANCELLED", nodes=()), settled=False).state.state is S.PREEMPTED
 
 
 @pytest.mark.parametrize(
@@ -183,6 +183,40 @@ def test_slurm_explains_a_bare_signal(word, expected):
     facts = make_facts(make_rank(cause="preempted_by_provider"))
 
     assert decide(make_row(word), wrapper=facts).state.reason is expected
+
+
+@pytest.mark.parametrize("word", ["COMPLETED", "FAILED"])
+def test_a_job_that_ends_its_own_wrapper_does_so_by_its_own_fault(word):
+    facts = make_facts(make_rank(cause="preempted_by_provider", exit_code=-15), sandboxed=False)
+
+    assert told(decide(make_row(word), wrapper=facts)) == (S.FAILED, R.KILLED_BY_SIGNAL, F.MEMBER)
+    assert decide(make_row(word), wrapper=replace(facts, sandboxed=True)).state.fault is F.PROVIDER
+    assert decide(make_row(word), wrapper=replace(facts, ranks=facts.ranks * 2)).state.fault is F.PROVIDER
+
+
+def test_a_wrapper_that_was_killed_without_the_cluster_is_the_fault_of_a_job_that_reaches_it():
+    facts = make_facts(make_rank(), sandboxed=False)
+    killed, crashed = make_segment("FAILED", exit_signal=9), make_segment("FAILED", exit_code=1)
+
+    assert told(decide(None, killed, wrapper=facts)) == (S.FAILED, R.KILLED_BY_SIGNAL, F.MEMBER)
+    assert told(decide(None, crashed, wrapper=facts)) == (S.FAILED, R.SHIM_LOST, F.PROVIDER)
+    assert decide(None, killed, wrapper=replace(facts, sandboxed=True)).state.reason is R.SHIM_LOST
+    assert decide(None, killed, wrapper=replace(facts, ranks=facts.ranks * 2)).state.reason is R.SHIM_LOST
+
+
+@pytest.mark.parametrize("rank", [make_rank(), make_rank(cause="preempted_by_provider"), fresh_rank()])
+def test_a_cancellation_by_the_jobs_own_user_is_no_fault_of_the_provider(rank):
+    segment = make_segment("CANCELLED", cancelled_by=1000)
+    decision = decide(make_row("CANCELLED"), segment, wrapper=make_facts(rank))
+
+    assert told(decision) == (S.CANCELLED, R.CANCELLED_BY_MEMBER, F.MEMBER)
+
+
+def test_who_has_cancelled_a_running_job_is_waited_for():
+    facts = make_facts(make_rank(cause="preempted_by_provider"))
+
+    assert decide(make_row("CANCELLED"), wrapper=facts, settled=False).state.state is S.STOPPING
+    assert decide(make_row("CANCELLED"), wrapper=facts).state.state is S.PREEMPTED
 
 
 def test_a_kill_for_want_of_memory_is_told_as_such():
@@ -290,18 +324,56 @@ def test_without_accounting_a_job_that_slurm_has_forgotten_ends_by_its_wrappers_
     assert decide(None, wrapper=make_facts(make_rank()), gone=True) == Decision(None)
 
 
+@pytest.mark.parametrize("segments", [[], [make_segment("RUNNING", ended_at=None)]])
+def test_a_job_that_slurm_has_long_forgotten_is_lost_unless_its_wrapper_said_how_it_ended(segments):
+    lost = decide(None, *segments, wrapper=make_facts(make_rank()), forgotten=True)
+
+    assert told(lost) == (S.LOST, R.NODE_LOST, F.PROVIDER)
+    assert lost.state.ended_at == at(65)
+    assert (
+        decide(None, *segments, wrapper=make_facts(make_rank(exit_code=0)), forgotten=True).state.state is S.SUCCEEDED
+    )
+    assert told(decide(None, *segments, forgotten=True)) == (S.LOST, R.NODE_LOST, F.PROVIDER)
+
+
 @pytest.mark.parametrize(
     ("segments", "metered_s"),
     [
-        ([], 0),
-        ([make_segment("PENDING", started_at=None, ended_at=None, nodes=())], 0),
         ([make_segment("COMPLETED")], 100),
-        ([make_segment("SUSPENDED", ended_at=None, elapsed_s=3, suspended_s=600)], 3),
+        ([make_segment("COMPLETED", elapsed_s=3, suspended_s=97)], 3),
         ([make_segment("NODE_FAIL"), make_segment("COMPLETED", started_at=at(300), elapsed_s=900)], 100),
     ],
 )
 def test_accounting_supports_the_time_of_our_own_start(segments, metered_s):
     assert meter_accounting(segments=segments) == metered_s * 1000
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [],
+        [make_segment("PENDING", started_at=None, ended_at=None, nodes=())],
+        [make_segment("RUNNING", ended_at=None, elapsed_s=3)],
+    ],
+)
+def test_accounting_meters_nothing_before_it_knows_an_end(segments):
+    assert meter_accounting(segments=segments) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "called_s", "metered_s"),
+    [
+        (make_row("PENDING"), -60, 0),
+        (make_row("RUNNING"), -60.9, 90),
+        (make_row("RUNNING"), -59.1, 90),
+        (make_row("RUNNING", elapsed_s=3690), 3540.7, 90),  # our clock is an hour ahead of the controller's
+        (make_row("RUNNING", elapsed_s=3600), 7200, 0),
+        (make_row("COMPLETED"), 3540, 90),  # of what has ended squeue knows both moments from the controller
+        (make_row("RUNNING"), -3660, 90),
+    ],
+)
+def test_a_clock_that_is_ahead_of_the_controllers_meters_nothing_more(row, called_s, metered_s):
+    assert meter_queue(row=row, called_at=at(called_s)) == metered_s * 1000
 
 
 def test_accounting_supports_the_start_in_which_the_wrapper_began():

@@ -343,6 +343,8 @@ def _run(folder: str, attached: bool, begun: int) -> None:
         boot_id = file.read().strip()
     pid = os.getpid()
     shim = {"pid": pid, "started_ticks": started_ticks(pid), "boot_id": boot_id}
+    if attached:
+        shim["native_id"] = os.environ.get("SLURM_JOB_ID", "")
     write_json(os.path.join(folder, "shim.json"), shim)
     os.close(begun)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

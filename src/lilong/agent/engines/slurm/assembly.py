@@ -19,16 +19,18 @@ from lilong.agent.engines.slurm.commands import (
 )
 from lilong.agent.engines.slurm.delivery import Wrapping
 from lilong.agent.engines.slurm.engine import SlurmEngine
-from lilong.agent.engines.slurm.layout import Layout
+from lilong.agent.engines.slurm.layout import Layout, Waits
 from lilong.agent.engines.slurm.parsing import ClusterConfig, parse_config
 from lilong.agent.engines.slurm.proving import prove_nodes
 from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.engines.slurm.users import JobUsers
 from lilong.agent.engines.slurm.watching import Watching
 from lilong.agent.spool import Spool, read_json, write_bytes, write_json
+from lilong.common.errors import EngineBusy
 
 _WRAPPER = (shim, journal, watch)
-_MESSAGE_TIMEOUT_S = 10
+_MESSAGE_TIMEOUT_S_DEFAULT = 120  # longer than sites set it: for a cluster that does not answer now
+_FORGET_FACTOR = 10
 SANDBOX = "sandbox.json"
 _NEVER_PROVEN = "no node of this cluster has proven it yet: run `lilong agent prove`."
 
@@ -46,20 +48,31 @@ class Site:
 def build_slurm_engine(
     *, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile], clock: Callable[[], datetime]
 ) -> SlurmEngine:
-    """Return the engine of a cluster; raises EngineBusy when the cluster does not answer."""
+    """Return the engine of a cluster, which need not answer now."""
     site = _build_site(home=home, settings=settings, profiles=profiles)
     reason = read_sandbox_reason(home=home)
     bare = replace(site.wrapping, isolation=replace(site.wrapping.isolation, sandboxed=False))
-    spool, message_timeout_s = Spool(home=home), site.layout.message_timeout_s
-    book = Book(cluster=site.cluster, users=site.users.list_names(), look_every_s=settings.look_every_s)
-    watching = Watching(spool=spool, book=book, users=site.users, message_timeout_s=message_timeout_s, clock=clock)
+    waits = Waits(
+        message_timeout_s=_find_message_timeout_s(site.cluster),
+        settle_s=settings.settle_s,
+        forget_s=settings.settle_s * _FORGET_FACTOR,
+    )
+    spool = Spool(home=home)
+    watching = Watching(
+        spool=spool,
+        book=Book(cluster=site.cluster, users=site.users.list_names(), look_every_s=settings.look_every_s),
+        users=site.users,
+        waits=waits,
+        log_bytes_max=site.wrapping.bounds.log_bytes_max,
+        clock=clock,
+    )
     return SlurmEngine(
         spool=spool,
         cluster=site.cluster,
-        book=book,
         users=site.users,
         watching=watching,
         layout=site.layout,
+        waits=waits,
         wrapping=bare if reason else site.wrapping,
         profiles=[base.profile for base in profiles],
         sandbox_reason=reason,
@@ -97,7 +110,6 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
         python=PurePosixPath(profiles[0].interpreter if profiles else "/usr/bin/python3"),
         shim=PurePosixPath(place_wrapper(shared_folder=settings.shared_folder)),
         srun=PurePosixPath(settings.bin / "srun"),
-        message_timeout_s=read_config(cluster=cluster).message_timeout_s or _MESSAGE_TIMEOUT_S,
     )
     bounds = Bounds(
         log_bytes_max=settings.log_mib * MIB, processes_max=settings.processes_max, files_max=settings.files_max
@@ -121,6 +133,14 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
 def find_place(*, settings: SlurmSettings) -> Place:
     """Return where on the cluster jobs go."""
     return Place(partition=settings.partition, account=settings.account, qos=settings.qos, gres=dict(settings.gres))
+
+
+def _find_message_timeout_s(cluster: Cluster) -> int:
+    try:
+        config = read_config(cluster=cluster)
+    except EngineBusy:
+        return _MESSAGE_TIMEOUT_S_DEFAULT
+    return (config.complete and config.message_timeout_s) or _MESSAGE_TIMEOUT_S_DEFAULT
 
 
 def read_config(*, cluster: Cluster) -> ClusterConfig:

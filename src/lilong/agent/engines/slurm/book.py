@@ -14,13 +14,14 @@ from lilong.agent.engines.slurm.parsing import AccountedJob, QueueRow, parse_acc
 NAMES_PER_QUERY_MAX = 200
 
 Named = TypeVar("Named", bound=QueueRow | AccountedJob)
+Key = tuple[int, str]  # a user's number and a job's name: anybody may give a job the name of another's
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The queue at one moment of the monotonic clock: jobs by name, more than one where a name stands twice."""
+    """The queue at one moment of the monotonic clock: jobs by user and name, several where a name stands twice."""
 
-    rows: Mapping[str, tuple[QueueRow, ...]]
+    rows: Mapping[Key, tuple[QueueRow, ...]]
     complete: bool
     at_s: float
 
@@ -47,8 +48,8 @@ class Book:
 
     def read_accounting(
         self, *, names: Sequence[str], since: datetime
-    ) -> tuple[Mapping[str, tuple[AccountedJob, ...]], bool]:
-        """Return accounted jobs by name, oldest first, and whether that is all that accounting knows of them."""
+    ) -> tuple[Mapping[Key, tuple[AccountedJob, ...]], bool]:
+        """Return accounted jobs, oldest first, and whether that is all that accounting knows of them."""
         found: list[AccountedJob] = []
         complete = True
         for start in range(0, len(names), NAMES_PER_QUERY_MAX):
@@ -61,8 +62,8 @@ class Book:
         return _by_name(found), complete
 
 
-def _by_name(jobs: Iterable[Named]) -> dict[str, tuple[Named, ...]]:
-    named: dict[str, list[Named]] = {}
+def _by_name(jobs: Iterable[Named]) -> dict[Key, tuple[Named, ...]]:
+    named: dict[Key, list[Named]] = {}
     for job in jobs:
-        named.setdefault(job.name, []).append(job)
-    return {name: tuple(sorted(found, key=lambda one: one.job_id)) for name, found in named.items()}
+        named.setdefault((job.uid, job.name), []).append(job)
+    return {key: tuple(sorted(found, key=lambda one: one.job_id)) for key, found in named.items()}

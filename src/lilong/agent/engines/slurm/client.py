@@ -1,7 +1,10 @@
 """Run the cluster's own programs as the agent's user and return what they say. IO only; nothing is decided here."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,23 +38,28 @@ class Cluster:
     def run(self, command: Sequence[str], *, text: str = "") -> Said:
         """Run a program with `text` on its standard input; raises EngineBusy when it cannot be run to its end."""
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 [str(self._bin / command[0]), *command[1:]],
-                check=False,
-                input=text,
-                capture_output=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
                 errors="replace",
                 env=self._environment,
                 cwd="/",
-                timeout=self._timeout_s,
+                start_new_session=True,
             )
-        except subprocess.TimeoutExpired as error:
-            raise EngineBusy(detail=f"{command[0]} has not answered for {self._timeout_s:g} s.") from error
         except OSError as error:
             raise EngineBusy(detail=f"{command[0]} cannot be started: {error}") from error
-        return Said(code=done.returncode, output=done.stdout, errors=done.stderr)
+        with process:
+            try:
+                output, errors = process.communicate(text, timeout=self._timeout_s)
+            except subprocess.TimeoutExpired as error:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # what a site's own script has started holds the pipes, too
+                raise EngineBusy(detail=f"{command[0]} has not answered for {self._timeout_s:g} s.") from error
+        return Said(code=process.returncode, output=output, errors=errors)
 
     def ask(self, command: Sequence[str]) -> Said:
         """Return what a query printed; raises EngineBusy with the program's words when it fails."""

@@ -37,6 +37,13 @@ class AttemptFolderMissing(EngineRefused):
     next_step = "Put the whole attempt first."
 
 
+class ProgramEnded(EngineLost):
+    """A program of Slurm did not answer and was ended; what it had sent before may have had its effect."""
+
+    code = "engine.program_ended"
+    title = "A program of Slurm did not answer"
+
+
 class FolderTooLarge(EngineRefused):
     """More files or bytes than may be listed, or than one request can name."""
 
@@ -111,7 +118,7 @@ class Conversation:
     def _raise(self, failure: _Failure, *, runs_program: bool) -> NoReturn:
         detail = f"{self._user}: {failure.detail[:500]} ({failure.error})"
         if failure.error == "timeout" and runs_program:
-            raise EngineLost(detail=detail)
+            raise ProgramEnded(detail=detail)
         if failure.error in _NOTHING_DONE_YET:
             raise EngineBusy(detail=detail, retry_after_s=_RETRY_SOON_S)
         raise _LEAVES.get(failure.error, EngineRefused)(detail=detail)

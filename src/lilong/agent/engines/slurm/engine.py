@@ -5,7 +5,7 @@ Used by one thread, but for `bring` and `fetch`, which touch one attempt's folde
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import PurePosixPath
 
 import structlog
@@ -14,7 +14,6 @@ from lilong.agent.ends import ENDS
 from lilong.agent.engines.port import CanStage, Estimate, Job, Metered, Observed, OwnedJob
 from lilong.agent.engines.rank.parsing import parse_usage
 from lilong.agent.engines.slurm import delivery, mirror
-from lilong.agent.engines.slurm.book import Book
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.commands import (
     Place,
@@ -23,8 +22,9 @@ from lilong.agent.engines.slurm.commands import (
     build_submit_options,
     parse_job_name,
 )
+from lilong.agent.engines.slurm.conversation import ProgramEnded
 from lilong.agent.engines.slurm.identity import Upload
-from lilong.agent.engines.slurm.layout import Layout
+from lilong.agent.engines.slurm.layout import Layout, Waits
 from lilong.agent.engines.slurm.native import (
     NATIVE,
     ORDERED,
@@ -49,7 +49,6 @@ from lilong.protocol.spec import RunSpec
 _MARGIN_S = 120
 _ESTIMATE_MAX_S = 7 * 24 * 3600
 _GRACE_S_DEFAULT = 30
-_ACCOUNTING_BEFORE = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
 
@@ -62,10 +61,10 @@ class SlurmEngine(CanStage):
         *,
         spool: Spool,
         cluster: Cluster,
-        book: Book,
         users: JobUsers,
         watching: Watching,
         layout: Layout,
+        waits: Waits,
         wrapping: delivery.Wrapping,
         profiles: Sequence[Profile],
         sandbox_reason: str,
@@ -74,10 +73,10 @@ class SlurmEngine(CanStage):
         """sandbox_reason: why untrusted work is refused, empty when a probe run has proven the nodes' sandbox."""
         self._spool = spool
         self._cluster = cluster
-        self._book = book
         self._users = users
         self._watching = watching
         self._layout = layout
+        self._waits = waits
         self._wrapping = wrapping
         self._profiles = tuple(profiles)
         self._sandbox_reason = sandbox_reason
@@ -99,11 +98,12 @@ class SlurmEngine(CanStage):
         """Return the partition's nodes."""
         text = self._cluster.ask(build_nodes_query()).output
         place = self._layout.place
-        self._nodes = parse_nodes(text=text, partition=place.partition, gres=place.gres)
-        if not self._nodes.complete:
+        nodes = parse_nodes(text=text, partition=place.partition, gres=place.gres)
+        if not nodes.complete:
             raise EngineBusy(detail="scontrol did not describe every node.")
+        self._nodes = nodes
         return Inventory(
-            observed_at=self._clock(), capabilities=self.caps(), profiles=self._profiles, nodes=self._nodes.nodes
+            observed_at=self._clock(), capabilities=self.caps(), profiles=self._profiles, nodes=nodes.nodes
         )
 
     def validate(self, *, spec: RunSpec) -> list[FieldProblem]:
@@ -178,13 +178,15 @@ class SlurmEngine(CanStage):
             record = NativeRecord.model_validate_json((folder.path / NATIVE).read_bytes())
         earlier = read_model(folder.path / SUBMITTING, Submitting)
         if earlier is not None:
-            if self._is_known(record, since=earlier.called_at):
+            settled_at = earlier.find_settled_at(message_timeout_s=self._waits.message_timeout_s)
+            is_settled = self._clock() >= settled_at  # before the look: a job that it misses will then never come
+            if self._watching.is_known(record, since=earlier.called_at):
                 return ref
-            settled_at = earlier.called_at + timedelta(seconds=self._layout.message_timeout_s)
-            if self._clock() < settled_at:
+            if not is_settled:
                 raise EngineBusy(detail="Whether Slurm has taken this job is not certain yet.")
-        write_json(folder.path / SUBMITTING, Submitting(called_at=self._clock()))
-        self._call_sbatch(job, record)
+        submitting = Submitting(called_at=self._clock())
+        write_json(folder.path / SUBMITTING, submitting)
+        self._call_sbatch(job, record, submitting)
         self._watching.expect(ref)
         return ref
 
@@ -196,14 +198,11 @@ class SlurmEngine(CanStage):
         return Observed(states=states, complete=look.complete and not (wanted & look.uncertain))
 
     def list_owned(self, *, hub_id: str) -> Sequence[OwnedJob]:
-        """Return the jobs of this hub in the queue as it is now, and those that accounting knows of the spool's."""
-        names = set(self._book.read_queue(now=True).rows)
-        records = self._watching.list_submitted()
-        rest = {record.ref: called_at for record, called_at in records if record.ref not in names}
-        if rest:
-            since = min(rest.values()) - _ACCOUNTING_BEFORE
-            names |= set(self._book.read_accounting(names=sorted(rest), since=since)[0])
-        owned = [(name, parse_job_name(name=name)) for name in sorted(names)]
+        """Return the jobs of this hub in the queue as it is now, and those of the spool that have left it.
+
+        Raises EngineBusy where not all was told, or a submission that was cut off may still come through.
+        """
+        owned = [(name, parse_job_name(name=name)) for name in sorted(self._watching.list_native())]
         return [
             OwnedJob(ref=name, attempt_id=one.attempt_id, token=one.token)
             for name, one in owned
@@ -215,7 +214,7 @@ class SlurmEngine(CanStage):
         folder = self._folder(ref)
         if folder is None:
             self._watching.cancel_stranger(ref)
-        elif reason in ENDS and not folder.has(ORDERED):
+        elif reason in ENDS and self._may_be_ordered(folder):
             order = Ordered(reason=reason.value, grace_s=grace_s, at=self._clock())
             write_json(folder.path / ORDERED, order)
             self._watching.carry_out_order(ref)
@@ -254,7 +253,7 @@ class SlurmEngine(CanStage):
             found[ref] = Metered(usage=usage, reports=told.reports)
         return found
 
-    def _call_sbatch(self, job: Job, record: NativeRecord) -> None:
+    def _call_sbatch(self, job: Job, record: NativeRecord, submitting: Submitting) -> None:
         layout, remote = self._layout, PurePosixPath(record.remote)
         options = self._build_options(
             job.spec, name=record.ref, attempt_id=job.attempt_id, folder=remote, organisation=job.organisation_id
@@ -267,13 +266,19 @@ class SlurmEngine(CanStage):
             srun=layout.srun,
             gres=layout.place.gres,
         )
-        said = self._users.of(record.user).submit(options=options, script=script)
+        note = AttemptFolder(job.folder).path / SUBMITTING
+        try:
+            said = self._users.of(record.user).submit(options=options, script=script)
+        except ProgramEnded:
+            write_json(note, submitting.model_copy(update={"answered_at": self._clock()}))
+            raise
         if said.exit_code == 0 and parse_submitted(text=said.stdout) is not None:
             return
         words = (said.stderr.strip() or said.stdout.strip())[-800:]
-        if said.exit_code == 0 or is_ambiguous(words):
+        if said.exit_code == 0 or is_ambiguous(exit_code=said.exit_code, words=words):
+            write_json(note, submitting.model_copy(update={"answered_at": self._clock()}))
             raise EngineLost(detail=f"sbatch: {words}")
-        (AttemptFolder(job.folder).path / SUBMITTING).unlink(missing_ok=True)
+        note.unlink(missing_ok=True)
         if is_for_now(words):
             raise EngineBusy(detail=f"sbatch: {words}")
         raise EngineRefused(detail=f"sbatch: {words}")
@@ -293,18 +298,18 @@ class SlurmEngine(CanStage):
             margin_s=_MARGIN_S,
         )
 
-    def _is_known(self, record: NativeRecord, *, since: datetime) -> bool:
-        """Return whether queue or accounting knows a job of this name."""
-        if record.ref in self._book.read_queue(now=True).rows:
-            return True
-        found, _ = self._book.read_accounting(names=[record.ref], since=since - _ACCOUNTING_BEFORE)
-        return record.ref in found
-
     def _folder(self, ref: str) -> AttemptFolder | None:
-        """Return the live folder of a job, None when the spool has none."""
+        """Return the live folder of a job, None when the spool has none, or one whose job has another name."""
         named = parse_job_name(name=ref)
         folder = self._spool.folder(named.attempt_id) if named else None
-        return folder if folder is not None and folder.path.is_dir() else None
+        record = folder and read_model(folder.path / NATIVE, NativeRecord)
+        return folder if record and record.ref == ref else None
+
+    @staticmethod
+    def _may_be_ordered(folder: AttemptFolder) -> bool:
+        """Return whether there is no order yet, but for ours to leave a queue in which the job may be no more."""
+        order = read_model(folder.path / ORDERED, Ordered)
+        return order is None or order.reason == Reason.QUEUE_WAIT_EXCEEDED
 
     @staticmethod
     def _count_fitting(spec: RunSpec, nodes: Nodes) -> int:

@@ -18,7 +18,7 @@ from lilong.agent.engines.slurm.commands import (
 from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
 from lilong.agent.engines.slurm.preflight import ClusterFacts
 from lilong.agent.engines.slurm.settings import SlurmSettings
-from lilong.agent.engines.slurm.users import JobUsers, find_uid
+from lilong.agent.engines.slurm.users import JobUsers
 from lilong.common.errors import LilongError
 from lilong.protocol.spec import Resources, RunSpec
 
@@ -35,7 +35,7 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
     )
     agent_user = pwd.getpwuid(os.geteuid()).pw_name
     names = users.list_names()
-    strangers = [name for name in names if find_uid(name) < 0]
+    strangers = [name for name in names if users.find_uid(name) < 0]
     members = {name: _find_trouble(users, name, settings=settings) for name in names if name not in strangers}
     levels = cluster.run(build_admin_query(user=agent_user)).output.split()
     return ClusterFacts(

@@ -212,12 +212,20 @@ class JobUser:
 
     def cancel(self, *, job_ids: Sequence[str]) -> CommandResult:
         """Hand jobs to scancel as this user, which reaches no job of another."""
-        said, _ = self._helper.ask({"op": "cancel", "job_ids": list(job_ids)}, _Ran, has_effect=True)
-        return CommandResult(said.exit_code, said.stdout, said.stderr)
+        return self._cancel(job_ids, waiting_only=False)
+
+    def withdraw(self, *, job_ids: Sequence[str]) -> CommandResult:
+        """Cancel those of these jobs that wait; one that has started meanwhile is left alone."""
+        return self._cancel(job_ids, waiting_only=True)
 
     def remove(self, *, attempt_ids: Sequence[str]) -> None:
         """Delete attempts, whatever jobs have made of them; those that are not there are no error."""
         self._helper.ask({"op": "remove", "attempt_ids": list(attempt_ids)}, Answer, has_effect=True)
+
+    def _cancel(self, job_ids: Sequence[str], *, waiting_only: bool) -> CommandResult:
+        request = {"op": "cancel", "job_ids": list(job_ids), "waiting_only": waiting_only}
+        said, _ = self._helper.ask(request, _Ran, has_effect=True)
+        return CommandResult(said.exit_code, said.stdout, said.stderr)
 
     def _put(
         self, attempt_id: str, uploads: Sequence[Upload], folders: Sequence[str], how: Mapping[str, object]

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from lilong.agent.engines.slurm import hostile_folder
 from lilong.agent.engines.slurm.assignment import is_user_name
+from lilong.agent.engines.slurm.layout import HELPER_S_MAX
 from lilong.common.errors import InputInvalid, NotAllowed
 from lilong.common.files import write_durably
 
@@ -29,7 +30,6 @@ HELPER_SETTINGS = Path("/etc/lilong/job-helper.json")
 SUDOERS = Path("/etc/sudoers.d/lilong-agent")
 _ROOT = 0
 _SUDOERS_MODE = 0o440
-_SECONDS_MAX = 60
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9/._+-]{1,90}")  # needs no quoting in sudoers, and fits a first line of a script
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _SOURCES = Path(__file__).parent
@@ -161,7 +161,7 @@ def _plan_files(wanted: Installation, *, uid: int, gid: int) -> Iterator[Step]:
         "shared_folder": str(wanted.shared_folder),
         "bin": str(wanted.bin_folder),
         "environment": environment,
-        "seconds_max": _SECONDS_MAX,
+        "seconds_max": HELPER_S_MAX,
     }
     module = (_SOURCES / _MODULE).read_bytes()
     yield Step(wanted.helper.with_name(_MODULE), 0o644, uid, gid, content=module)

@@ -31,7 +31,7 @@ SETTINGS = "/etc/lilong/job-helper.json"
 SINGLE_USER = 0
 
 OWNERS = {0, SINGLE_USER}
-VERSION = 1
+VERSION = 2
 REQUEST_BYTES_MAX = 16 * 1024 * 1024  # a working folder may have 20,000 files
 SCRIPT_BYTES_MAX = 1024 * 1024
 GET_BYTES_MAX, GET_FILES_MAX = 32 * 1024 * 1024, 4096
@@ -254,11 +254,12 @@ def check_option(option: str, folder: str) -> None:
 
 
 def cancel(ground: Ground, request: Dict[str, Any], _body: IO[bytes]) -> Answer:
-    """Cancel jobs: Slurm lets this user cancel its own alone."""
+    """Cancel jobs, or those of them that still wait: Slurm lets this user cancel its own alone."""
     job_ids: List[str] = take_list(request, "job_ids", str, 1000)
     if not job_ids or not all(JOB_ID.fullmatch(job_id) for job_id in job_ids):
         raise Refused("invalid", "job_ids is empty or has an entry that is no job id.")
-    return run(ground, ["scancel", *job_ids], b""), b""
+    filters = ["--state=PENDING"] if request.get("waiting_only") is True else []
+    return run(ground, ["scancel", *filters, *job_ids], b""), b""
 
 
 def run(ground: Ground, argv: List[str], given: bytes) -> Dict[str, Any]:

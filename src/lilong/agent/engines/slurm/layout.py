@@ -6,13 +6,12 @@ from pathlib import Path, PurePosixPath
 
 from lilong.agent.engines.slurm.commands import Place
 
+HELPER_S_MAX = 60  # by then the helper has ended whatever it started for us
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """accounts: Slurm account by organisation. python, shim, srun: paths on the nodes.
-
-    message_timeout_s: after so long the controller has taken a submission or never will.
-    """
+    """accounts: Slurm account by organisation. python, shim, srun: paths on the nodes."""
 
     place: Place
     accounts: Mapping[str, str]
@@ -20,4 +19,16 @@ class Layout:
     python: PurePosixPath
     shim: PurePosixPath
     srun: PurePosixPath
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long it takes until something is certain.
+
+    message_timeout_s: after so long the controller has taken a submission or never will. settle_s: what a node has
+    written is seen here. forget_s: accounting has heard of everything that the controller knew.
+    """
+
     message_timeout_s: int
+    settle_s: float
+    forget_s: float

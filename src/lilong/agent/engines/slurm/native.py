@@ -1,10 +1,14 @@
 """Files of the Slurm engine in an attempt folder: native, submitting, ordered, told (to the wrappers), over."""
 
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from lilong.agent.engines.port import Job, NativeState
 from lilong.agent.engines.slurm.commands import build_job_name
+from lilong.agent.engines.slurm.layout import HELPER_S_MAX
+from lilong.agent.engines.slurm.parsing import AccountedJob, QueueRow
+from lilong.agent.engines.slurm.picking import Picked
 from lilong.agent.spool import AttemptFolder, Spool, read_model
 from lilong.protocol.spec import Frozen, RunSpec
 
@@ -30,13 +34,25 @@ class NativeRecord(Frozen):
 
 
 class Submitting(Frozen):
-    """submitting.json: sbatch was called at this moment, and may or may not have made a job."""
+    """submitting.json: sbatch was called at this moment, and may or may not have made a job.
+
+    answered_at: when it had ended, whatever it said; None where that is not known.
+    """
 
     called_at: datetime
+    answered_at: datetime | None = None
+
+    def find_settled_at(self, *, message_timeout_s: int) -> datetime:
+        """Return from when on a job that nobody knows will never be made by this call."""
+        ended_at = self.answered_at or self.called_at + timedelta(seconds=HELPER_S_MAX)
+        return ended_at + timedelta(seconds=message_timeout_s)
 
 
 class Ordered(Frozen):
-    """ordered.json: the order to stop as it was first given, by the hub or by a wait that was too long."""
+    """ordered.json: the order to stop as it was first given, by the hub or by a wait that was too long.
+
+    told.json: the same, with the moment from which on the wrappers could read it.
+    """
 
     reason: str
     grace_s: int
@@ -48,6 +64,42 @@ class Over(Frozen):
 
     state: NativeState
     metered_ms: int
+
+
+@dataclass(slots=True)
+class Seen:
+    """One job while it is looked at.
+
+    begun: a wrapper had started before the queue was read. rows, accounted: jobs of its name and user; picked: which
+    of them it is. lags: not all that its wrappers have written is here.
+    """
+
+    folder: AttemptFolder
+    record: NativeRecord
+    submitting: Submitting
+    order: Ordered | None = None
+    begun: bool = False
+    begun_as: int | None = None
+    rows: tuple[QueueRow, ...] = ()
+    accounted: tuple[AccountedJob, ...] = ()
+    picked: Picked = field(default_factory=Picked)
+    lags: bool = False
+
+    @property
+    def row(self) -> QueueRow | None:
+        """What the queue says of it."""
+        return self.picked.row
+
+    @property
+    def accounting(self) -> AccountedJob | None:
+        """What accounting says of it, if it was asked."""
+        return self.picked.accounting
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it was ever on a node, as far as queue and accounting say."""
+        segments = self.accounting.segments if self.accounting else ()
+        return bool(self.row and self.row.nodes) or any(segment.nodes for segment in segments)
 
 
 def name_job(job: Job) -> str:

@@ -84,6 +84,7 @@ class AccountedJob:
     """All segments of one job, first one first."""
 
     job_id: int
+    uid: int
     name: str
     segments: tuple[Segment, ...]
 
@@ -131,12 +132,12 @@ def parse_accounting(*, text: str, separator: str) -> Accounting:
     """Return the jobs of an accounting query, in the order of their numbers."""
     table = _read_table(text, fields=ACCOUNTING_FIELDS, separator=separator, header=("JobIDRaw", "JobName"))
     segments, readable = _read_rows(table.rows, _parse_segment)
-    grouped: dict[tuple[int, str], list[Segment]] = {}
+    grouped: dict[tuple[int, int, str], list[Segment]] = {}
     for segment in segments:
-        grouped.setdefault((segment.job_id, segment.name), []).append(segment)
+        grouped.setdefault((segment.job_id, segment.uid, segment.name), []).append(segment)
     jobs = [
-        AccountedJob(job_id=job_id, name=name, segments=tuple(sorted(found, key=_order)))
-        for (job_id, name), found in sorted(grouped.items())
+        AccountedJob(job_id=job_id, uid=uid, name=name, segments=tuple(sorted(found, key=_order)))
+        for (job_id, uid, name), found in sorted(grouped.items())
     ]
     return Accounting(jobs=tuple(jobs), complete=table.complete and readable)
 

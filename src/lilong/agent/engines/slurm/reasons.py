@@ -138,13 +138,19 @@ def explain_reason(*, reason: str) -> str:
     return f"The cluster says: {word[:300]}." if word else _SENTENCES["None"]
 
 
-def is_ambiguous(words: str) -> bool:
-    """Return whether sbatch, in these words, does not know if the controller took the job.
+def is_ambiguous(*, exit_code: int, words: str) -> bool:
+    """Return whether sbatch, when it ended like this, leaves it open if the controller took the job.
 
-    >>> is_ambiguous("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation")
+    It does unless it says that the controller refused it, or that it was never asked.
+
+    >>> is_ambiguous(exit_code=1, words="sbatch: error: Batch job submission failed: Invalid account")
+    False
+    >>> is_ambiguous(exit_code=1, words="sbatch: error: Batch job submission failed: Socket timed out on send/recv")
     True
     """
-    return any(part in words for part in _AMBIGUOUS)
+    if exit_code == _OPTIONS_NOT_UNDERSTOOD or any(part in words for part in _NOT_ASKED):
+        return False
+    return _REFUSED not in words or any(part in words for part in _AMBIGUOUS)
 
 
 def is_for_now(words: str) -> bool:
@@ -156,14 +162,27 @@ def is_for_now(words: str) -> bool:
     return any(part in words for part in _FOR_NOW)
 
 
+_OPTIONS_NOT_UNDERSTOOD = 255
+_NOT_ASKED = ("sbatch: fatal: ", "cli_filter plugin terminated")
+_REFUSED = "Batch job submission failed: "
 _AMBIGUOUS = (
     "Socket timed out",
     "Zero Bytes were transmitted",
     "Communication connection failure",
+    "Communication shutdown failure",
     "Message receive failure",
+    "Message send failure",
+    "Unexpected message received",
+    "Insane message length",
+    "Protocol authentication error",
+    "Incompatible versions",
+    "(send failure)",
+    "(receive failure)",
+    "(shutdown failure)",
 )
 _FOR_NOW = (
-    "Unable to contact slurm controller",
+    "Unable to contact slurm controller (connect failure)",
+    "configuration source",
     "Connection refused",
     "temporarily unable to accept job",
     "Resource temporarily unavailable",

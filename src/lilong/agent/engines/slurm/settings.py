@@ -15,7 +15,8 @@ class SlurmSettings(BaseModel):
     and the wrapper lie in it. jobs_folder: the same for members' files, see `lilong agent install-helper`.
     users: the account of an organisation here, by organisation id; service_users: accounts lent to one organisation at
     a time. gres: the generic resource that an accelerator of the registry is here. look_every_s: how often the queue
-    is read. bin, conf: where the cluster's programs and slurm.conf are, if not where programs look by themselves.
+    is read. settle_s: for so long the shared file system may hide what a node has written. bin, conf: where the
+    cluster's programs and slurm.conf are, if not where programs look by themselves.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +35,7 @@ class SlurmSettings(BaseModel):
     conf: Path | None = None
     look_every_s: Annotated[float, Field(gt=0)] = 5.0
     command_timeout_s: Positive = 20
+    settle_s: Positive = 60
     log_mib: Positive = 64
     files_max: Positive = 200_000
     processes_max: Positive = 4096

@@ -35,8 +35,9 @@ _ENDS: Mapping[str, tuple[Reason, str]] = MappingProxyType(
 )
 _TAKES = frozenset({"NODE_FAIL", "BOOT_FAIL", "PREEMPTED"})  # the cluster took the nodes, whatever we ordered
 _MAY_START_AGAIN = frozenset({"REQUEUED", "PREEMPTED", "NODE_FAIL"})  # accounting forgets a job that waits again
+_FORGOTTEN = (Reason.NODE_LOST, "Queue and accounting of the cluster know it no more.")
+_SIGNALLED = "Its wrapper was ended by a signal that the cluster has not sent."
 _KILLED = 137  # 128 and SIGKILL, as the wrapper tells it
-SETTLE_S = 60  # as long as a shared file system may hide what a node has written
 _SKEW = timedelta(seconds=30)  # between the clocks of controller and nodes; a requeued job waits for two minutes
 
 
@@ -48,6 +49,11 @@ def is_over(word: str) -> bool:
 def is_waiting(word: str) -> bool:
     """Return whether a job in this state of Slurm is in the queue and on no node."""
     return word in _WAITS
+
+
+def is_live(word: str) -> bool:
+    """Return whether a job in this state of Slurm still has to be cancelled if it is not wanted."""
+    return word in _WAITS or word in _STARTS or word in _RUNS or word in _RESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +72,10 @@ class _Verdict:
     """How Slurm says that the job ended."""
 
     word: str
+    uid: int
     cancelled_by: int | None
     exit_text: str
+    exit_signal: int
     started_at: datetime | None
     ended_at: datetime | None
     nodes: tuple[str, ...]
@@ -79,21 +87,20 @@ def decide_state(
     accounting: AccountedJob | None,
     wrapper: JobFacts,
     begun: bool,
-    now: datetime,
+    settled: bool = True,
     gone: bool = False,
-    settle_s: int = SETTLE_S,
+    forgotten: bool = False,
 ) -> Decision:
     """Return where the attempt stands. An end is told only when Slurm confirms it.
 
-    How it ended is the wrapper's word; Slurm's where the wrapper left none, and only `settle_s` after the end, since
-    the word may still be on its way through the file system. wrapper: read after Slurm was asked; `alive` does not
-    matter, and `cancel` is our order to stop. begun: whether a rank had its shim.json before Slurm was asked, so that
-    a job that waits now was put back. gone: complete answers of the queue, and of accounting where the cluster has any,
-    know the job no more.
+    How it ended is the wrapper's word; Slurm's where the wrapper left none, and only when it is `settled`: the end is
+    known for so long that no word of the wrapper, nor of accounting, can still be on its way. wrapper: read after Slurm
+    was asked; `alive` does not matter, and `cancel` is our order to stop. begun: whether a rank had its shim.json
+    before Slurm was asked, so that a job that waits now was put back. gone: whole answers of queue and accounting know
+    the job no more; forgotten: for a long time now the queue does not know it and accounting knows no end of it.
     """
     segments = list(accounting.segments) if accounting else []
     own = find_own_segment(segments=segments, began_at=parse_state(_as_live(wrapper)).started_at)
-    settled_by = now - timedelta(seconds=settle_s)
     if begun and native is not None and native.state in _WAITS:
         return Decision(_tell_requeued(wrapper, own), cancel_native=True)
     if begun and own is not None and own is not segments[-1] and own.state in _ENDS:
@@ -103,14 +110,15 @@ def decide_state(
         return Decision(_tell_live(native, wrapper))
     segment = own if begun else segments[-1] if segments else None
     if native is not None:
-        return Decision(_tell_end(_judge_row(native, segment), wrapper, settled_by=settled_by))
+        return Decision(_tell_end(_judge_row(native, segment), wrapper, settled=settled))
     if segment is not None and segment.state in _ENDS and (begun or segment.state != "REQUEUED"):
-        state = _tell_end(_judge_segment(segment), wrapper, settled_by=settled_by)
+        state = _tell_end(_judge_segment(segment), wrapper, settled=settled)
         return Decision(state, cancel_native=state.fault is not None and segment.state in _MAY_START_AGAIN)
-    if segment is not None:
-        return Decision(None)
-    if gone and wrapper.ranks and all(rank.end is not None for rank in wrapper.ranks):
-        return Decision(parse_state(replace(_as_ended(wrapper), dispatched=True)))
+    has_word = bool(wrapper.ranks) and all(rank.end is not None for rank in wrapper.ranks)
+    if has_word and (forgotten or (gone and segment is None)):
+        return Decision(parse_state(_as_ended(wrapper)))
+    if forgotten:
+        return Decision(_tell_last_sign(wrapper, segment, *_FORGOTTEN))
     return Decision(None)
 
 
@@ -126,14 +134,28 @@ def find_own_segment(*, segments: Sequence[Segment], began_at: datetime | None) 
     return next(iter(started), None)
 
 
-def meter_accounting(*, segments: Sequence[Segment], began_at: datetime | None = None) -> int:
-    """Return the milliseconds that accounting supports: of our own segment, without suspensions, also while it runs.
+def meter_accounting(*, segments: Sequence[Segment], began_at: datetime | None = None) -> int | None:
+    """Return the milliseconds of our own segment without suspensions, None while accounting knows no end of it.
 
     Both versions count elapsed time up to their answer, by the cluster's clock alone. began_at: since when all ranks of
     the wrapper run, where that is known.
     """
     own = find_own_segment(segments=segments, began_at=began_at)
-    return own.elapsed_s * 1000 if own else 0
+    return own.elapsed_s * 1000 if own is not None and own.ended_at is not None else None
+
+
+def meter_queue(*, row: QueueRow, called_at: datetime) -> int:
+    """Return the milliseconds that squeue shows of a job that was submitted, by this machine's clock, at `called_at`.
+
+    Of a job that runs, squeue subtracts the controller's time from this machine's: where our clock is ahead, that is
+    too much by as much as we seem to have called after the controller had the job.
+    """
+    if row.state in _WAITS:
+        return 0
+    ahead_s = 0
+    if row.state not in _ENDS and row.submitted_at is not None:
+        ahead_s = max(0, int(called_at.timestamp()) - int(row.submitted_at.timestamp()))
+    return max(0, row.elapsed_s - ahead_s) * 1000
 
 
 def _as_live(wrapper: JobFacts) -> JobFacts:
@@ -169,8 +191,10 @@ def _tell_live(native: QueueRow, wrapper: JobFacts) -> NativeState | None:
 def _judge_row(native: QueueRow, segment: Segment | None) -> _Verdict:
     return _Verdict(
         word=native.state,
+        uid=native.uid,
         cancelled_by=segment.cancelled_by if segment else None,
         exit_text=_tell_exit(segment),
+        exit_signal=segment.exit_signal if segment else 0,
         started_at=native.started_at if native.nodes else None,
         ended_at=native.ended_at,
         nodes=native.nodes,
@@ -180,8 +204,10 @@ def _judge_row(native: QueueRow, segment: Segment | None) -> _Verdict:
 def _judge_segment(segment: Segment) -> _Verdict:
     return _Verdict(
         word=segment.state,
+        uid=segment.uid,
         cancelled_by=segment.cancelled_by,
         exit_text=_tell_exit(segment),
+        exit_signal=segment.exit_signal,
         started_at=segment.started_at if segment.nodes else None,
         ended_at=segment.ended_at,
         nodes=segment.nodes,
@@ -194,9 +220,10 @@ def _tell_exit(segment: Segment | None) -> str:
     return f" (exit code {segment.exit_code}, signal {segment.exit_signal})"
 
 
-def _tell_end(verdict: _Verdict, wrapper: JobFacts, *, settled_by: datetime) -> NativeState:
-    fresh = verdict.started_at is not None and verdict.ended_at is not None and verdict.ended_at > settled_by
-    if fresh and any(rank.end is None for rank in wrapper.ranks):
+def _tell_end(verdict: _Verdict, wrapper: JobFacts, *, settled: bool) -> NativeState:
+    is_silent = any(rank.end is None for rank in wrapper.ranks)
+    by_whom = verdict.word == "CANCELLED" and verdict.cancelled_by is None and wrapper.cancel is None
+    if verdict.started_at is not None and not settled and (is_silent or by_whom):
         state = NativeState(state=AttemptState.STOPPING)
     else:
         word = _find_word(verdict, wrapper)
@@ -220,7 +247,11 @@ def _find_word(verdict: _Verdict, wrapper: JobFacts) -> NativeState | None:
 
 
 def _refine(told: NativeState, verdict: _Verdict, wrapper: JobFacts) -> NativeState:
-    """Let Slurm explain what the wrapper saw as a bare signal: SIGTERM from the cluster, SIGKILL for want of memory."""
+    """Let Slurm explain what the wrapper saw as a bare signal: SIGTERM from the cluster, SIGKILL for want of memory.
+
+    A single wrapper that may be reached by its own job was sent SIGTERM by it where the cluster did nothing; to a gang
+    a cluster with GraceTime says that it wants the nodes back, and nobody can tell that from the end.
+    """
     if told.reason is Reason.KILLED_BY_SIGNAL and told.exit_code == _KILLED and verdict.word == "OUT_OF_MEMORY":
         return _end(Reason.MEMORY_EXCEEDED, detail=_ENDS["OUT_OF_MEMORY"][1], like=told)
     if told.reason is not Reason.PREEMPTED_BY_PROVIDER:
@@ -231,6 +262,8 @@ def _refine(told: NativeState, verdict: _Verdict, wrapper: JobFacts) -> NativeSt
         return replace(_tell_verdict(verdict, wrapper), exit_code=told.exit_code, ended_at=told.ended_at)
     if verdict.word == "TIMEOUT":  # the wrapper ends the job at the walltime, so that this came before it
         return replace(told, detail="The cluster's time limit came before the walltime.")
+    if verdict.word in {"COMPLETED", "FAILED"} and _reaches_its_wrapper(wrapper):
+        return _end(Reason.KILLED_BY_SIGNAL, detail=_SIGNALLED, like=told)
     return told
 
 
@@ -246,9 +279,17 @@ def _tell_verdict(verdict: _Verdict, wrapper: JobFacts) -> NativeState:
     reason, detail = _ENDS[verdict.word]
     if verdict.word == "CANCELLED" and verdict.cancelled_by is not None:
         detail = f"It was cancelled on the cluster by uid {verdict.cancelled_by}."
+        if verdict.cancelled_by == verdict.uid:
+            reason, detail = Reason.CANCELLED_BY_MEMBER, "It was cancelled on the cluster by its own user."
+    elif verdict.word == "FAILED" and verdict.exit_signal and _reaches_its_wrapper(wrapper):
+        reason, detail = Reason.KILLED_BY_SIGNAL, _SIGNALLED
     if reason is Reason.SHIM_LOST:
         detail = detail[:-1] + verdict.exit_text + "."
     return _end(reason, detail=detail)
+
+
+def _reaches_its_wrapper(wrapper: JobFacts) -> bool:
+    return len(wrapper.ranks) == 1 and not wrapper.sandboxed
 
 
 def _end(reason: Reason, *, detail: str, like: NativeState | None = None) -> NativeState:
@@ -259,11 +300,15 @@ def _end(reason: Reason, *, detail: str, like: NativeState | None = None) -> Nat
 
 
 def _tell_requeued(wrapper: JobFacts, own: Segment | None) -> NativeState:
-    """Return the end of an attempt that the cluster would start again: at its last sign of life."""
+    """Return the end of an attempt that the cluster would start again."""
+    return _tell_last_sign(wrapper, own, *_ENDS["REQUEUED"])
+
+
+def _tell_last_sign(wrapper: JobFacts, own: Segment | None, reason: Reason, detail: str) -> NativeState:
+    """Return an end at the last sign of life."""
     told = parse_state(_as_live(wrapper))
     usage = parse_usage(wrapper, authorised_ms=0, reports=()).usage
     last = told.started_at + timedelta(milliseconds=usage.metered_ms) if told.started_at else None
-    reason, detail = _ENDS["REQUEUED"]
     return replace(
         _end(reason, detail=detail),
         started_at=told.started_at or (own.started_at if own else None),

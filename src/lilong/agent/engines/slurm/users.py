@@ -4,8 +4,7 @@ import fcntl
 import os
 import pwd
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lilong.agent.engines.slurm.assignment import Refusal, choose_user
@@ -33,15 +32,6 @@ class UserBusy(Conflict):
     next_step = "Wait until what is named here is over; a drained pool gets nothing new."
 
 
-@lru_cache(maxsize=1024)
-def find_uid(name: str) -> int:
-    """Return a user's number, -1 for a name that this machine does not know."""
-    try:
-        return pwd.getpwnam(name).pw_uid
-    except KeyError:
-        return -1
-
-
 class JobUsers:
     """Chooses and reaches users. A service user stays with its organisation until an operator releases it.
 
@@ -52,6 +42,7 @@ class JobUsers:
         self._settings = settings
         self._path = home / HELD
         self._agent_user = pwd.getpwuid(os.geteuid()).pw_name
+        self._uids: dict[str, int] = {}
 
     def list_names(self) -> list[str]:
         """Return every user as whom jobs may run."""
@@ -60,6 +51,13 @@ class JobUsers:
     def of(self, name: str) -> JobUser:
         """Return one of them."""
         return JobUser(user=name, agent_user=self._agent_user, helper=self._settings.helper)
+
+    def find_uid(self, name: str) -> int:
+        """Return a user's number, -1 for a name that this machine does not know."""
+        if name not in self._uids:
+            with suppress(KeyError):
+                self._uids[name] = pwd.getpwnam(name).pw_uid
+        return self._uids.get(name, -1)
 
     def choose(self, *, organisation_id: str) -> str:
         """Return the user of an organisation, a free one if need be; raises EngineRefused with what to do."""

@@ -1,8 +1,8 @@
-"""Look at all jobs of the spool at once: the queue, the wrappers' files, accounting; carry out orders to stop."""
+"""Look at all jobs of the spool at once: the queue, the wrappers' files, accounting; say where each stands."""
 
-import json
+import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,30 +11,33 @@ import structlog
 from lilong.agent.engines.port import TERMINAL_STATES, NativeState
 from lilong.agent.engines.rank.parsing import JobFacts
 from lilong.agent.engines.slurm import mirror
-from lilong.agent.engines.slurm.book import Book, Reading
-from lilong.agent.engines.slurm.identity import Upload
+from lilong.agent.engines.slurm.book import Book, Key
+from lilong.agent.engines.slurm.commands import parse_job_name
+from lilong.agent.engines.slurm.layout import Waits
 from lilong.agent.engines.slurm.native import (
     DROPPED,
     NATIVE,
     ORDERED,
     OVER,
     SUBMITTING,
-    TOLD,
     NativeRecord,
     Ordered,
     Over,
+    Seen,
     Submitting,
     list_records,
 )
-from lilong.agent.engines.slurm.parsing import AccountedJob, QueueRow
-from lilong.agent.engines.slurm.states import decide_state, is_over, is_waiting, meter_accounting
-from lilong.agent.engines.slurm.users import JobUsers, find_uid
-from lilong.agent.spool import AUTHORITY, CANCEL, AttemptFolder, Spool, read_json, read_model, write_bytes, write_json
-from lilong.common.errors import LilongError
+from lilong.agent.engines.slurm.picking import pick_own
+from lilong.agent.engines.slurm.states import decide_state, is_over, is_waiting, meter_accounting, meter_queue
+from lilong.agent.engines.slurm.stopping import Stopping
+from lilong.agent.engines.slurm.users import JobUsers
+from lilong.agent.spool import AUTHORITY, AttemptFolder, Spool, read_json, read_model, write_json
+from lilong.common.errors import EngineBusy, LilongError
 from lilong.protocol.messages import AttemptState, Reason
+from lilong.protocol.spec import Isolation
 
-_ACCOUNTING_BEFORE = timedelta(hours=1)
-_KILL_MARGIN = timedelta(seconds=15)
+_ACCOUNTING_BEFORE = timedelta(days=1)  # this machine's clock may be wrong by hours
+_MISSES_MIN = 3
 DROPS_MAX = 200
 
 log = structlog.get_logger(__name__)
@@ -49,20 +52,6 @@ class Look:
     complete: bool
 
 
-@dataclass(slots=True)
-class _Seen:
-    """One job while it is looked at. begun: a wrapper had started before the queue was read."""
-
-    folder: AttemptFolder
-    record: NativeRecord
-    called_at: datetime
-    row: QueueRow | None = None
-    accounting: AccountedJob | None = None
-    order: Ordered | None = None
-    begun: bool = False
-    lags: bool = False
-
-
 class Watching:
     """What is known of every job that was submitted. Used by one thread."""
 
@@ -72,18 +61,24 @@ class Watching:
         spool: Spool,
         book: Book,
         users: JobUsers,
-        message_timeout_s: int,
+        waits: Waits,
+        log_bytes_max: int,
         clock: Callable[[], datetime],
     ) -> None:
         self._spool = spool
         self._book = book
         self._users = users
-        self._message_timeout_s = message_timeout_s
+        self._waits = waits
+        self._log_bytes_max = log_bytes_max
         self._clock = clock
+        self._stopping = Stopping(users=users, clock=clock)
         self._records: dict[str, NativeRecord] = {}
         self._over: dict[str, Over] = {}
         self._metered_ms: dict[str, int] = {}
+        self._ended_s: dict[str, float] = {}
+        self._missed_s: dict[str, list[float]] = {}
         self._expected: dict[str, NativeState] = {}
+        self._looked_at: set[str] = set()
         self._look: tuple[float, Look] | None = None
         self._to_drop = self._list_undropped()
 
@@ -97,10 +92,6 @@ class Watching:
         """Note that this job was submitted just now, after the last reading of the queue."""
         self._expected[ref] = NativeState(state=AttemptState.QUEUED, reason=Reason.WAITING_FOR_CAPACITY)
 
-    def list_submitted(self) -> list[tuple[NativeRecord, datetime]]:
-        """Return the jobs of the spool that were given to sbatch, and when."""
-        return [(seen.record, seen.called_at) for seen in self._list_jobs()]
-
     def look(self) -> Look:
         """Return where all jobs stand; looked at anew when the queue was read anew. Raises EngineBusy."""
         reading = self._book.read_queue()
@@ -110,42 +101,76 @@ class Watching:
         self._expected.clear()
         jobs = self._list_jobs()
         for seen in jobs:
-            seen.row = self._pick_row(seen, reading)
-        complete = self._read_accounting([seen for seen in jobs if self._needs_accounting(seen)])
+            seen.rows = reading.rows.get(self._key(seen.record), ())
+            seen.picked = pick_own(rows=seen.rows, accounted=(), begun_as=seen.begun_as)
+        complete = self._read_accounting([seen for seen in jobs if self._needs_accounting(seen)]) and reading.complete
         self._refresh_copies(jobs)
         self._drop_released()
         states: dict[str, NativeState] = {}
         uncertain: set[str] = set()
         for seen in jobs:
-            try:
-                state = self._decide(seen, is_complete=complete and reading.complete)
-            except LilongError as error:  # of one user's helper: the others' jobs are looked at all the same
-                log.warning("job not looked at", ref=seen.record.ref, code=error.code, detail=error.detail)
-                state = None
+            state = self._decide(seen, is_complete=complete)
             if state is None:
                 uncertain.add(seen.record.ref)
             else:
                 states[seen.record.ref] = state
-        look = Look(states=states, uncertain=frozenset(uncertain), complete=complete and reading.complete)
+        look = Look(states=states, uncertain=frozenset(uncertain), complete=complete)
         self._look = (reading.at_s, look)
+        self._forget_all_but(jobs)
         return look
 
+    def is_known(self, record: NativeRecord, *, since: datetime) -> bool:
+        """Return whether queue or accounting knows a job now; raises EngineBusy where they have not told all."""
+        key, queue = self._key(record), self._book.read_queue(now=True)
+        if key in queue.rows:
+            return True
+        found, complete = self._book.read_accounting(names=[record.ref], since=since - _ACCOUNTING_BEFORE)
+        if key not in found and not (queue.complete and complete):
+            raise EngineBusy(detail="Queue and accounting have not told all that they know.")
+        return key in found
+
+    def list_native(self) -> set[str]:
+        """Return the names of all jobs in the queue as it is now, and of the spool's that have left it.
+
+        Raises EngineBusy where not all was told, or a submission that was cut off may still come through.
+        """
+        queue = self._book.read_queue(now=True)
+        keys = {record.attempt_id: self._key(record) for _, record in list_records(spool=self._spool, known={})}
+        names: set[str] = set()
+        for key in queue.rows:
+            named = parse_job_name(name=key[1])
+            if named is not None and keys.get(named.attempt_id, key) == key:
+                names.add(key[1])
+        jobs = [seen for seen in self._list_jobs() if seen.record.ref not in names]
+        names |= {seen.record.ref for seen in jobs if seen.record.ref in self._over}
+        rest = [seen for seen in jobs if seen.record.ref not in self._over]
+        complete = queue.complete and self._read_accounting(rest)
+        unknown = [seen for seen in rest if not seen.accounted]
+        if not complete or any(self._clock() < self._find_settled_at(seen) for seen in unknown):
+            raise EngineBusy(detail="Whether Slurm has a job of ours is not certain now.")
+        return names | {seen.record.ref for seen in rest if seen.accounted}
+
     def carry_out_order(self, ref: str) -> None:
-        """Do at once what the newest look allows for an order to stop; what fails now is done at the next look."""
+        """Do at once what the newest reading allows for an order to stop; the rest is done at the next looks."""
+        try:
+            reading = self._book.read_queue()
+        except LilongError as error:
+            log.info("order is carried out later", ref=ref, code=error.code, detail=error.detail)
+            return
         for seen in self._list_jobs():
-            if seen.record.ref == ref:
-                try:
-                    seen.row = self._pick_row(seen, self._book.read_queue())
-                    self._enforce(seen)
-                except LilongError as error:
-                    log.info("order is carried out later", ref=ref, code=error.code, detail=error.detail)
+            if seen.record.ref == ref and ref not in self._over:
+                seen.rows = reading.rows.get(self._key(seen.record), ())
+                seen.picked = pick_own(rows=seen.rows, accounted=(), begun_as=seen.begun_as)
+                self._stopping.enforce(seen)
 
     def cancel_stranger(self, ref: str) -> None:
         """End a native job of this name of which the spool knows nothing."""
-        for row in self._book.read_queue(now=True).rows.get(ref, ()):
-            for user in self._users.list_names():
-                if row.uid == find_uid(user) and not is_over(row.state):
-                    self._users.of(user).cancel(job_ids=[str(row.job_id)])
+        rows = self._book.read_queue(now=True).rows
+        for name in self._users.list_names():
+            mine = rows.get((self._users.find_uid(name), ref), ())
+            numbers = [str(row.job_id) for row in mine if not is_over(row.state)]
+            if numbers:
+                self._users.of(name).cancel(job_ids=numbers)
 
     def read_facts(self, folder: AttemptFolder, record: NativeRecord, *, alive: bool = True) -> JobFacts:
         """Return what the copies of the wrappers' files say."""
@@ -153,7 +178,7 @@ class Watching:
         ranks = tuple(mirror.read_rank(folder=folder, rank=rank, alive=alive) for rank in range(record.spec.nodes))
         return JobFacts(
             dispatched=any(rank.has_shim for rank in ranks),
-            sandboxed=False,
+            sandboxed=record.spec.isolation is Isolation.UNTRUSTED,
             node_names=(),
             cancel={"reason": order.reason, "grace_s": order.grace_s} if order else None,
             ranks=ranks,
@@ -169,6 +194,12 @@ class Watching:
         """Return what Slurm has metered of a job, None while it has said nothing."""
         over = self._over.get(ref) or read_model(folder.path / OVER, Over)
         return over.metered_ms if over else self._metered_ms.get(ref)
+
+    def _key(self, record: NativeRecord) -> Key:
+        return self._users.find_uid(record.user), record.ref
+
+    def _find_settled_at(self, seen: Seen) -> datetime:
+        return seen.submitting.find_settled_at(message_timeout_s=self._waits.message_timeout_s)
 
     def _list_undropped(self) -> dict[str, str]:
         """Return the users by released attempt whose folders on the cluster an agent before us has not deleted."""
@@ -195,9 +226,9 @@ class Watching:
                 write_json(self._spool.released / attempt_id / DROPPED, {}, durable=False)
                 self._to_drop.pop(attempt_id)
 
-    def _list_jobs(self) -> list[_Seen]:
+    def _list_jobs(self) -> list[Seen]:
         """Return the jobs that were given to sbatch; of those that are over nothing more is asked."""
-        found: list[_Seen] = []
+        found: list[Seen] = []
         for folder, record in list_records(spool=self._spool, known=self._records):
             submitting = read_model(folder.path / SUBMITTING, Submitting)
             if submitting is None:
@@ -206,52 +237,50 @@ class Watching:
                 over = read_model(folder.path / OVER, Over)
                 if over is not None:
                     self._over[record.ref] = over
+            begun = any(mirror.has_begun(folder=folder, rank=rank) for rank in range(record.spec.nodes))
             order = read_model(folder.path / ORDERED, Ordered)
-            begun = any((folder.rank(rank) / "shim.json").exists() for rank in range(record.spec.nodes))
-            called_at = submitting.called_at
-            found.append(_Seen(folder=folder, record=record, called_at=called_at, order=order, begun=begun))
+            begun_as = mirror.find_native_id(folder=folder) if begun else None
+            found.append(Seen(folder, record, submitting, order=order, begun=begun, begun_as=begun_as))
         return found
 
-    def _pick_row(self, seen: _Seen, reading: Reading) -> QueueRow | None:
-        """Return the queue's row of a job. Of two with one name the first to start stays; the others are cancelled."""
-        uid = find_uid(seen.record.user)  # a name is free for everybody to take
-        rows = [row for row in reading.rows.get(seen.record.ref, ()) if row.uid == uid]
-        live = sorted((row for row in rows if not is_over(row.state)), key=lambda row: is_waiting(row.state))
-        if len(live) > 1:
-            log.warning("a job stands twice in the queue", ref=seen.record.ref, kept=live[0].job_id)
-            self._users.of(seen.record.user).cancel(job_ids=[str(row.job_id) for row in live[1:]])
-        return next(iter(live), None) or next(iter(rows[-1:]), None)
+    def _needs_accounting(self, seen: Seen) -> bool:
+        if seen.record.ref in self._over:
+            return False
+        is_elsewhere = seen.begun_as is not None and seen.begun_as not in {row.job_id for row in seen.rows}
+        return seen.row is None or is_over(seen.row.state) or is_elsewhere
 
-    def _needs_accounting(self, seen: _Seen) -> bool:
-        return seen.record.ref not in self._over and (seen.row is None or is_over(seen.row.state))
-
-    def _read_accounting(self, jobs: list[_Seen]) -> bool:
-        """Let accounting tell of ended jobs; return whether it told all that is needed of those the queue lacks."""
+    def _read_accounting(self, jobs: Sequence[Seen]) -> bool:
+        """Let accounting tell of these jobs; return whether it told all that is needed of those the queue lacks."""
         if not jobs:
             return True
-        names, since = [seen.record.ref for seen in jobs], min(seen.called_at for seen in jobs) - _ACCOUNTING_BEFORE
+        names = [seen.record.ref for seen in jobs]
+        since = min(seen.submitting.called_at for seen in jobs) - _ACCOUNTING_BEFORE
         try:
             found, complete = self._book.read_accounting(names=names, since=since)
         except LilongError as error:
             log.warning("accounting does not answer", code=error.code, detail=error.detail)
             return all(seen.row is not None for seen in jobs)
         for seen in jobs:
-            uid = find_uid(seen.record.user)
-            accounted = [one for one in found.get(seen.record.ref, ()) if one.segments[0].uid == uid]
-            same = [one for one in accounted if seen.row is None or one.job_id == seen.row.job_id]
-            seen.accounting = next(iter(same), None)
+            seen.accounted = found.get(self._key(seen.record), ())
+            seen.picked = pick_own(rows=seen.rows, accounted=seen.accounted, begun_as=seen.begun_as)
         return complete
 
-    def _refresh_copies(self, jobs: list[_Seen]) -> None:
-        by_user: dict[str, list[_Seen]] = defaultdict(list)
+    def _refresh_copies(self, jobs: Sequence[Seen]) -> None:
+        """Read what wrappers have written, also of what seems to wait when this agent sees it for the first time."""
+        by_user: dict[str, list[Seen]] = defaultdict(list)
         for seen in jobs:
-            begun = seen.row is None or not is_waiting(seen.row.state) or seen.folder.rank(0).exists()
-            if seen.record.ref not in self._over and begun:
+            ref = seen.record.ref
+            is_new = ref not in self._looked_at
+            self._looked_at.add(ref)
+            begun = seen.row is None or not is_waiting(seen.row.state) or seen.begun
+            if ref not in self._over and (begun or is_new):
                 by_user[seen.record.user].append(seen)
         for user, mine in by_user.items():
             try:
                 behind = mirror.refresh(
-                    user=self._users.of(user), jobs={seen.folder: seen.record.spec.nodes for seen in mine}
+                    user=self._users.of(user),
+                    jobs={seen.folder: seen.record.spec.nodes for seen in mine},
+                    log_bytes_max=self._log_bytes_max,
                 )
             except LilongError as error:
                 log.warning("wrappers' files cannot be read", user=user, code=error.code, detail=error.detail)
@@ -259,70 +288,80 @@ class Watching:
             for seen in mine:
                 seen.lags = seen.record.attempt_id in behind
 
-    def _decide(self, seen: _Seen, *, is_complete: bool) -> NativeState | None:
+    def _decide(self, seen: Seen, *, is_complete: bool) -> NativeState | None:
         ref = seen.record.ref
+        self._stopping.end_surplus(seen, is_ended=ref in self._over)
         if ref in self._over:
             return self._over[ref].state
-        settled_at = seen.called_at + timedelta(seconds=self._message_timeout_s)
-        gone = seen.row is None and seen.accounting is None and is_complete and self._clock() >= settled_at
-        facts = self.read_facts(seen.folder, seen.record)
+        self._stopping.forgive_wait(seen)
+        is_missing = seen.row is None and is_complete and self._clock() >= self._find_settled_at(seen)
         decision = decide_state(
             native=seen.row,
             accounting=seen.accounting,
-            wrapper=facts,
+            wrapper=self.read_facts(seen.folder, seen.record),
             begun=seen.begun,
-            now=self._clock(),
-            gone=gone,
+            settled=self._is_settled(seen),
+            gone=is_missing and seen.accounting is None,
+            forgotten=self._is_forgotten(seen, is_missing=is_missing),
         )
-        if decision.cancel_native and seen.row is not None:
-            self._users.of(seen.record.user).cancel(job_ids=[str(seen.row.job_id)])
         state = decision.state
         self._meter(seen, state)
+        if decision.cancel_native and seen.row is not None:
+            self._stopping.cancel(seen, [seen.row.job_id])
         if state is None or (state.state in TERMINAL_STATES and seen.lags):
             return None
         if state.state in TERMINAL_STATES:
             return self._close(seen, state)
-        self._note_wait(seen, state)
-        self._enforce(seen)
+        self._stopping.note_wait(seen, state)
+        self._stopping.enforce(seen)
         return state
 
-    def _meter(self, seen: _Seen, state: NativeState | None) -> None:
-        """Keep what Slurm meters, which never shrinks: accounting counts in whole seconds, as the queue does."""
+    def _is_settled(self, seen: Seen) -> bool:
+        """Return whether Slurm has told the end so long ago that whatever else tells of it must be here.
+
+        By this machine's steady clock: the controller's may differ.
+        """
         segments = seen.accounting.segments if seen.accounting else ()
-        by_accounting = meter_accounting(segments=segments, began_at=state.started_at if state else None)
-        by_queue = seen.row.elapsed_s * 1000 if seen.row and not is_waiting(seen.row.state) and not segments else 0
-        metered_ms = max(by_accounting, by_queue, self._metered_ms.get(seen.record.ref, 0))
-        self._metered_ms[seen.record.ref] = metered_ms
+        has_ended = is_over(seen.row.state) if seen.row else bool(segments) and segments[-1].ended_at is not None
+        if not has_ended:
+            self._ended_s.pop(seen.record.ref, None)
+            return False
+        return time.monotonic() - self._ended_s.setdefault(seen.record.ref, time.monotonic()) >= self._waits.settle_s
 
-    def _close(self, seen: _Seen, state: NativeState) -> NativeState:
+    def _is_forgotten(self, seen: Seen, *, is_missing: bool) -> bool:
+        """Return whether whole looks have missed a job again and again, for as long as accounting may lag behind."""
+        if seen.row is not None:
+            self._missed_s.pop(seen.record.ref, None)
+        if not is_missing:
+            return False
+        missed_s = self._missed_s.setdefault(seen.record.ref, [])
+        missed_s.append(time.monotonic())
+        del missed_s[1:-_MISSES_MIN]
+        return len(missed_s) > _MISSES_MIN and missed_s[-1] - missed_s[0] >= self._waits.forget_s
+
+    def _meter(self, seen: Seen, state: NativeState | None) -> None:
+        """Keep what Slurm meters: accounting's figure once it knows the end, the queue's, which only grows, before."""
+        ref = seen.record.ref
+        metered_ms = self._metered_ms.get(ref, 0)
+        if seen.row is not None:
+            metered_ms = max(metered_ms, meter_queue(row=seen.row, called_at=seen.submitting.called_at))
+        segments = seen.accounting.segments if seen.accounting else ()
+        accounted_ms = meter_accounting(segments=segments, began_at=state.started_at if state else None)
+        self._metered_ms[ref] = metered_ms if accounted_ms is None else accounted_ms
+
+    def _forget_all_but(self, jobs: Sequence[Seen]) -> None:
+        live = {seen.record.ref for seen in jobs}
+        self._looked_at &= live
+        for memory in (self._over, self._metered_ms, self._ended_s, self._missed_s):
+            for ref in memory.keys() - live:
+                del memory[ref]
+
+    def _close(self, seen: Seen, state: NativeState) -> NativeState:
         """Write down the end for good."""
-        over = Over(state=state, metered_ms=self._metered_ms.get(seen.record.ref, 0))
+        ref = seen.record.ref
+        over = Over(state=state, metered_ms=self._metered_ms.get(ref, 0))
         write_json(seen.folder.path / OVER, over)
-        self._over[seen.record.ref] = over
+        self._over[ref] = over
+        self._ended_s.pop(ref, None)
+        self._missed_s.pop(ref, None)
         return state
-
-    def _note_wait(self, seen: _Seen, state: NativeState) -> None:
-        """Order a job off the queue that has waited longer than its run can afford."""
-        wait_s = seen.record.queue_wait_s
-        if state.state is not AttemptState.QUEUED or wait_s is None or seen.order is not None:
-            return
-        if self._clock() >= seen.called_at + timedelta(seconds=wait_s):
-            seen.order = Ordered(reason=Reason.QUEUE_WAIT_EXCEEDED.value, grace_s=0, at=self._clock())
-            write_json(seen.folder.path / ORDERED, seen.order)
-
-    def _enforce(self, seen: _Seen) -> None:
-        """Take a waiting job off the queue; tell the wrappers of a running one, and kill it when its grace is over."""
-        order, row = seen.order or read_model(seen.folder.path / ORDERED, Ordered), seen.row
-        if order is None or row is None or is_over(row.state):
-            return
-        user = self._users.of(seen.record.user)
-        if is_waiting(row.state):
-            user.cancel(job_ids=[str(row.job_id)])
-        elif order.reason == Reason.QUEUE_WAIT_EXCEEDED:
-            (seen.folder.path / ORDERED).unlink(missing_ok=True)  # it started just before
-        elif self._clock() >= order.at + timedelta(seconds=order.grace_s) + _KILL_MARGIN:
-            user.cancel(job_ids=[str(row.job_id)])
-        elif not seen.folder.has(TOLD):
-            told = json.dumps({"reason": order.reason, "grace_s": order.grace_s}).encode()
-            user.put_files(attempt_id=seen.record.attempt_id, uploads=[Upload(CANCEL, told)])
-            write_bytes(seen.folder.path / TOLD, told)

@@ -9,10 +9,11 @@ from lilong.common.time import format_moment, parse_moment
 from lilong.foundation.runs.core.allocation import Ordered
 from lilong.foundation.runs.core.attempts import AttemptFacts, Missing
 from lilong.foundation.runs.core.billing import Bill, Meters, compute_bill
+from lilong.foundation.runs.core.maintenance import Maintenance, reaches_into
 from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.reports import RankChain, read_chains
 from lilong.foundation.runs.core.runs import RunFacts, Tried
-from lilong.foundation.runs.models import Attempt, Candidate, Meter, Run
+from lilong.foundation.runs.models import Attempt, Candidate, Meter, Pool, Run
 from lilong.protocol.messages import AttemptState, CheckpointNote, Fault, Reason, VolumeNote
 from lilong.protocol.spec import OnFault
 
@@ -136,13 +137,24 @@ def order_candidates() -> QuerySet[Candidate]:
     return Candidate.objects.select_related("pool").defer("pool__inventory").order_by("position")
 
 
+def read_maintenance(*, pool: Pool) -> Maintenance | None:
+    """Return the window that was announced last, which may be over."""
+    starts_at, ends_at = pool.maintenance_starts_at, pool.maintenance_ends_at
+    return Maintenance(starts_at, ends_at, pool.maintenance_reason) if starts_at and ends_at else None
+
+
+def takes_work(*, pool: Pool, walltime_s: int, now: datetime) -> bool:
+    """Return whether a pool takes new work of this length: it is not drained, and no maintenance is in its way."""
+    return pool.draining_at is None and not reaches_into(read_maintenance(pool=pool), walltime_s=walltime_s, now=now)
+
+
 def list_reachable(*, run: Run, now: datetime) -> set[str]:
-    """Return the pools of a loaded run's candidates that take work and whose agents have reported lately."""
+    """Return the pools of a loaded run's candidates that take it and whose agents have reported lately."""
     heard_after = now - timedelta(seconds=POLICY.away_after_s)
     return {
         candidate.pool_id
         for candidate in run.candidates.all()
-        if candidate.pool.draining_at is None
+        if takes_work(pool=candidate.pool, walltime_s=run.spec["walltime_s"], now=now)
         and candidate.pool.last_sync_at is not None
         and candidate.pool.last_sync_at >= heard_after
     }

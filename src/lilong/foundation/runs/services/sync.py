@@ -49,13 +49,13 @@ def sync(*, pool_id: str, request: SyncRequest, now: datetime) -> SyncResponse:
         pool = Pool.objects.select_for_update(no_key=True).get(id=pool_id)
         _note_agent(pool, request, now=now)
         is_current = request.epoch == pool.epoch
-        sightings = load_sightings(pool=pool, request=request)
+        sightings, strangers = load_sightings(pool=pool, request=request)
         observe(sightings=sightings, inventory=request.inventory or read_inventory(stored=pool.inventory), now=now)
         if is_current and request.complete:
             count_absences(sightings=sightings, request=request, now=now)
         unknown = _note_unknown(pool, sightings, request, now=now)
         commands = list_commands(pool=pool, sightings=sightings, now=now) if is_current else []
-        commands += list_commands_for_unknown(observations=unknown) if is_current else []
+        commands += list_commands_for_unknown(observations=unknown, unchanged=strangers) if is_current else []
         to_advance = [item.row.run_id for item in sightings if item.has_started or item.has_settled]
         wanted = list_wanted_reports(sightings=sightings)
         save_attempts(steps=[(item.row, item.before, item.facts) for item in sightings])
