@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 STEP_WITHIN_S = 120
 QUOTE_LIFE_DAYS = 16 / (24 * 60)
 STEPS = 12
+LEAST_MS = 1_000  # a cluster counts whole seconds
 TITLE, COUNT, GATE, GO = "title", "count", "gate", "go"
 JOB = f"""
 import os, time
@@ -163,6 +164,8 @@ class Buyer:
             troubles.append(f"the run ended as {detail.run_state}: {json.dumps(self.describe(order))}")
         if (detail.charged_uc or 0) + (detail.refunded_uc or 0) != detail.max_uc:
             troubles.append("charged and refunded are not the hold")
+        if len(run.attempts) == 1 and run.billable_ms < LEAST_MS:
+            troubles.append(f"a job that ran is billed for {run.billable_ms} ms")
         disputes = [step.detail for step in found.timeline if step.step == "dispute"]
         if disputes and not any(attempt.fault == Fault.PROVIDER for attempt in run.attempts):
             troubles.append(f"in dispute without a failure: {disputes}")
@@ -171,12 +174,12 @@ class Buyer:
         if result.decode() != self._results[str(engineer.runs.get_spec(order.run_id).workdir_sha256)]:
             troubles.append(f"the artefact is lost or wrong: {kept} {result!r}")
         folder = self._folder / order.id
-        wait_until(lambda: self._download(order, folder), within_s=60)
+        wait_until(lambda: self.download(order, folder), within_s=60)
         troubles += _run_verifier("recompute_charge.py", folder)
         troubles += _run_verifier("verify_record.py", folder, "--keys", self._keys)
         return troubles
 
-    def _download(self, order: Order, folder: Path) -> bool:
+    def download(self, order: Order, folder: Path) -> bool:
         """Fetch the exports, unless the record's head is not witnessed yet."""
         with suppress(Conflict):
             return bool(self.stage.engineer.orders.download_exports(order.id, folder=folder))

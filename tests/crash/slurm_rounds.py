@@ -20,14 +20,11 @@ from tests.crash.rounds import (
 )
 from tests.hub import find_agent_pid
 from tests.polling import wait_until
-from tests.slurm.site import running_site
+from tests.slurm.site import CLUSTERS, running_pair
 from tests.slurm.stage import Pool, SlurmStage, running_stage
 
-CLUSTERS: Mapping[str, str] = {"a": "bookworm", "b": "trixie"}
 LIFE_S, RUN_S = 4.0, 1.0
 AWAY_S, NODE_AWAY_S = 6.0, 25.0  # up to so long; a dead node is noticed in between
-# A node that is back before it was missed says that it has no job; one that was started just now may be on its way.
-SETTINGS: Mapping[str, str] = {"BatchStartTimeout": "2"}
 SETTLES_WITHIN_S = 300
 
 
@@ -50,10 +47,7 @@ def running_slurm_crash_stage(folder: Path, *, seed: int) -> Generator[SlurmCras
     """Run two clusters, and in `folder` a hub and their agents, whose processes load `inject`."""
     environment = make_crash_folder(folder / "crashes")
     with ExitStack() as stack:
-        sites = [
-            stack.enter_context(running_site(suite=suite, name=name, users=1, settings=SETTINGS))
-            for name, suite in CLUSTERS.items()
-        ]
+        sites = stack.enter_context(running_pair())
         stage = stack.enter_context(running_stage(folder, sites=sites, environment=environment))
         jobs = {pool.site.cluster.name: ClusterJobs(pool.site, hub_id=stage.hub_id) for pool in stage.pools}
         buyer = Buyer(
