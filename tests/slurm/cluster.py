@@ -19,7 +19,7 @@ from tests.polling import wait_until
 from tests.slurm import configuration
 from tests.slurm.configuration import Description, Node
 from tests.slurm.daemons import Daemon, is_answering, is_listening
-from tests.slurm.trees import PROGRAMS, SlurmMissing, Tree, find_tree
+from tests.slurm.trees import PROGRAMS, TREES, SlurmMissing, Tree, find_tree
 
 ACCELERATORS = ("h100", "h100", "ascend910b", "ascend910b")
 # Below the ports that the kernel hands out by itself, so that nobody gets one between our look and Slurm's start.
@@ -159,6 +159,14 @@ class SlurmCluster:
         """Wait until every node is up and has nothing to do."""
         wait_until(lambda: self._node_states() == ["idle"] * len(self.nodes), within_s=within_s, every_s=0.1)
 
+    def wait_until_saved(self, job: str) -> None:
+        """Wait until slurmctld has the job on disk; one of the last five seconds is lost when slurmctld is killed."""
+        state = self._description.folder / "state" / "job_state"
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        # It saves after a change, so there has to be one.
+        self.run("scontrol", "update", f"jobid={job}", "admincomment=saved")
+        wait_until(lambda: state.exists() and state.stat().st_mtime_ns > before, within_s=READY_WITHIN_S, every_s=0.1)
+
     def read_log(self, daemon: str) -> str:
         """Return what a daemon has said: slurmctld, slurmdbd, slurmd.n1, mariadbd, munged."""
         return (self._description.folder / "log" / f"{daemon}.log").read_text(encoding="utf-8", errors="replace")
@@ -199,12 +207,18 @@ class SlurmCluster:
 
 @contextmanager
 def running_cluster(
-    folder: Path, *, suite: str = "bookworm", name: str = "lilong", settings: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    suite: str = "bookworm",
+    name: str = "lilong",
+    settings: Mapping[str, str] | None = None,
+    trees: Path = TREES,
 ) -> Iterator[SlurmCluster]:
     """Start a cluster in a folder that is empty or missing, and end it: also when this process is killed.
 
     folder: short, without spaces, and where other users may enter, such as `shared_folder()`. What the cluster wrote
-    there stays. settings: lines of slurm.conf to add or replace. Raises SlurmMissing where no cluster can run.
+    there stays. settings: lines of slurm.conf to add or replace. trees: where the suites' trees are, or will be.
+    Raises SlurmMissing where no cluster can run.
     """
     if os.geteuid() != 0:
         raise SlurmMissing("a Slurm cluster runs jobs as their users, which needs root")
@@ -221,7 +235,7 @@ def running_cluster(
     description = Description(
         name=name,
         folder=folder,
-        tree=_place_tree(find_tree(suite), place=folder / "tree"),
+        tree=_place_tree(find_tree(suite, trees=trees), place=folder / "tree"),
         controller_port=controller_port,
         accounting_port=accounting_port,
         nodes=tuple(

@@ -73,6 +73,8 @@ def render_script(cluster: Description, program: str, *, environment: Mapping[st
     """
     libraries = f"{cluster.tree.libraries}:{cluster.tree.plugins}"
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+    # On a real cluster jobs find srun, whoever submitted them, and by whatever way.
+    exports += f'export PATH={shlex.quote(str(cluster.bin))}:"$PATH"\n'
     # slurmctld 24.11 starts itself once more under the name it was called by, so that has to be this script.
     loader = [cluster.tree.loader, "--inhibit-cache", "--library-path", libraries]
     command = shlex.join(str(part) for part in loader)

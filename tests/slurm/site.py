@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from lilong.agent.engines.port import BaseProfile
 from lilong.agent.engines.slurm.assembly import prove_sandbox
@@ -20,6 +21,9 @@ ACCOUNT = "lilong"
 GRES = {"h100-sxm5": "gpu:h100", "ascend-910b": "gpu:ascend910b"}
 PYTHON = Path("/usr/bin/python3")
 PROOF_WITHIN_S = 60
+CLUSTERS: Mapping[str, str] = MappingProxyType({"a": "bookworm", "b": "trixie"})
+# A node that is back before it was missed says that it has no job; one that was started just now may be on its way.
+MISSES_SOON = MappingProxyType({"BatchStartTimeout": "2"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +96,21 @@ def running_site(
             profile=profile,
             sandbox_reason=reason,
             installation=wanted,
+        )
+
+
+@contextmanager
+def running_pair(*, settings: Mapping[str, Mapping[str, str]] | None = None) -> Iterator[tuple[Site, ...]]:
+    """Run one cluster of each release, named as in CLUSTERS, that soon miss the jobs of a node that was killed.
+
+    settings: further lines of slurm.conf, by release.
+    """
+    with ExitStack() as stack:
+        yield tuple(
+            stack.enter_context(
+                running_site(
+                    suite=suite, name=name, users=1, settings={**MISSES_SOON, **(settings or {}).get(suite, {})}
+                )
+            )
+            for name, suite in CLUSTERS.items()
         )

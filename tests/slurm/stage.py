@@ -1,6 +1,6 @@
 """A hub whose pools are real clusters: each of a provider of its own, served by an agent of its own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,11 @@ PRICE_UC, PRICE_STEP_UC = 30 * UC_PER_CREDIT, UC_PER_CREDIT
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A cluster that the hub sells: its site, pool and provider, and where its agent lives."""
+    """A cluster that the hub sells: its site, pool, offer and provider, and where its agent lives."""
 
     site: Site
     pool_id: str
+    offer_id: str
     provider: Lilong
     agent_home: Path
 
@@ -34,6 +35,8 @@ class SlurmStage(Stage):
         self._homes = dict(zip([site.cluster.name for site in sites], agents, strict=True))
         self._sites = sites
         self.pools: list[Pool] = []
+        self.hub_id = ""
+        self._cheapest: Pool | None = None
 
     def set_up(self) -> None:
         """Play every scene until the engineer can buy on every cluster."""
@@ -52,7 +55,8 @@ class SlurmStage(Stage):
         provider_id = self.operators[0].providers.register(organisation_id=organisation_id, fee_ppm=self.terms.fee_ppm)
         pool_id = provider.pools.create(organisation_id=organisation_id, name=name, engine="slurm").id
         token = provider.pools.create_join_token(pool_id).token
-        join_pool(home=home, hub_url=self.hub.url, join_token=token, slurm=site.settings)
+        joined = join_pool(home=home, hub_url=self.hub.url, join_token=token, slurm=site.settings)
+        self.hub_id = joined.hub_id
         wait_for(lambda: provider.pools.get(pool_id).inventory is not None, what=f"hear from the agent of {name}")
         offer_id = provider.offers.create(
             provider_id=provider_id,
@@ -63,17 +67,36 @@ class SlurmStage(Stage):
             memory_mib_per_unit=4096,
         )
         provider.offers.add_price(offer_id, price_uc=price_uc, source="Price list of today")
-        return Pool(site=site, pool_id=pool_id, provider=provider, agent_home=home)
+        return Pool(site=site, pool_id=pool_id, offer_id=offer_id, provider=provider, agent_home=home)
+
+    def prefer(self, name: str) -> None:
+        """Make one cluster's cores the cheapest from now on."""
+        rest = [pool for pool in self.pools if pool.site.cluster.name != name]
+        [preferred] = [pool for pool in self.pools if pool not in rest]
+        if preferred is not self._cheapest:
+            for rank, pool in enumerate([preferred, *rest]):
+                price_uc = PRICE_UC + rank * UC_PER_CREDIT
+                pool.provider.offers.add_price(pool.offer_id, price_uc=price_uc, source="Price list of the hour")
+            self._cheapest = preferred
 
 
 @contextmanager
 def running_stage(
-    folder: Path, *, sites: Sequence[Site], wallet_uc: int = 10_000 * UC_PER_CREDIT
+    folder: Path,
+    *,
+    sites: Sequence[Site],
+    wallet_uc: int = 10_000 * UC_PER_CREDIT,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[SlurmStage]:
-    """Run a hub in `folder` with an agent for each cluster, and an engineer who has money."""
+    """Run a hub in `folder` with an agent for each cluster, and an engineer who has money.
+
+    environment: over ours for all processes of hub and agents.
+    """
     with ExitStack() as stack:
-        agents = [stack.enter_context(keeping_agent(folder / site.cluster.name)) for site in sites]
-        hub = stack.enter_context(running_hub(folder / "hub"))
+        agents = [
+            stack.enter_context(keeping_agent(folder / site.cluster.name, environment=environment)) for site in sites
+        ]
+        hub = stack.enter_context(running_hub(folder / "hub", environment=environment))
         terms = Terms(wallet_uc=wallet_uc)
         stage = stack.enter_context(SlurmStage(hub=hub, terms=terms, agents=agents, sites=sites))
         stage.set_up()

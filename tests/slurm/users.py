@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import secrets
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -21,10 +22,12 @@ def temporary_users(count: int, *, group: str | None = None) -> Iterator[tuple[s
     """Make users without password and home folder; remove them, and end their processes, afterwards.
 
     group: the group that all belong to, named lilong-t…, made when it is missing; by default each has its own.
-    Raises SlurmMissing unless the run is root.
+    Raises SlurmMissing unless the run is root and useradd is there.
     """
     if os.geteuid() != 0:
         raise SlurmMissing("making users needs root")
+    if shutil.which("useradd") is None:
+        raise SlurmMissing("useradd is missing: apt-get install passwd")
     with ExitStack() as stack:
         if group is not None:
             stack.enter_context(_group(group))
