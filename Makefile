@@ -8,8 +8,8 @@ CHECK_HOME := LILONG_HOME=.cache/check-home
 # Debian's release, which decides the release of Slurm: bookworm has 22.05, trixie has 24.11.
 SUITE ?= bookworm
 FOLDER ?= .cache/slurm/$(SUITE)
-LONG_BENCHES := agreement crash crash_slurm fuzz
-BENCHES := $(filter-out _% $(LONG_BENCHES),$(basename $(notdir $(wildcard tests/bench/*.py))))
+LONG_BENCHES := agreement crash crash-slurm fuzz
+BENCHES := $(filter-out $(LONG_BENCHES),$(subst _,-,$(filter-out _%,$(basename $(notdir $(wildcard tests/bench/*.py))))))
 
 .PHONY: help setup runtime demo demo-slurm serve test check format lint types imports licences project bench docs \
 	slurm-up slurm-down
@@ -63,7 +63,7 @@ bench: $(addprefix bench-,$(BENCHES)) ## Run every short bench; bench-NAME runs 
 
 bench-%: setup
 	@sh setup/system-packages bubblewrap postgresql passwd sudo debian-archive-keyring
-	@echo "== bench $*" && $(PY) -m tests.bench.$*
+	@echo "== bench $*" && $(PY) -m tests.bench.$(subst -,_,$*)
 
 slurm-up: setup ## Start a Slurm cluster to try things on: SUITE=bookworm or trixie, FOLDER=…
 	@sh setup/system-packages debian-archive-keyring

@@ -156,7 +156,7 @@ def make_crash_folder(folder: Path) -> Mapping[str, str]:
 
 
 @contextmanager
-def running_crash_stage(folder: Path, *, seed: int) -> Generator[CrashStage]:
+def running_crash_stage(folder: Path, seed: int) -> Generator[CrashStage]:
     """Run a hub in `folder` whose processes load `inject`, with an engineer who has money."""
     crashes = folder / "crashes"
     environment = make_crash_folder(crashes)

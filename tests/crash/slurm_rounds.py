@@ -43,7 +43,7 @@ class SlurmCrashStage(CrashStage):
 
 
 @contextmanager
-def running_slurm_crash_stage(folder: Path, *, seed: int) -> Generator[SlurmCrashStage]:
+def running_slurm_crash_stage(folder: Path, seed: int) -> Generator[SlurmCrashStage]:
     """Run two clusters, and in `folder` a hub and their agents, whose processes load `inject`."""
     environment = make_crash_folder(folder / "crashes")
     with ExitStack() as stack:

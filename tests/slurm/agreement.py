@@ -30,7 +30,7 @@ from tests.slurm.site import CLUSTERS, running_pair
 from tests.slurm.stage import Pool, SlurmStage, running_stage
 
 STEPS_FROM, STEPS_TO = 10, 80  # tenths of a second
-SUSPENDED_FROM_S, SUSPENDED_TO_S = 1.0, 3.0
+SUSPENDED_FROM_S, SUSPENDED_TO_S = 3.0, 6.0  # Slurm takes two seconds to suspend a job, and resumes none before
 AWAY_S = 2.0
 AT_ONCE = 6
 WITHIN_S = 300

@@ -84,6 +84,7 @@ def running_site(
             bin=cluster.bin,
             conf=cluster.conf,
             look_every_s=0.3,
+            settle_s=2,
         )
         profile = read_profile(name="python3", interpreter=PYTHON, for_other_users=True)
         reason = prove_sandbox(home=folder, settings=told, profiles=[profile], wait_s=PROOF_WITHIN_S)
