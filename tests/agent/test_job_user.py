@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from lilong.agent.engines.slurm.conversation import FolderTooLarge
+from lilong.agent.engines.slurm.conversation import FolderTooLarge, ProgramEnded
 from lilong.agent.engines.slurm.identity import JobUser, Upload, Wanted
+from lilong.agent.engines.slurm.job_helper import VERSION
 from lilong.common.errors import EngineBusy, EngineLost, EngineRefused
 
 ATTEMPT = "att_" + "0" * 32
@@ -127,7 +128,7 @@ def test_what_the_helper_refuses_is_told_with_its_reason(say, name, code, kind):
 def test_a_program_of_slurm_that_was_cut_off_is_lost_if_it_could_have_an_effect(say, name):
     error = error_of(say(answer({"error": "timeout", "detail": "sbatch"})), name)
 
-    assert type(error) is (EngineLost if name in {"submit", "cancel"} else EngineBusy)
+    assert type(error) is (ProgramEnded if name in {"submit", "cancel"} else EngineBusy)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_a_listing_of_what_was_not_asked_for_is_no_answer(say, path):
 
 
 def test_another_version_of_the_helper_is_refused_with_what_to_do(say):
-    error = error_of(say(answer({"version": 2, "user": "me", "folder": "/x"})), "find_folder")
+    error = error_of(say(answer({"version": VERSION + 1, "user": "me", "folder": "/x"})), "find_folder")
 
     assert type(error) is EngineRefused
     assert "install-helper" in error.detail

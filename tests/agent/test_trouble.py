@@ -124,13 +124,15 @@ def test_an_agent_that_another_has_followed_ends_and_says_why(agent, peer):
     assert agent.pid(attempt)
 
 
-def test_an_agent_whose_cluster_does_not_answer_ends_so_that_it_is_started_again(agent, tmp_path):
+def test_an_agent_whose_cluster_does_not_answer_tells_the_hub_so_and_concludes_nothing(agent, peer, tmp_path):
     nowhere = tmp_path / "nowhere"
     agent.configure(slurm=SlurmSettings(shared_folder=tmp_path, jobs_folder=tmp_path, partition="p", bin=nowhere))
     agent.start()
+    wait_until(lambda: len(peer.requests) > 2, within_s=30)
 
-    assert agent.process.wait(timeout=20) == 75
+    assert {(request.inventory, request.complete) for request in peer.requests} == {(None, False)}
     assert "scontrol cannot be started" in (agent.home / "agent.log").read_text()
+    assert agent.process.poll() is None
 
 
 def test_a_refused_token_is_tried_again_and_stops_nothing(agent, peer):

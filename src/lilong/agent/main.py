@@ -17,7 +17,7 @@ from lilong.common.errors import Conflict, LilongError, render_problem
 
 _THREADS = 6
 EXIT_REFUSED, EXIT_AGAIN = 2, 75
-"""Started again, it would be refused again; or the cluster does not answer now."""
+"""Started again, it would be refused again; or not, because what it needs does not answer now."""
 
 
 class AgentRuns(Conflict):
