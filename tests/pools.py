@@ -204,9 +204,9 @@ def open_pool(name: str = "embedded", *, seconds: float = -10) -> ScriptedAgent:
     return agent
 
 
-def settle(*, seconds: float) -> None:
-    """Reconcile until nothing is left to do."""
-    for _ in range(20):
+def settle(*, seconds: float, rounds: int = 20) -> None:
+    """Reconcile until nothing is left to do; each round does a bounded part."""
+    for _ in range(rounds):
         if not reconcile(now=at(seconds)):
             return
     raise AssertionError("Reconcile finds work without end.")

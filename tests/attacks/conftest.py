@@ -64,7 +64,8 @@ def arena(tmp_path):
         pytest.skip(f"no sandbox here: {arena.machine.found.reason}")
     yield arena
     arena.close()
-    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)  # pytest cannot delete folders nested so deep
+    # pytest cannot delete folders nested so deep, and a shim that was killed may be writing its last file.
+    wait_until(lambda: subprocess.run(["rm", "-rf", str(tmp_path)], check=False).returncode == 0, within_s=30)
 
 
 @pytest.fixture

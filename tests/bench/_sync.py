@@ -20,7 +20,7 @@ def measure(*, live: int, told: int, rounds: int) -> dict[str, float]:
         request=SyncRequest.model_validate_json(say(agent, taken, number=0, told=live)),
         now=at(100),
     )
-    settle(seconds=100)
+    settle(seconds=100, rounds=live)
     reading_ms: list[float] = []
     working_ms: list[float] = []
     cpu_ms: list[float] = []

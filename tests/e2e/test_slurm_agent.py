@@ -25,7 +25,7 @@ from lilong.protocol.spec_yaml import parse_spec
 from tests.hub import running_hub
 from tests.polling import wait_until
 from tests.slurm.cluster import running_cluster, shared_folder
-from tests.slurm.provider import JOB, WITHIN_S, Provider, following_the_tutorial
+from tests.slurm.provider import JOB, UNTIL_LET_GO, WITHIN_S, Provider, following_the_tutorial
 from tests.slurm.tutorial import Shell, list_processes
 
 pytestmark = pytest.mark.timeout(300)
@@ -99,11 +99,12 @@ def count_healthy(stage: Stage) -> int:
 
 
 def test_a_members_job_runs_sandboxed_as_its_organisations_user_and_is_paid(provider):
-    order = provider.order("id -u; hostname; echo made > out.txt; sleep 4")
+    order = provider.order(f"id -u; hostname; {UNTIL_LET_GO}")
     provider.wait_for_state(order, "running")
     owner = getpwnam(provider.members[0]).pw_uid
     running = [row for row in list_processes() if row[1].endswith("/bwrap")]
     ours = [row for row in list_processes() if str(provider.folder / "opt") in row[2] or "/shared/lilong/" in row[2]]
+    provider.let_go(order)
     settled = provider.wait_for_money(order)
     run = provider.look(order)
     [artefact] = run.artefacts
@@ -158,7 +159,7 @@ def test_a_user_whose_organisation_has_work_here_is_not_released_and_afterwards_
 
 
 def test_a_rotation_of_the_token_may_be_cut_off_anywhere_while_a_job_runs(provider):
-    order = provider.order("sleep 12; echo made > out.txt")
+    order = provider.order(UNTIL_LET_GO)
     provider.wait_for_state(order, "running")
     first = read_settings(provider.home).pool_token
 
@@ -174,6 +175,7 @@ def test_a_rotation_of_the_token_may_be_cut_off_anywhere_while_a_job_runs(provid
     make_token_old(provider)
     provider.start()
     fourth = wait_for_another_token(provider, than=third)
+    provider.let_go(order)
     settled = provider.wait_for_money(order)
 
     assert len({first, second, third, fourth}) == 4
@@ -231,7 +233,7 @@ def test_short_work_goes_on_before_maintenance_and_long_work_waits_for_its_end_a
 
 def test_a_drained_pool_ends_what_runs_and_what_waits_goes_elsewhere_or_is_told_why(provider):
     stage = provider.stage
-    runs = provider.order("sleep 8; echo made > out.txt")
+    runs = provider.order(UNTIL_LET_GO)
     provider.wait_for_state(runs, "running")
     provider.kill()  # so that what is ordered now was handed to nobody
     waits = provider.order("echo made > out.txt")
@@ -241,6 +243,7 @@ def test_a_drained_pool_ends_what_runs_and_what_waits_goes_elsewhere_or_is_told_
     provider.root.do("lilong pools drain hall-2")
     provider.start()
     moved = provider.wait_for_money(moves)
+    provider.let_go(runs)
     ended = provider.wait_for_money(runs)
     refused = stage.engineer.quotes.create(spec=parse_spec(JOB.format(command="true", walltime="1m").encode())).notes
     told = provider.look(waits).waiting_reason
@@ -276,7 +279,7 @@ def connect_another_pool(stage: Stage) -> None:
 
 
 def test_an_agent_that_is_stopped_ends_at_once_and_the_next_one_finds_the_job(provider):
-    order = provider.order("sleep 8; echo made > out.txt")
+    order = provider.order(UNTIL_LET_GO)
     provider.wait_for_state(order, "running")
     assert provider.process is not None
     began_s = time.monotonic()
@@ -284,6 +287,7 @@ def test_an_agent_that_is_stopped_ends_at_once_and_the_next_one_finds_the_job(pr
     code = provider.process.wait(timeout=30)
     seconds = time.monotonic() - began_s
     provider.start()
+    provider.let_go(order)
 
     assert (code, seconds < 5) == (0, True)
     assert provider.wait_for_money(order).run_state == "succeeded"

@@ -31,6 +31,7 @@ walltime: {walltime}
 resources: {{cores: 1, memory: 128MiB, disk: 32MiB}}
 outputs: [{{path: out.txt, max: 1KiB}}]
 """
+UNTIL_LET_GO = "until [ -e go ]; do sleep 0.2; done; echo made > out.txt"
 WITHIN_S = 90
 
 
@@ -88,6 +89,12 @@ class Provider:
             return run if run.attempts and run.attempts[-1].state == state else None
 
         return wait_until(reached, within_s=WITHIN_S, every_s=0.1)
+
+    def let_go(self, order: Order) -> None:
+        """Let a job end that runs UNTIL_LET_GO."""
+        attempt_id = self.look(order).attempts[-1].id
+        [work] = (self.folder / "shared" / "lilong" / "jobs").glob(f"*/{attempt_id}/job/work")
+        (work / "go").touch()
 
     def wait_for_money(self, order: Order) -> Order:
         """Return the order once it is settled."""

@@ -24,10 +24,12 @@ PARTITION = Partition(
     complete=True,
 )
 NODE = NodeInventory(name="n1", cores_total=8, cores_free=8, memory_mib_total=1024, memory_mib_free=1024)
+SICK = NODE.model_copy(update={"healthy": False})
+NODES = Nodes(nodes=(NODE,), notes=(), complete=True)
 GOOD = ClusterFacts(
     config=CONFIG,
     partition=PARTITION,
-    nodes=Nodes(nodes=(NODE,), notes=(), complete=True),
+    nodes=NODES,
     agent_user="lilong-agent",
     is_root=False,
     admin_level="Operator",
@@ -87,6 +89,19 @@ def test_without_a_view_of_accounting_nothing_is_said_of_accounts():
     assert [refusal.code for refusal in judge_cluster(facts=blind).refusals] == ["agent.no_operator"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"partition": replace(PARTITION, up=False)},
+        {"nodes": replace(NODES, nodes=(SICK,))},
+    ],
+)
+def test_while_nothing_can_start_it_says_nothing_of_a_user_that_sbatch_refuses(change):
+    facts = replace(GOOD, refused={"lu1": "Required node not available"}, **change)
+
+    assert judge_cluster(facts=facts).refusals == ()
+
+
 def test_of_users_without_an_account_it_is_not_said_again_that_sbatch_refuses_them():
     facts = replace(GOOD, associated=(), refused={"lu1": "Invalid account", "lu2": "Invalid account"})
 
@@ -101,6 +116,7 @@ def test_of_users_without_an_account_it_is_not_said_again_that_sbatch_refuses_th
         ({"hidden_processes": False}, "hidepid=2"),
         ({"is_root": True}, "Slurm operator"),
         ({"partition": replace(PARTITION, up=False)}, "nothing starts"),
+        ({"nodes": replace(NODES, nodes=(SICK,))}, "No node of gpu takes work now"),
         ({"nodes": Nodes(nodes=(NODE,), notes=("gpu:unheard-of",), complete=True)}, "gpu:unheard-of"),
         ({"gres": {"h100-sxm5": "gpu:h100"}}, "No node of the partition has gpu:h100"),
         ({"gres": {"H100": "gpu:h100"}}, "write h100-sxm5"),

@@ -109,7 +109,8 @@ def _judge_members(facts: ClusterFacts) -> Iterator[FieldProblem]:
     if unknown:
         message = f"No account in Slurm: `sacctmgr add user {','.join(without)} account=ACCOUNT`."
         yield FieldProblem(path=path, code="agent.member_without_account", message=message)
-    if facts.partition.complete and not unknown:
+    is_open = facts.partition.up and any(node.healthy for node in facts.nodes.nodes)
+    if facts.partition.complete and is_open and not unknown:
         for why, names in _group(facts.refused):
             message = f"sbatch refuses a small job of {names}: {why} See `account`, `qos` and the partition's limits."
             yield FieldProblem(path=path, code="agent.member_refused", message=message)
@@ -134,6 +135,9 @@ def _find_warnings(facts: ClusterFacts) -> Iterator[FieldProblem]:
     if partition.complete and not partition.up:
         message = f"Partition {partition.name} is down or drained, so nothing starts in it now."
         yield FieldProblem(path="partition", code="agent.partition_down", message=message)
+    elif facts.nodes.nodes and not any(node.healthy for node in facts.nodes.nodes):
+        message = f"No node of {partition.name} takes work now: `sinfo --list-reasons` says why."
+        yield FieldProblem(path="partition", code="agent.nodes_down", message=message)
     if config.complete and not config.version.startswith(PROVEN_VERSIONS):
         message = f"Slurm {config.version} has not been tried; {' and '.join(PROVEN_VERSIONS)} have."
         yield FieldProblem(path="slurm.conf", code="agent.version_untried", message=message)
