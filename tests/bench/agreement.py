@@ -9,7 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.slurm.agreement import Kind, running_agreement, summarise
+from tests.slurm.agreement import running_agreement
+from tests.slurm.clocks import Kind, summarise
 
 JOBS = 200
 PARTS_IN_200 = {

@@ -126,7 +126,7 @@ class Buyer:
     def wait_until_settled(self, *orders: Order) -> None:
         """Let these jobs end, and return when all their charges are final."""
         for order in orders:
-            wait_until(partial(self.settles, order), within_s=self._settles_within_s)
+            wait_until(partial(self.settles, order), within_s=self._settles_within_s, every_s=0.1)
 
     def settles(self, order: Order) -> bool:
         """Let the order's job end, in whatever attempt it is by now; return whether its charge is final."""

@@ -1,105 +1,50 @@
-"""Jobs to which all kinds of things happen on real clusters, and what bill, accounting and the wrapper say of each.
-
-The three clocks: what an order's usage.csv bills of an attempt; sacct, in whole seconds and without suspensions; the
-last of the wrapper's own signed reports. Prolog and epilog run on the cluster's time, so theirs is measured beside.
-"""
+"""Jobs to which all kinds of things happen on real clusters, for `clocks` to compare what is said of each."""
 
 import csv
 import io
-import json
 import random
-from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from threading import Lock
 
 from lilong.protocol.exports import USAGE_FILE
-from lilong.protocol.messages import Fault, Reason
+from lilong.protocol.messages import Fault
 from lilong.sdk.orders import Order
 from tests.crash.buyer import Buyer
 from tests.crash.jobs import ClusterJobs
 from tests.crash.rounds import wait_for_moment
 from tests.polling import wait_until
+from tests.slurm.clocks import (
+    Accounted,
+    Clocks,
+    Kind,
+    find_rank,
+    measure_around_ms,
+    read_accounting,
+    read_reported_ms,
+    tell_kind,
+)
 from tests.slurm.cluster import CommandFailed, shared_folder
 from tests.slurm.site import CLUSTERS, running_pair
-from tests.slurm.stage import Pool, SlurmStage, running_stage
+from tests.slurm.stage import SlurmStage, running_stage
 
 STEPS_FROM, STEPS_TO = 10, 80  # tenths of a second
 SUSPENDED_FROM_S, SUSPENDED_TO_S = 3.0, 6.0  # Slurm takes two seconds to suspend a job, and resumes none before
 AWAY_S = 2.0
 AT_ONCE = 6
 WITHIN_S = 300
-TOLERANCE_MS = 2_000
-LOGUE = """#!/bin/sh
-began=$(/bin/date +%s%3N)
-/bin/sleep 0.{tenths}
-echo "$SLURM_JOB_ID $(($(/bin/date +%s%3N) - began))" >> {log}
-"""
-
-
-class Kind(StrEnum):
-    """What happens to a job."""
-
-    PLAIN = "left alone"
-    SUSPENDED = "suspended and resumed"
-    CANCELLED = "cancelled by its member"
-    REQUEUED = "requeued on the cluster"
-    REMOVED = "cancelled on the cluster"
-    NODE_FAILED = "its node failed"
-    AGAIN = "tried again after that"
-
-
-ASKED = tuple(kind for kind in Kind if kind is not Kind.AGAIN)
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """One attempt by all clocks, in milliseconds. logue_ms: its prolog and epilog together."""
-
-    attempt_id: str
-    kind: Kind
-    is_providers_fault: bool
-    is_disputed: bool
-    billed_ms: int
-    accounted_ms: int
-    reported_ms: int
-    logue_ms: int
-
-    @property
-    def dead_ms(self) -> int:
-        """How much longer the cluster counts than the wrapper; of a dead node until its death was noticed."""
-        return self.accounted_ms - self.reported_ms
-
-    def find_trouble(self) -> str:
-        """Return how the clocks disagree by more than they may without a dispute; empty if they do not.
-
-        After a provider's failure only checkpointed time is billed, and how long a dead node is counted is Slurm's.
-        """
-        bound_ms = TOLERANCE_MS + self.logue_ms
-        compared = [self.accounted_ms, self.reported_ms]
-        if not self.is_providers_fault:
-            compared.append(self.billed_ms)
-        if self.kind is Kind.NODE_FAILED:
-            compared = []
-        if self.billed_ms > min(self.accounted_ms, self.reported_ms):
-            return f"more is billed than one of the clocks bears out: {self}"
-        if compared and not self.is_disputed and max(compared) - min(compared) > bound_ms:
-            return f"apart by more than {bound_ms} ms: {self}"
-        return ""
+LOGUE = "#!/bin/sh\nexec /bin/sleep 0.4\n"
 
 
 class Agreement:
     """Places orders, lets things happen to their jobs, and reads the clocks."""
 
-    def __init__(self, *, stage: SlurmStage, folder: Path, logue_log: Path, seed: int) -> None:
+    def __init__(self, *, stage: SlurmStage, folder: Path, seed: int) -> None:
         self._stage = stage
         self._folder = folder
-        self._logue_log = logue_log
         self._chance = random.Random(seed)
         self._jobs = {pool.site.cluster.name: ClusterJobs(pool.site, hub_id=stage.hub_id) for pool in stage.pools}
         self._buyer = Buyer(
@@ -115,11 +60,8 @@ class Agreement:
         seeds = [self._chance.randrange(2**32) for _ in kinds]
         with ThreadPoolExecutor(AT_ONCE) as executor:
             orders = list(executor.map(self._play, kinds, seeds))
-        wait_until(self._accounting_is_done, within_s=WITHIN_S, every_s=0.5)
-        accounted = {pool.site.cluster.name: self._read_accounting(pool) for pool in self._stage.pools}
-        return [
-            clocks for kind, order in zip(kinds, orders, strict=True) for clocks in self._read(kind, order, accounted)
-        ]
+        accounted = wait_until(self._read_accounting, within_s=WITHIN_S, every_s=0.5)
+        return [clocks for order in orders for clocks in self._read(order, accounted)]
 
     def _play(self, kind: Kind, seed: int) -> Order:
         """Order a job on one of the clusters, let it happen, and wait for the settlement."""
@@ -166,67 +108,36 @@ class Agreement:
                     wait_for_moment(chance.uniform(0, AWAY_S))
                     cluster.start_node(node)
 
-    def _read(self, kind: Kind, order: Order, accounted: Mapping[str, Mapping[str, "_Accounted"]]) -> Iterable[Clocks]:
+    def _read(self, order: Order, accounted: Mapping[str, Mapping[str, Accounted]]) -> Iterator[Clocks]:
+        """Yield what the clocks say of each attempt that came to a node."""
         engineer, folder = self._stage.engineer, self._folder / "exports" / order.id
         wait_until(lambda: self._buyer.download(order, folder), within_s=60, every_s=0.5)
-        usage = {
-            row["attempt_id"]: row
-            for row in csv.DictReader(io.StringIO((folder / USAGE_FILE).read_text(encoding="utf-8")))
-        }
+        rows = csv.DictReader(io.StringIO((folder / USAGE_FILE).read_text(encoding="utf-8")))
+        billed_ms = {row["attempt_id"]: int(row["billable_ms"]) for row in rows}
         disputed = any(step.step == "dispute" for step in engineer.orders.get(order.id).timeline)
-        names = {pool.pool_id: pool.site.cluster.name for pool in self._stage.pools}
+        pools = {pool.pool_id: pool for pool in self._stage.pools}
         for attempt in engineer.runs.get(order.run_id).attempts:
-            name = names[attempt.pool_id]
-            found = accounted[name].get(attempt.id, _Accounted())
-            failed = attempt.reason in {Reason.NODE_LOST, Reason.SHIM_LOST}
+            pool = pools[attempt.pool_id]
+            slurm, rank = accounted[pool.pool_id].get(attempt.id), find_rank(pool.agent_home, attempt.id)
+            if slurm is None or rank is None:
+                assert not billed_ms.get(attempt.id), attempt
+                continue
             yield Clocks(
                 attempt_id=attempt.id,
-                kind=Kind.NODE_FAILED if failed else kind if attempt.number == 1 else Kind.AGAIN,
+                kind=tell_kind(attempt, slurm, rank),
                 is_providers_fault=attempt.fault == Fault.PROVIDER,
                 is_disputed=disputed,
-                billed_ms=int(usage[attempt.id]["billable_ms"]) if attempt.id in usage else 0,
-                accounted_ms=found.elapsed_ms,
-                reported_ms=self._read_reported_ms(name, attempt.id),
-                logue_ms=self._read_logue_ms(found.job_id) if CLUSTERS[name] == "bookworm" else 0,
+                billed_ms=billed_ms.get(attempt.id, 0),
+                accounted_ms=slurm.elapsed_ms,
+                reported_ms=read_reported_ms(rank),
+                around_ms=measure_around_ms(rank, slurm),
             )
 
-    def _accounting_is_done(self) -> bool:
-        return not any(one.is_open for pool in self._stage.pools for one in self._read_accounting(pool).values())
-
-    def _read_accounting(self, pool: Pool) -> dict[str, "_Accounted"]:
-        """Return what sacct says of each attempt that a node was given to: of the first time, which ran the wrapper."""
-        fields = "JobIDRaw,ElapsedRaw,NodeList,End,JobName"
-        told = pool.site.cluster.run(
-            "sacct", "--duplicates", "--allocations", "--allusers", "--noheader", "--parsable2",
-            "--starttime=now-1day", f"--format={fields}",
-        )  # fmt: skip
-        found: dict[str, _Accounted] = {}
-        for line in told.splitlines():
-            job_id, elapsed_s, nodes, ended, name = line.split("|")
-            if name.startswith("lilong-") and nodes != "None assigned":
-                one = _Accounted(job_id=job_id, elapsed_ms=int(elapsed_s) * 1000, is_open=ended == "Unknown")
-                found.setdefault(name.rpartition("-")[2], one)
-        return found
-
-    def _read_reported_ms(self, name: str, attempt_id: str) -> int:
-        [home] = [pool.agent_home for pool in self._stage.pools if pool.site.cluster.name == name]
-        for path in home.glob(f"*/{attempt_id}/ranks/0/reports.jsonl"):
-            reports = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-            return max((int(report["elapsed_ms"]) for report in reports), default=0)
-        return 0
-
-    def _read_logue_ms(self, job_id: str) -> int:
-        spent_ms: dict[str, int] = defaultdict(int)
-        for line in self._logue_log.read_text(encoding="utf-8").splitlines():
-            spent_ms[line.split()[0]] += int(line.split()[1])
-        return spent_ms[job_id]
-
-
-@dataclass(frozen=True, slots=True)
-class _Accounted:
-    job_id: str = ""
-    elapsed_ms: int = 0
-    is_open: bool = False
+    def _read_accounting(self) -> dict[str, dict[str, Accounted]] | None:
+        """Return what accounting says in each pool, once it knows all ends."""
+        found = {pool.pool_id: read_accounting(pool.site.cluster) for pool in self._stage.pools}
+        is_open = any(one.ended_s is None for attempts in found.values() for one in attempts.values())
+        return None if is_open else found
 
 
 @contextmanager
@@ -237,39 +148,11 @@ def running_agreement(folder: Path, *, seed: int) -> Generator[Agreement]:
     """
     with ExitStack() as stack:
         place = stack.enter_context(shared_folder())
-        log = place / "logues"
-        sites = stack.enter_context(running_pair(settings={"bookworm": _write_logues(place, log=log)}))
+        logues = {name: place / name.lower() for name in ("Prolog", "Epilog")}
+        for path in logues.values():
+            path.write_text(LOGUE, encoding="utf-8")
+            path.chmod(0o755)
+        settings = {"bookworm": {name: str(path) for name, path in logues.items()}}
+        sites = stack.enter_context(running_pair(settings=settings))
         stage = stack.enter_context(running_stage(folder, sites=sites))
-        yield Agreement(stage=stage, folder=folder, logue_log=log, seed=seed)
-
-
-def _write_logues(folder: Path, *, log: Path) -> Mapping[str, str]:
-    """Write a prolog and an epilog that note how long they took; return the lines of slurm.conf that name them."""
-    log.touch()
-    settings: dict[str, str] = {}
-    for tenths, logue in ((4, "Prolog"), (2, "Epilog")):
-        path = folder / logue.lower()
-        path.write_text(LOGUE.format(tenths=tenths, log=log), encoding="utf-8")
-        path.chmod(0o755)
-        settings[logue] = str(path)
-    return settings
-
-
-def summarise(clocks: Sequence[Clocks]) -> str:
-    """Return a table: per kind the attempts and the largest differences, in seconds."""
-    lines = [
-        f"{'':<26}{'attempts':>9}{'disputed':>9}{'bill/sacct':>12}{'bill/shim':>12}{'sacct/shim':>12}{'logues':>9}"
-    ]
-    for kind in Kind:
-        some = [one for one in clocks if one.kind is kind]
-        if some:
-            largest_ms = (
-                max(abs(one.billed_ms - one.accounted_ms) for one in some),
-                max(abs(one.billed_ms - one.reported_ms) for one in some),
-                max(abs(one.dead_ms) for one in some),
-            )
-            figures = "".join(f"{ms / 1000:>12.2f}" for ms in largest_ms)
-            logues = max(one.logue_ms for one in some) / 1000
-            disputed = sum(one.is_disputed for one in some)
-            lines.append(f"{kind:<26}{len(some):>9}{disputed:>9}{figures}{logues:>9.2f}")
-    return "\n".join(lines)
+        yield Agreement(stage=stage, folder=folder, seed=seed)
