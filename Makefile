@@ -5,10 +5,14 @@
 PY := .venv/bin/python
 # Tools that load Django's settings need a home folder; it is theirs alone.
 CHECK_HOME := LILONG_HOME=.cache/check-home
-LONG_BENCHES := crash fuzz
-BENCHES := $(filter-out _% $(LONG_BENCHES),$(basename $(notdir $(wildcard tests/bench/*.py))))
+# Debian's release, which decides the release of Slurm: bookworm has 22.05, trixie has 24.11.
+SUITE ?= bookworm
+FOLDER ?= .cache/slurm/$(SUITE)
+LONG_BENCHES := agreement crash crash-slurm fuzz
+BENCHES := $(filter-out $(LONG_BENCHES),$(subst _,-,$(filter-out _%,$(basename $(notdir $(wildcard tests/bench/*.py))))))
 
-.PHONY: help setup runtime demo serve test check format lint types imports licences project bench docs
+.PHONY: help setup runtime demo demo-slurm serve test check format lint types imports licences project bench docs \
+	slurm-up slurm-down
 
 help: ## Show the targets
 	@grep -hE '^[a-z%-]+:.*##' Makefile | sed -E 's/:.*## /	/' | expand -t 14
@@ -23,12 +27,16 @@ demo: runtime ## Play one paid job from quote to settlement in a fresh folder
 	@sh setup/system-packages bubblewrap
 	@$(PY) -m lilong.cli.main demo
 
+demo-slurm: setup ## Play an order that begins on one real Slurm cluster and ends on another
+	@sh setup/system-packages bubblewrap passwd sudo debian-archive-keyring
+	@$(PY) -m tests.slurm.demo
+
 serve: runtime ## Run a hub here: web, worker and agent
 	@sh setup/system-packages bubblewrap
 	@$(PY) -m lilong.cli.main serve
 
 test: setup ## Run every test suite: see tests/suites.toml
-	@sh setup/system-packages bubblewrap postgresql
+	@sh setup/system-packages bubblewrap postgresql passwd sudo systemd debian-archive-keyring
 	@$(PY) -m tests.run
 
 check: format lint types imports licences project ## Formatting, lint, types, import contracts, licences, lock file
@@ -54,8 +62,15 @@ project: setup
 bench: $(addprefix bench-,$(BENCHES)) ## Run every short bench; bench-NAME runs tests/bench/NAME.py alone
 
 bench-%: setup
-	@sh setup/system-packages bubblewrap postgresql
-	@echo "== bench $*" && $(PY) -m tests.bench.$*
+	@sh setup/system-packages bubblewrap postgresql passwd sudo debian-archive-keyring
+	@echo "== bench $*" && $(PY) -m tests.bench.$(subst -,_,$*)
+
+slurm-up: setup ## Start a Slurm cluster to try things on: SUITE=bookworm or trixie, FOLDER=…
+	@sh setup/system-packages debian-archive-keyring
+	@$(PY) -m tests.slurm.up "$(SUITE)" "$(FOLDER)"
+
+slurm-down: setup ## End it
+	@$(PY) -m tests.slurm.down "$(FOLDER)"
 
 docs: setup ## Write the generated reference pages, and build site/
 	@$(CHECK_HOME) $(PY) docs/generate.py

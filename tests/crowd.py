@@ -1,7 +1,7 @@
-"""Many threads in many processes that do the same thing at the same moment."""
+"""Many threads, or threads in many processes, that do the same thing at the same moment."""
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
@@ -9,7 +9,25 @@ from typing import TypeVar
 
 from django.db import connection, connections
 
+from lilong.common.errors import LilongError
+
 T = TypeVar("T")
+A = TypeVar("A")
+
+
+def call_at_once(act: Callable[[A], T], arguments: Sequence[A]) -> list[T | LilongError]:
+    """Call `act` with each argument in a thread of its own; return results and refusals."""
+
+    def call(argument: A) -> T | LilongError:
+        try:
+            return act(argument)
+        except LilongError as refusal:
+            return refusal
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=len(arguments)) as pool:
+        return list(pool.map(call, arguments))
 
 
 def run_crowd(act: Callable[[int], T], *, processes: int = 8, threads: int = 25) -> list[T]:

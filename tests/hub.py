@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lilong.cli.demo.folder import end_jobs
@@ -41,12 +41,15 @@ def running_hub(
 
 
 @contextmanager
-def keeping_agent(folder: Path) -> Iterator[Path]:
-    """Keep an agent running on a machine of its own as soon as one has joined there, and hand out its home."""
+def keeping_agent(folder: Path, *, environment: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """Keep an agent running on a machine of its own as soon as one has joined there, and hand out its home.
+
+    environment: over ours for its process.
+    """
     home = folder / "agent"
     command = [sys.executable, "-m", "lilong.cli.main", "agent", "serve", "--home", str(home)]
     agent = Child("agent", command, ready=(home / "agent.toml").exists)
-    manager = Supervisor(home=folder, children=[agent], environment=os.environ, tell=print)
+    manager = Supervisor(home=folder, children=[agent], environment=os.environ | dict(environment or {}), tell=print)
     thread = threading.Thread(target=manager.run)
     thread.start()
     try:
@@ -55,6 +58,13 @@ def keeping_agent(folder: Path) -> Iterator[Path]:
         manager.stop()
         thread.join()
         end_jobs(folder)
+
+
+def find_agent_pid(folder: Path) -> int | None:
+    """Return the process id of the agent that is kept running in `folder`, or None while it does not run."""
+    with suppress(FileNotFoundError, ValueError):
+        return int((folder / "run" / "agent.pid").read_text())
+    return None
 
 
 def kill(hub: LocalHub, name: str) -> int:

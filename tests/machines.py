@@ -21,16 +21,25 @@ def make_path_without(*programs: str, folder: Path) -> str:
     return str(folder)
 
 
+UV = (sys.executable, "-m", "uv", "--quiet")
+
+
+def build_wheel(*, folder: Path) -> tuple[Path, Path]:
+    """Build the wheel in `folder`; return it, and a file with the locked versions of all its packages."""
+    locked = folder / "locked.txt"
+    subprocess.run([*UV, "build", "--wheel", "--out-dir", str(folder)], cwd=REPOSITORY, check=True)
+    export = ["export", "--frozen", "--all-extras", "--no-emit-project", "--no-hashes", "--output-file", str(locked)]
+    subprocess.run([*UV, *export], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+    [wheel] = folder.glob("lilong-*.whl")
+    return wheel, locked
+
+
 def install_wheel(*, folder: Path, extra: str = "") -> Path:
     """Build the wheel, install it with the locked versions of its packages below `folder`; return its command."""
-    uv = [sys.executable, "-m", "uv", "--quiet"]
-    environment, locked = folder / "venv", folder / "locked.txt"
-    subprocess.run([*uv, "build", "--wheel", "--out-dir", str(folder)], cwd=REPOSITORY, check=True)
-    export = ["export", "--frozen", "--all-extras", "--no-emit-project", "--no-hashes", "--output-file", str(locked)]
-    subprocess.run([*uv, *export], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([*uv, "venv", "--python", sys.executable, str(environment)], check=True)
-    [wheel] = folder.glob("lilong-*.whl")
+    environment = folder / "venv"
+    wheel, locked = build_wheel(folder=folder)
+    subprocess.run([*UV, "venv", "--python", sys.executable, str(environment)], check=True)
     wanted = f"lilong[{extra}] @ {wheel.as_uri()}" if extra else f"lilong @ {wheel.as_uri()}"
     into = ["--python", str(environment / "bin" / "python"), "--constraints", str(locked)]
-    subprocess.run([*uv, "pip", "install", *into, wanted], check=True)
+    subprocess.run([*UV, "pip", "install", *into, wanted], check=True)
     return environment / "bin" / "lilong"

@@ -1,5 +1,6 @@
 """A small market for tests: a provider with a pool whose agent the test plays, buyers with money, orders that run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,11 +14,11 @@ from lilong.platforms.supermarket.core.pricing import Shape, Unit
 from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.public import QuoteView, place_order, quote
 from lilong.platforms.supermarket.services.shelf import add_price, add_service_level, create_offer, register_provider
-from lilong.protocol.messages import PROTOCOL_VERSION, AttemptState, JoinRequest, Submit
+from lilong.protocol.messages import PROTOCOL_VERSION, AttemptState, JoinRequest, NodeInventory, Submit
 from lilong.protocol.spec import RunSpec
 from tests.books import link, post
 from tests.people import NOW, act, found_operator, found_organisation, found_owner
-from tests.pools import ScriptedAgent, at, make_spec
+from tests.pools import FOUR_CORES, ScriptedAgent, at, make_spec
 
 CREDIT = 1_000_000
 PRICE_UC = 250_000
@@ -35,14 +36,21 @@ class Seller:
 
 
 def open_stall(
-    *, name: str = "embedded", price_uc: int = PRICE_UC, fee_ppm: int = 50_000, credit_ppm: int = 0, now: datetime = NOW
+    *,
+    name: str = "embedded",
+    price_uc: int = PRICE_UC,
+    fee_ppm: int = 50_000,
+    credit_ppm: int = 0,
+    accelerator: str | None = None,
+    nodes: Sequence[NodeInventory] = FOUR_CORES,
+    now: datetime = NOW,
 ) -> Seller:
-    """Let a new provider join with a pool of four cores and put one offer by the core on the shelf."""
+    """Let a new provider join with a pool of four cores and put one offer on the shelf: by the core, or accelerator."""
     owner = act(found_organisation(kind=OrganisationKind.PROVIDER, now=now).token.secret, now=now)
     provider_id = register_provider(
         actor=found_operator(now=now), organisation_id=owner.organisation_id, fee_ppm=fee_ppm, now=now
     )
-    agent = open_own_pool(owner, name=name)
+    agent = open_own_pool(owner, name=name, nodes=nodes)
     level = (
         add_service_level(actor=owner, provider_id=provider_id, name="gold", credit_ppm=credit_ppm, now=now)
         if credit_ppm
@@ -53,8 +61,8 @@ def open_stall(
         provider_id=provider_id,
         pool_id=agent.pool_id,
         name=name,
-        accelerator=None,
-        shape=Shape(unit=Unit.CORE, cores=1, memory_mib=4096),
+        accelerator=accelerator,
+        shape=Shape(unit=Unit.ACCELERATOR if accelerator else Unit.CORE, cores=1, memory_mib=4096),
         service_level_id=level,
         now=now,
     )
@@ -62,7 +70,7 @@ def open_stall(
     return Seller(owner=owner, provider_id=provider_id, agent=agent, offer_id=offer_id)
 
 
-def open_own_pool(owner: Actor, *, name: str) -> ScriptedAgent:
+def open_own_pool(owner: Actor, *, name: str, nodes: Sequence[NodeInventory] = FOUR_CORES) -> ScriptedAgent:
     """Create a pool of the owner's organisation and let its agent report once."""
     pool_id = create_pool(
         actor=owner, provider_organisation_id=owner.organisation_id, name=name, engine="local", now=NOW
@@ -70,7 +78,7 @@ def open_own_pool(owner: Actor, *, name: str) -> ScriptedAgent:
     token = create_join_token(actor=owner, pool_id=pool_id, now=NOW).token
     request = JoinRequest(protocol_version=PROTOCOL_VERSION, join_token=token, agent_version="0.1.0", hostname="login1")
     joined = join(request=request, now=NOW)
-    agent = ScriptedAgent(pool_id=pool_id, pool_token=joined.pool_token, boot_id=f"boot-{name}")
+    agent = ScriptedAgent(pool_id=pool_id, pool_token=joined.pool_token, boot_id=f"boot-{name}", nodes=tuple(nodes))
     agent.sync(seconds=0)
     return agent
 

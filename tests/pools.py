@@ -1,5 +1,6 @@
 """A pool whose agent says what a test tells it to: the hub is real, the words of the agent are the test's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,7 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope
 from lilong.foundation.runs.core.reports import FIRST_MAC, sign_report
 from lilong.foundation.runs.core.requirements import digest_environment
+from lilong.foundation.runs.core.table import STATES
 from lilong.foundation.runs.public import Candidate, create_join_token, get_runs, submit_run
 from lilong.foundation.runs.reactions import reconcile
 from lilong.foundation.runs.services.attempt_objects import open_input, put_output
@@ -15,6 +17,7 @@ from lilong.foundation.runs.services.sync import sync
 from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import (
     PROTOCOL_VERSION,
+    AcceleratorInventory,
     AttemptState,
     Capabilities,
     EnvironmentLock,
@@ -52,10 +55,29 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def make_inventory(*, seconds: float = 0, **capabilities) -> Inventory:
+def make_node(*, name: str = "n0", cores: int = 4, memory_mib: int = 8192, **accelerators: int) -> NodeInventory:
+    """Return an idle node; accelerators: counts by registry id, with _ for -."""
+    return NodeInventory(
+        name=name,
+        cores_total=cores,
+        cores_free=cores,
+        memory_mib_total=memory_mib,
+        memory_mib_free=memory_mib,
+        accelerators=tuple(
+            AcceleratorInventory(accelerator=kind.replace("_", "-"), total=count, free=count)
+            for kind, count in accelerators.items()
+        ),
+    )
+
+
+FOUR_CORES = (make_node(),)
+
+
+def make_inventory(*, seconds: float = 0, nodes: Sequence[NodeInventory] = FOUR_CORES, **capabilities) -> Inventory:
     able = {"engine": "local", "gang": True, "sandbox": True, "network": False, "accounting": True, **capabilities}
-    node = NodeInventory(name="n0", cores_total=4, cores_free=4, memory_mib_total=8192, memory_mib_free=8192)
-    return Inventory(observed_at=at(seconds), capabilities=Capabilities(**able), profiles=(PROFILE,), nodes=(node,))
+    return Inventory(
+        observed_at=at(seconds), capabilities=Capabilities(**able), profiles=(PROFILE,), nodes=tuple(nodes)
+    )
 
 
 def make_spec(**fields) -> RunSpec:
@@ -89,13 +111,14 @@ def submit(*agents: "ScriptedAgent", spec: RunSpec | None = None, authorised_ms:
 
 @dataclass
 class ScriptedAgent:
-    """One agent: it adopts epochs and signs reports as job wrappers do."""
+    """One agent: it adopts epochs and signs reports as job wrappers do. nodes: what its pool has."""
 
     pool_id: str
     pool_token: str
     boot_id: str = "boot-1"
     epoch: int = 0
     complete: bool = True
+    nodes: tuple[NodeInventory, ...] = FOUR_CORES
     reports: dict[tuple[str, int], list[SignedReport]] = field(default_factory=dict)
 
     def sync(self, *observations: Observation, seconds: float, absent=(), **fields) -> SyncResponse:
@@ -107,7 +130,7 @@ class ScriptedAgent:
             "boot_id": self.boot_id,
             "sent_at": at(seconds),
             "complete": self.complete,
-            "inventory": make_inventory(seconds=seconds),
+            "inventory": make_inventory(seconds=seconds, nodes=self.nodes),
             "absent": tuple(absent),
             "observations": observations,
             **fields,
@@ -124,9 +147,9 @@ class ScriptedAgent:
 
     def see(self, submit: Submit, state: AttemptState, *, seconds: float, ms: int = 0, kept_ms: int = 0, **fields):
         """Return an observation with both meters at `ms` and a checkpoint at `kept_ms`."""
-        ended = state in {AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.CANCELLED, AttemptState.TIMED_OUT}
+        ended = STATES[state].has_ended
         if ms:
-            self._report(submit, ms=ms, kept_ms=kept_ms, end=ended)
+            self._report(submit, ms=ms, kept_ms=kept_ms, end=ended and state is not AttemptState.LOST)
         chains = {rank: self.reports.get((submit.attempt_id, rank), []) for rank in range(submit.spec.nodes)}
         said = {
             "attempt_id": submit.attempt_id,
@@ -181,9 +204,9 @@ def open_pool(name: str = "embedded", *, seconds: float = -10) -> ScriptedAgent:
     return agent
 
 
-def settle(*, seconds: float) -> None:
-    """Reconcile until nothing is left to do."""
-    for _ in range(20):
+def settle(*, seconds: float, rounds: int = 20) -> None:
+    """Reconcile until nothing is left to do; each round does a bounded part."""
+    for _ in range(rounds):
         if not reconcile(now=at(seconds)):
             return
     raise AssertionError("Reconcile finds work without end.")

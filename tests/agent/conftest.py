@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lilong.agent.engines.local.host import end_leftovers
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.settings import AgentSettings, LocalSettings, PackageSettings, write_new_settings
 from lilong.agent.spool import read_json
 from lilong.common.ids import new_id
@@ -30,13 +31,20 @@ class AgentProcess:
         self.peer = peer
         self.process: subprocess.Popen[bytes] | None = None
 
-    def configure(self, *, local: LocalSettings | None = None, packages: PackageSettings | None = None) -> None:
+    def configure(
+        self,
+        *,
+        local: LocalSettings | None = None,
+        slurm: SlurmSettings | None = None,
+        packages: PackageSettings | None = None,
+    ) -> None:
         settings = AgentSettings(
             hub_url=self.peer.url,
             hub_id="hub_1",
             pool_id="pool_1",
             pool_token=self.peer.token,
             local=local or LocalSettings(),
+            slurm=slurm,
             packages=packages or PackageSettings(),
         )
         write_new_settings(self.home, settings=settings)

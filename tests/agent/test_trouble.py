@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from lilong.agent.engines.local.host import end_leftovers
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.settings import LocalSettings, read_settings
 from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import AttemptState, Cancel, Fault, Reason, Release
@@ -121,6 +122,17 @@ def test_an_agent_that_another_has_followed_ends_and_says_why(agent, peer):
     assert agent.process.wait(timeout=20) == 2
     assert "another" in (agent.home / "agent.log").read_text().lower()
     assert agent.pid(attempt)
+
+
+def test_an_agent_whose_cluster_does_not_answer_tells_the_hub_so_and_concludes_nothing(agent, peer, tmp_path):
+    nowhere = tmp_path / "nowhere"
+    agent.configure(slurm=SlurmSettings(shared_folder=tmp_path, jobs_folder=tmp_path, partition="p", bin=nowhere))
+    agent.start()
+    wait_until(lambda: len(peer.requests) > 2, within_s=30)
+
+    assert {(request.inventory, request.complete) for request in peer.requests} == {(None, False)}
+    assert "scontrol cannot be started" in (agent.home / "agent.log").read_text()
+    assert agent.process.poll() is None
 
 
 def test_a_refused_token_is_tried_again_and_stops_nothing(agent, peer):

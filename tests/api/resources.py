@@ -186,9 +186,11 @@ QUERIES: Mapping[str, str] = MappingProxyType(
 
 def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
     """Return a right body for every operation with an id that reads one."""
+    now = utc_now()
     offer = {"pool_id": ids["pools"], "name": "x", "unit": Unit.CORE, "memory_mib_per_unit": 1024}
     return {
         "PATCH /api/v1/pools/{pool_id}": {"draining": True},
+        "PUT /api/v1/pools/{pool_id}/maintenance": {"starts_at": str(now), "ends_at": str(now + timedelta(hours=1))},
         "POST /api/v1/cases/{case_id}/decisions": {"decision": "approve", "reason": "Seen."},
         "POST /api/v1/members/{membership_id}/role": {"role": "billing"},
         "POST /api/v1/objects/{sha256}/links": {"seconds": 60},

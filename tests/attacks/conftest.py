@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lilong.agent.engines.slurm.install import install, plan_installation
 from lilong.agent.settings import LocalSettings
 from lilong.protocol.spec import Resources, RunSpec
+from tests.attacks.login_node import LoginNode, find_reason_without
 from tests.contract.engines import LocalRig
 from tests.polling import wait_until
 
@@ -62,7 +64,8 @@ def arena(tmp_path):
         pytest.skip(f"no sandbox here: {arena.machine.found.reason}")
     yield arena
     arena.close()
-    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)  # pytest cannot delete folders nested so deep
+    # pytest cannot delete folders nested so deep, and a shim that was killed may be writing its last file.
+    wait_until(lambda: subprocess.run(["rm", "-rf", str(tmp_path)], check=False).returncode == 0, within_s=30)
 
 
 @pytest.fixture
@@ -80,3 +83,27 @@ def victim(arena):
     arena.engine.submit(job=job)
     wait_until((job.folder / "job/work/mine.txt").exists, within_s=20)
     return job
+
+
+@pytest.fixture(scope="session")
+def shared_login_node():
+    reason = find_reason_without()
+    if reason and os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    node = LoginNode()
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def node(shared_login_node):
+    """Return the login node with nothing of any attempt on it."""
+    yield shared_login_node
+    members = (shared_login_node.ann, shared_login_node.bob)
+    shared_login_node.end_all(*members)
+    for user in members:
+        for folder in (shared_login_node.ground(user), shared_login_node.home(user)):
+            subprocess.run(["find", str(folder), "-mindepth", "1", "-delete"], check=True)
+    install(steps=plan_installation(wanted=shared_login_node.wanted))

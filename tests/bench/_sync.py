@@ -11,18 +11,22 @@ from lilong.protocol.messages import AttemptState, Submit, SyncRequest
 from tests.pools import ScriptedAgent, at, make_inventory, open_pool, settle, submit
 
 
-def measure(*, live: int, rounds: int) -> dict[str, float]:
-    """Return what a sync in which every attempt moves costs: milliseconds for each part, queries, KiB."""
+def measure(*, live: int, told: int, rounds: int) -> dict[str, float]:
+    """Return what a sync costs that tells of `told` attempts in turn: milliseconds for each part, queries, KiB."""
     agent = open_pool()
     taken = fill(agent, live=live)
-    sync(pool_id=agent.pool_id, request=SyncRequest.model_validate_json(say(agent, taken, number=0)), now=at(100))
-    settle(seconds=100)
+    sync(
+        pool_id=agent.pool_id,
+        request=SyncRequest.model_validate_json(say(agent, taken, number=0, told=live)),
+        now=at(100),
+    )
+    settle(seconds=100, rounds=live)
     reading_ms: list[float] = []
     working_ms: list[float] = []
     cpu_ms: list[float] = []
     content = b""
     for number in range(1, rounds + 1):
-        content = say(agent, taken, number=number)
+        content = say(agent, taken, number=number, told=told)
         began_s, began_cpu_s = time.perf_counter(), time.process_time()
         request = SyncRequest.model_validate_json(content)
         read_s = time.perf_counter()
@@ -30,7 +34,7 @@ def measure(*, live: int, rounds: int) -> dict[str, float]:
         cpu_ms.append((time.process_time() - began_cpu_s) * 1000)
         working_ms.append((time.perf_counter() - read_s) * 1000)
         reading_ms.append((read_s - began_s) * 1000)
-    request = SyncRequest.model_validate_json(say(agent, taken, number=rounds + 1))
+    request = SyncRequest.model_validate_json(say(agent, taken, number=rounds + 1, told=told))
     with CaptureQueriesContext(connection) as captured:
         sync(pool_id=agent.pool_id, request=request, now=at(100 + 5 * (rounds + 1)))
     return {
@@ -55,10 +59,12 @@ def fill(agent: ScriptedAgent, *, live: int) -> list[Submit]:
     return list(taken.values())
 
 
-def say(agent: ScriptedAgent, taken: list[Submit], *, number: int) -> bytes:
-    """Return a sync in which every attempt has run five seconds more, with one new signed report each."""
-    seconds = 100 + 5 * number
-    observations = [agent.see(one, AttemptState.RUNNING, seconds=seconds, ms=5_000 * number + 1) for one in taken]
+def say(agent: ScriptedAgent, taken: list[Submit], *, number: int, told: int) -> bytes:
+    """Return a sync in which so many attempts, in turn, have run on, with one new signed report each."""
+    seconds, start = 100 + 5 * number, number * told % len(taken)
+    turn = [*taken, *taken][start : start + told]
+    observations = [agent.see(one, AttemptState.RUNNING, seconds=seconds, ms=5_000 * number + 1) for one in turn]
+    quiet = {one.attempt_id for one in taken} - {one.attempt_id for one in turn}
     request = SyncRequest(
         protocol_version=1,
         agent_version="0.1.0",
@@ -67,6 +73,7 @@ def say(agent: ScriptedAgent, taken: list[Submit], *, number: int) -> bytes:
         sent_at=at(seconds),
         complete=True,
         inventory=make_inventory(),
+        unchanged=tuple(sorted(quiet)),
         observations=tuple(
             seen.model_copy(update={"reports": seen.reports if number == 0 else seen.reports[-1:]})
             for seen in observations

@@ -1,4 +1,8 @@
-"""What one sync of a pool with 1,000 live attempts costs the hub, on both databases: `sync.py [LIVE [ROUNDS]]`."""
+"""What one sync costs the hub on both databases: `python -m tests.bench.sync [LIVE TOLD]`.
+
+A pool with 1,000 live attempts of which all are told; with 10,000 of which an agent tells 500 in turn and names the
+rest as unchanged; and with 100, as 200 agents would have: a period of 5 s for each is 40 such syncs a second.
+"""
 
 import json
 import os
@@ -11,47 +15,55 @@ from pathlib import Path
 import django
 from django.core.management import call_command
 
+from lilong.agent.telling import PROGRESS_PER_SYNC_MAX
 from tests.postgresql import PostgresqlMissing, running_cluster
 
 
 def main() -> None:
     """Print a line per database: wall time of one sync, of reading it alone, processor time of both, queries."""
     arguments = [int(argument) for argument in sys.argv[1:]]
-    live, rounds = [*arguments, *(1_000, 10)[len(arguments) :]]
     if "LILONG_HOME" in os.environ:
-        print(json.dumps(measure_here(live, rounds)))
+        print(json.dumps(measure_here(*arguments)))
         return
-    title = f"{live:,} live attempts, {rounds} syncs"
+    for live, told in [(arguments[0], arguments[1])] if arguments else CASES:
+        compare(live, told)
+
+
+def compare(live: int, told: int) -> None:
+    """Print a table of one case."""
+    title = f"{live:,} live, {told:,} told"
     print(f"{title:<32}{'median':>10}{'worst':>10}{'reading':>10}{'processor':>11}{'queries':>9}")
     with tempfile.TemporaryDirectory() as folder:
-        show("SQLite", measure(Path(folder), url="", live=live, rounds=rounds))
+        show("SQLite", measure(Path(folder), url="", live=live, told=told))
         try:
             with running_cluster(settings={}) as cluster:
                 subprocess.run([sys.executable, "-c", CREATE, cluster.database_url(name="postgres")], check=True)
                 url = cluster.database_url(name="bench")
-                show("PostgreSQL", measure(Path(folder), url=url, live=live, rounds=rounds))
+                show("PostgreSQL", measure(Path(folder), url=url, live=live, told=told))
         except PostgresqlMissing as missing:
             print(missing)
 
 
+ROUNDS = 10
+CASES = ((1_000, 1_000), (10_000, PROGRESS_PER_SYNC_MAX), (100, 100))
 CREATE = "import psycopg, sys; psycopg.connect(sys.argv[1], autocommit=True).execute('CREATE DATABASE bench')"
 
 
-def measure(folder: Path, *, url: str, live: int, rounds: int) -> dict[str, float]:
+def measure(folder: Path, *, url: str, live: int, told: int) -> dict[str, float]:
     """Return what a hub in a process of its own measured."""
     environment = os.environ | {"LILONG_HOME": str(folder), "LILONG_DATABASE_URL": url}
-    command = [sys.executable, "-m", "tests.bench.sync", str(live), str(rounds)]
+    command = [sys.executable, "-m", "tests.bench.sync", str(live), str(told)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 
 
-def measure_here(live: int, rounds: int) -> dict[str, float]:
+def measure_here(live: int, told: int) -> dict[str, float]:
     """Make a hub in the home folder and measure it."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "lilong.web.settings"
     django.setup()
     call_command("migrate", verbosity=0)
-    figures: dict[str, float] = import_module("tests.bench._sync").measure(live=live, rounds=rounds)
+    figures: dict[str, float] = import_module("tests.bench._sync").measure(live=live, told=told, rounds=ROUNDS)
     return figures
 
 

@@ -5,30 +5,34 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
 from lilong.cli.demo.stage import Stage
 from lilong.common.errors import Conflict
-from lilong.protocol.messages import AttemptState
+from lilong.protocol.messages import AttemptState, Fault
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_yaml import parse_spec
 from lilong.sdk.folders import list_missing, send_folder
 from lilong.sdk.orders import Order
 from lilong.sdk.pack import list_folder, pack_files
+from tests.crash.jobs import Jobs, MachineJobs
 from tests.polling import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STEP_WITHIN_S = 120
 QUOTE_LIFE_DAYS = 16 / (24 * 60)
 STEPS = 12
-TITLE, GATE, GO = "title", "gate", "go"
+LEAST_MS = 1_000  # a cluster counts whole seconds
+TITLE, COUNT, GATE, GO = "title", "count", "gate", "go"
 JOB = f"""
 import os, time
+count = int(open("{COUNT}").read())
 step = int(open("checkpoint/step").read()) if os.path.exists("checkpoint/step") else 0
 os.makedirs("checkpoint", exist_ok=True)
-while step < {STEPS}:
+while step < count:
     time.sleep(0.1)
     step += 1
     print("step", step, flush=True)
@@ -51,10 +55,17 @@ outputs: [{path: result.txt, max: 1KiB}]
 
 
 class Buyer:
-    """The stage's engineer at work. folder: for her files; a gated job runs until it is let go."""
+    """The stage's engineer at work. A gated job runs until it is let go.
 
-    def __init__(self, *, stage: Stage, folder: Path) -> None:
+    folder: for her files; jobs: of all pools that she buys from, by default the embedded hub's alone.
+    """
+
+    def __init__(
+        self, *, stage: Stage, folder: Path, jobs: Sequence[Jobs] = (), settles_within_s: float = STEP_WITHIN_S
+    ) -> None:
         self.stage = stage
+        self._jobs = jobs or (MachineJobs(stage.agent_home),)
+        self._settles_within_s = settles_within_s
         self._folder = folder
         self._keys = folder / "keys.json"
         self._results: dict[str, str] = {}
@@ -65,31 +76,33 @@ class Buyer:
         """Write down whose signatures the record bears now."""
         self._keys.write_text(run_lilong("record", "keys", "--home", self.stage.hub.home))
 
-    def ask(self, *, gated: bool = False) -> RunSpec:
-        """Send the files of a job whose result no other has, and return what runs it."""
+    def ask(self, *, gated: bool = False, steps: int = STEPS) -> RunSpec:
+        """Send the files of a job whose result no other has, and return what runs it for `steps` tenths of a second."""
         engineer = self.stage.engineer
         work = self._folder / f"job {len(self._results) + 1}"
         work.mkdir()
         (work / "job.py").write_text(JOB)
         (work / TITLE).write_text(work.name)
+        (work / COUNT).write_text(str(steps))
         if gated:
             (work / GATE).touch()
         packed = pack_files(listing=list_folder(folder=work))
         missing = list_missing(packed=packed, objects=engineer.objects)
         workdir_sha256 = send_folder(packed=packed, missing=missing, objects=engineer.objects)
-        self._results[workdir_sha256] = f"{work.name} done after {STEPS} steps"
+        self._results[workdir_sha256] = f"{work.name} done after {steps} steps"
         return parse_spec(SPEC).model_copy(update={"workdir_sha256": workdir_sha256})
 
-    def place(self, *, gated: bool = False) -> Order:
+    def place(self, *, gated: bool = False, steps: int = STEPS) -> Order:
         """Order a job whose result no other order has."""
-        engineer = self.stage.engineer
-        return engineer.orders.place(quote_id=engineer.quotes.create(spec=self.ask(gated=gated)).quote_id)
+        engineer, spec = self.stage.engineer, self.ask(gated=gated, steps=steps)
+        return engineer.orders.place(quote_id=engineer.quotes.create(spec=spec).quote_id)
 
     def let_go(self, order: Order) -> None:
         """Let a gated job end, whichever attempt it is in."""
         for attempt_id in self.list_attempts(order):
-            with suppress(FileNotFoundError):
-                (self.stage.agent_home / "spool" / attempt_id / "job" / "work" / GO).touch()
+            for jobs in self._jobs:
+                with suppress(FileNotFoundError):
+                    (jobs.find_work(attempt_id) / GO).touch()
 
     def list_attempts(self, order: Order) -> list[str]:
         """Return the ids of an order's attempts, oldest first."""
@@ -97,11 +110,8 @@ class Buyer:
 
     def find_shim(self, order: Order) -> int | None:
         """Return the process id of the shim of the newest attempt, once it has one."""
-        for attempt_id in self.list_attempts(order)[-1:]:
-            for path in (self.stage.agent_home / "spool").glob(f"{attempt_id}/**/shim.json"):
-                with suppress(ValueError, KeyError, OSError):
-                    return int(json.loads(path.read_text())["pid"])
-        return None
+        found = [jobs.find_shim(attempt_id) for attempt_id in self.list_attempts(order)[-1:] for jobs in self._jobs]
+        return next((pid for pid in found if pid is not None), None)
 
     def is_running(self, order: Order) -> bool:
         """Return whether the newest attempt of an order runs now."""
@@ -116,7 +126,7 @@ class Buyer:
     def wait_until_settled(self, *orders: Order) -> None:
         """Let these jobs end, and return when all their charges are final."""
         for order in orders:
-            wait_until(partial(self.settles, order), within_s=STEP_WITHIN_S)
+            wait_until(partial(self.settles, order), within_s=self._settles_within_s, every_s=0.1)
 
     def settles(self, order: Order) -> bool:
         """Let the order's job end, in whatever attempt it is by now; return whether its charge is final."""
@@ -129,7 +139,7 @@ class Buyer:
         A quote whose answer was lost reserves voucher value until it expires; that is no leftover before.
         """
         home = self.stage.hub.home
-        processes = [text for text in list_processes() if str(self.stage.agent_home / "spool") in text]
+        left = [text for jobs in self._jobs for text in jobs.list_leftovers()]
         with closing(sqlite3.connect(f"file:{home / 'hub.sqlite3'}?mode=ro", uri=True)) as database:
             holds = database.execute(
                 "SELECT h.id FROM ledger_transfer h WHERE h.kind = 'pend' AND NOT EXISTS "
@@ -138,29 +148,38 @@ class Buyer:
                 (QUOTE_LIFE_DAYS,),
             ).fetchall()
         run_lilong("ledger", "verify", "--home", home)
-        return [*(f"process {text}" for text in processes), *(f"hold {hold}" for (hold,) in holds)]
+        return [*left, *(f"hold {hold}" for (hold,) in holds)]
 
     def find_troubles(self, order: Order) -> list[str]:
-        """Return what is wrong with a settled order: its end, its money, its artefact, its exports."""
+        """Return what is wrong with a settled order: its end, its money, its artefact, its exports.
+
+        Where a provider failed, its meter may have run on for longer than the job's own reports: that is in dispute.
+        """
         engineer = self.stage.engineer
-        detail = engineer.orders.get(order.id).order
+        found = engineer.orders.get(order.id)
+        detail = found.order
         run = engineer.runs.get(order.run_id)
         troubles: list[str] = []
         if detail.run_state != "succeeded":
             troubles.append(f"the run ended as {detail.run_state}: {json.dumps(self.describe(order))}")
         if (detail.charged_uc or 0) + (detail.refunded_uc or 0) != detail.max_uc:
             troubles.append("charged and refunded are not the hold")
+        if len(run.attempts) == 1 and run.billable_ms < LEAST_MS:
+            troubles.append(f"a job that ran is billed for {run.billable_ms} ms")
+        disputes = [step.detail for step in found.timeline if step.step == "dispute"]
+        if disputes and not any(attempt.fault == Fault.PROVIDER for attempt in run.attempts):
+            troubles.append(f"in dispute without a failure: {disputes}")
         kept = {artefact.path: artefact.sha256 for artefact in run.artefacts}
         result = engineer.objects.read(kept["result.txt"]) if "result.txt" in kept else b""
         if result.decode() != self._results[str(engineer.runs.get_spec(order.run_id).workdir_sha256)]:
             troubles.append(f"the artefact is lost or wrong: {kept} {result!r}")
         folder = self._folder / order.id
-        wait_until(lambda: self._download(order, folder), within_s=60)
+        wait_until(lambda: self.download(order, folder), within_s=60)
         troubles += _run_verifier("recompute_charge.py", folder)
         troubles += _run_verifier("verify_record.py", folder, "--keys", self._keys)
         return troubles
 
-    def _download(self, order: Order, folder: Path) -> bool:
+    def download(self, order: Order, folder: Path) -> bool:
         """Fetch the exports, unless the record's head is not witnessed yet."""
         with suppress(Conflict):
             return bool(self.stage.engineer.orders.download_exports(order.id, folder=folder))
@@ -183,13 +202,3 @@ def _run_verifier(script: str, folder: Path, *arguments: str | Path) -> list[str
     command = [sys.executable, REPOSITORY / "tools" / script, folder, *arguments]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     return [f"{script}: {finished.stdout}{finished.stderr}"] if finished.returncode else []
-
-
-def list_processes() -> list[str]:
-    """Return the command line of every process of this machine."""
-    texts: list[str] = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with suppress(OSError):
-                texts.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return texts

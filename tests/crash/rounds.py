@@ -1,6 +1,6 @@
 """Rounds of a crash test: somebody orders a job, something is killed, and in the end everything must be in order.
 
-A fault is either `kill:web|worker|agent|shim` at a random moment, or the name of a commit point (see `inject`).
+A fault is either the name of a kill at a random moment, such as `kill:web`, or that of a commit point (see `inject`).
 """
 
 import json
@@ -8,9 +8,10 @@ import os
 import random
 import signal
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lilong.cli.demo.stage import Stage, Terms
@@ -22,7 +23,10 @@ from tests.hub import running_hub
 from tests.polling import wait_until
 
 PROCESSES = ("web:", "worker:", "agent:")
-KILLS = ("kill:web", "kill:worker", "kill:agent", "kill:shim")
+LIFE_S, SHIM_LIFE_S = 2.5, 1.0
+TURNS = 3
+
+Kill = Callable[[Order, random.Random], bool]  # kill something while this order goes on; tells whether it was there
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,20 @@ class Round:
 
 
 class CrashStage:
-    """A hub whose processes die at planned points, with somebody who orders."""
+    """A hub whose processes die at planned points, with somebody who orders.
 
-    def __init__(self, *, buyer: Buyer, folder: Path, seed: int) -> None:
+    folder: of `inject`. kills: what can be killed at random moments, by the fault's name; of TURNS faults in a row so
+    many are kills.
+    """
+
+    def __init__(
+        self, *, buyer: Buyer, folder: Path, seed: int, kills: Mapping[str, Kill], kills_in_turn: int = 1
+    ) -> None:
+        self.random = random.Random(seed)
         self._buyer = buyer
         self._folder = folder
-        self._random = random.Random(seed)
+        self._kill_by_name = kills
+        self._kills_in_turn = kills_in_turn
         self._points: list[str] = []
         self._kills: list[str] = []
 
@@ -61,29 +73,30 @@ class CrashStage:
         """Return `count` faults: kills at random moments and known commit points in turn, none twice before all."""
         chosen: list[str] = []
         for number in range(count):
-            for deck, fresh in ((self._points, self.list_points()), (self._kills, KILLS)):
+            for deck, fresh in ((self._points, self.list_points()), (self._kills, list(self._kill_by_name))):
                 if not deck:
-                    deck.extend(self._random.sample(fresh, len(fresh)))
-            at_random = number % 3 == 0 or not self._points
+                    deck.extend(self.random.sample(fresh, len(fresh)))
+            at_random = number % TURNS < self._kills_in_turn or not self._points
             chosen.append((self._kills if at_random else self._points).pop())
         return chosen
 
     def run(self, fault: str) -> Round:
         """Order a job, let `fault` strike, wait for the settlement, and look at everything."""
         began_s = time.monotonic()
-        if not fault.startswith("kill:"):
+        kill = self._kill_by_name.get(fault)
+        if kill is None:
             (self._folder / "plan").write_text(fault)
         try:
             order = self._buyer.place()
         except LilongError as error:
             return Round(fault, self._drop_plan(), 0, time.monotonic() - began_s, (f"not ordered: {error}",))
-        struck = self._strike(fault, order) if fault.startswith("kill:") else False
+        struck = kill(order, self.random) if kill is not None else False
         try:
             self._buyer.wait_until_settled(order)
             troubles = self._buyer.find_troubles(order)
         except AssertionError as error:
             troubles = [f"not settled: {error}", json.dumps(self._buyer.describe(order))]
-        if not fault.startswith("kill:"):
+        if kill is None:
             struck = self._drop_plan()
         attempts = len(self._buyer.list_attempts(order))
         return Round(fault, struck, attempts, time.monotonic() - began_s, tuple(troubles))
@@ -98,32 +111,62 @@ class CrashStage:
         """Return what must not be there once nothing runs."""
         return self._buyer.find_leftovers()
 
-    def _strike(self, fault: str, order: Order) -> bool:
-        """Kill at a random moment of the next two seconds; a shim within a second of its start."""
-        name = fault.removeprefix("kill:")
-        if name == "shim":
-            wait_until(lambda: self._buyer.find_shim(order), within_s=60)
-        moment_s = time.monotonic() + self._random.uniform(0, 1.0 if name == "shim" else 2.5)
-        wait_until(lambda: time.monotonic() >= moment_s, within_s=5)
-        pid = self._buyer.find_shim(order) if name == "shim" else self._buyer.stage.hub.find_pid(name)
-        if pid is None:
-            return False
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-            return True
+
+def kill_process(find_pid: Callable[[], int | None], *, life_s: float = LIFE_S) -> Kill:
+    """Return how a process that is always there is killed at a random moment of an order's life."""
+
+    def kill(_order: Order, chance: random.Random) -> bool:
+        wait_for_moment(chance.uniform(0, life_s))
+        return end_process(find_pid())
+
+    return kill
+
+
+def kill_shim(buyer: Buyer, *, life_s: float = SHIM_LIFE_S) -> Kill:
+    """Return how the wrapper of the order's job is killed at a random moment after its start."""
+
+    def kill(order: Order, chance: random.Random) -> bool:
+        wait_until(lambda: buyer.find_shim(order), within_s=60)
+        wait_for_moment(chance.uniform(0, life_s))
+        return end_process(buyer.find_shim(order))
+
+    return kill
+
+
+def wait_for_moment(seconds: float) -> None:
+    """Return after so many seconds."""
+    moment_s = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= moment_s, within_s=seconds + 5)
+
+
+def end_process(pid: int | None) -> bool:
+    """Kill a process and return whether it was there."""
+    if pid is None:
         return False
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
+
+
+def make_crash_folder(folder: Path) -> Mapping[str, str]:
+    """Make the folder of `inject`; return the environment of the processes that are to load it."""
+    (folder / "seen").mkdir(parents=True)
+    return {"PYTHONPATH": str(Path(__file__).with_name("inject")), "LILONG_CRASH_FOLDER": str(folder)}
 
 
 @contextmanager
-def running_crash_stage(folder: Path, *, seed: int) -> Generator[CrashStage]:
+def running_crash_stage(folder: Path, seed: int) -> Generator[CrashStage]:
     """Run a hub in `folder` whose processes load `inject`, with an engineer who has money."""
     crashes = folder / "crashes"
-    (crashes / "seen").mkdir(parents=True)
-    environment = {"PYTHONPATH": str(Path(__file__).with_name("inject")), "LILONG_CRASH_FOLDER": str(crashes)}
+    environment = make_crash_folder(crashes)
     terms = Terms(wallet_uc=10_000 * UC_PER_CREDIT)
     with running_hub(folder / "hub", environment=environment) as hub, Stage(hub=hub, terms=terms) as stage:
         stage.set_up()
-        yield CrashStage(buyer=Buyer(stage=stage, folder=folder / "orders"), folder=crashes, seed=seed)
+        buyer = Buyer(stage=stage, folder=folder / "orders")
+        kills = {f"kill:{name}": kill_process(partial(hub.find_pid, name)) for name in ("web", "worker", "agent")}
+        kills["kill:shim"] = kill_shim(buyer)
+        yield CrashStage(buyer=buyer, folder=crashes, seed=seed, kills=kills)
 
 
 def summarise(rounds: Sequence[Round], *, points: Sequence[str]) -> str:

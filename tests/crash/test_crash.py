@@ -17,7 +17,7 @@ ROUNDS = 12
 @pytest.mark.timeout(900)
 def test_orders_settle_right_whatever_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     seed = int(os.environ.get("LILONG_CRASH_SEED", "0")) or secrets.randbelow(10**6)
-    with running_crash_stage(tmp_path, seed=seed) as stage:
+    with running_crash_stage(tmp_path, seed) as stage:
         calm = stage.run_calm()
         rounds = [stage.run(fault) for fault in stage.choose_faults(ROUNDS)]
         leftovers = stage.find_leftovers()

@@ -35,7 +35,7 @@ def test_without_bubblewrap_untrusted_work_is_refused_with_the_fix_and_trusted_w
         order = stage.engineer.orders.get(placed.id).order
 
     assert not joined.sandbox
-    assert any("apt-get install bubblewrap" in warning for warning in joined.warnings)
+    assert any("apt-get install bubblewrap" in warning.message for warning in joined.warnings)
     assert refused.value.code == "quote.no_offer"
     assert "apt-get install bubblewrap" in left_out.message
     assert order.run_state == "succeeded"

@@ -1,6 +1,7 @@
 """From usage to postings: what a settlement moves is what was due, split as quoted, and nothing stays in between."""
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from lilong.platforms.supermarket.core.postings import (
     reckon_relief,
     sum_payees,
 )
-from lilong.platforms.supermarket.core.pricing import AttemptUsage, Terms, Unit, charge_usage, price_time
+from lilong.platforms.supermarket.core.pricing import AttemptUsage, Terms, Unit, charge_usage, concede, price_time
 from lilong.protocol.messages import Fault
 
 ESCROW = "escrow"
@@ -46,7 +47,9 @@ def orders(draw):
             number=number,
             offer_id=draw(st.sampled_from(terms)).offer_id,
             metered_ms=metered_ms,
-            billable_ms=draw(st.integers(0, metered_ms)),
+            supported_ms=(supported_ms := draw(st.integers(0, metered_ms))),
+            billable_ms=draw(st.integers(0, supported_ms)),
+            longest_ms=metered_ms + draw(st.integers(0, 10**8)),
             fault=draw(st.sampled_from([None, *Fault])),
             state="failed",
         )
@@ -108,10 +111,8 @@ def test_the_charge_never_exceeds_the_maximum_and_is_what_the_prices_say_below_i
 def test_usage_that_is_doubled_shuffled_or_late_charges_the_same(order, chance):
     terms, usages, _, max_uc = order
     earlier = [
-        AttemptUsage(
-            attempt_id=usage.attempt_id,
-            number=usage.number,
-            offer_id=usage.offer_id,
+        replace(
+            usage,
             metered_ms=usage.metered_ms // 2,
             billable_ms=usage.billable_ms // 2,
             fault=None,
@@ -155,18 +156,7 @@ def test_no_hold_is_settled_above_what_it_holds(order):
 def test_a_correction_reaches_what_a_settlement_at_the_other_amount_would_have(order, part_ppm):
     terms, usages, shares, max_uc = order
     lines, _, postings = settle(terms, usages, shares, max_uc)
-    less = [
-        AttemptUsage(
-            attempt_id=usage.attempt_id,
-            number=usage.number,
-            offer_id=usage.offer_id,
-            metered_ms=usage.metered_ms,
-            billable_ms=usage.billable_ms * part_ppm // PPM,
-            fault=usage.fault,
-            state=usage.state,
-        )
-        for usage in usages
-    ]
+    less = [replace(usage, billable_ms=usage.billable_ms * part_ppm // PPM) for usage in usages]
     other_lines, _, other_postings = settle(terms, less, shares, max_uc)
     before, after = balances_after(postings), balances_after(other_postings)
     differences_uc = {name: before[name] - after[name] for name in {*before, *after} - {ESCROW}}
@@ -181,6 +171,22 @@ def test_a_correction_reaches_what_a_settlement_at_the_other_amount_would_have(o
     assert sum(line.due_uc for line in other_lines) <= sum(line.due_uc for line in lines)
 
 
+@given(orders(), st.integers(0, 10**12), st.data())
+def test_an_upheld_claim_is_given_by_the_attempts_that_it_is_about_and_by_no_other(order, claim_uc, data):
+    terms, usages, _, max_uc = order
+    lines = charge_usage(usages=usages, terms=terms, max_uc=max_uc)
+    meant = data.draw(st.none() | st.sets(st.sampled_from([usage.attempt_id for usage in usages] or ["att_0"])))
+    conceded = concede(lines=lines, claim_uc=claim_uc, attempt_ids=meant)
+    given_uc = [line.due_uc - less.due_uc for line, less in zip(lines, conceded, strict=True)]
+    most_uc = [line.due_uc if meant is None or line.usage.attempt_id in meant else 0 for line in lines]
+
+    assert all(0 <= given <= most for given, most in zip(given_uc, most_uc, strict=True))
+    assert sum(given_uc) == min(claim_uc, sum(most_uc))
+    if meant is None:  # as if less had been held for the order
+        less_uc = max(sum(line.due_uc for line in lines) - claim_uc, 0)
+        assert conceded == charge_usage(usages=usages, terms=terms, max_uc=less_uc)
+
+
 @given(orders())
 def test_relief_is_owed_only_for_faults_of_others_and_never_above_the_value_lost(order):
     terms, usages, _, max_uc = order
@@ -193,7 +199,7 @@ def test_relief_is_owed_only_for_faults_of_others_and_never_above_the_value_lost
             price_time(
                 price_uc=terms[usage.offer_id].price_uc,
                 units=terms[usage.offer_id].units,
-                duration_ms=usage.metered_ms - usage.billable_ms,
+                duration_ms=(usage.longest_ms if fault is Fault.PROVIDER else usage.supported_ms) - usage.billable_ms,
             )
             for usage in at_fault
         )

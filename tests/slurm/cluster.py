@@ -18,8 +18,8 @@ from pathlib import Path
 from tests.polling import wait_until
 from tests.slurm import configuration
 from tests.slurm.configuration import Description, Node
-from tests.slurm.daemons import Daemon, is_listening
-from tests.slurm.trees import PROGRAMS, SlurmMissing, Tree, find_tree
+from tests.slurm.daemons import Daemon, is_answering, is_listening
+from tests.slurm.trees import PROGRAMS, TREES, SlurmMissing, Tree, find_tree
 
 ACCELERATORS = ("h100", "h100", "ascend910b", "ascend910b")
 # Below the ports that the kernel hands out by itself, so that nobody gets one between our look and Slurm's start.
@@ -144,9 +144,33 @@ class SlurmCluster:
         """Start slurmdbd and wait until it takes connections."""
         self._accounting.start(is_ready=lambda: is_listening(self._description.accounting_port))
 
+    def kill_database(self) -> None:
+        """End MariaDB at once; what slurmdbd was told is written already, or it is told again."""
+        self._database.kill()
+
+    def start_database(self) -> None:
+        """Start MariaDB and wait until it takes connections."""
+        self._database.start(is_ready=lambda: is_answering(self._description.database_socket))
+
+    def kill_munge(self) -> None:
+        """End munged at once: nobody can prove who they are."""
+        self._munged.kill()
+
+    def start_munge(self) -> None:
+        """Start munged and wait until it takes connections."""
+        self._munged.start(is_ready=lambda: is_answering(self._description.munge_socket))
+
     def wait_until_idle(self, *, within_s: float = READY_WITHIN_S) -> None:
         """Wait until every node is up and has nothing to do."""
         wait_until(lambda: self._node_states() == ["idle"] * len(self.nodes), within_s=within_s, every_s=0.1)
+
+    def wait_until_saved(self, job: str) -> None:
+        """Wait until slurmctld has the job on disk; one of the last five seconds is lost when slurmctld is killed."""
+        state = self._description.folder / "state" / "job_state"
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        # It saves after a change, so there has to be one.
+        self.run("scontrol", "update", f"jobid={job}", "admincomment=saved")
+        wait_until(lambda: state.exists() and state.stat().st_mtime_ns > before, within_s=READY_WITHIN_S, every_s=0.1)
 
     def read_log(self, daemon: str) -> str:
         """Return what a daemon has said: slurmctld, slurmdbd, slurmd.n1, mariadbd, munged."""
@@ -154,9 +178,9 @@ class SlurmCluster:
 
     def start(self) -> None:
         """Start everything, each part once the parts that it needs answer."""
-        self._munged.start(is_ready=self._description.munge_socket.is_socket)
+        self.start_munge()
         _make_database(self._description)
-        self._database.start(is_ready=self._description.database_socket.is_socket)
+        self.start_database()
         self.start_accounting()
         self.start_controller()
         for node in self.nodes:
@@ -188,12 +212,18 @@ class SlurmCluster:
 
 @contextmanager
 def running_cluster(
-    folder: Path, *, suite: str = "bookworm", name: str = "lilong", settings: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    suite: str = "bookworm",
+    name: str = "lilong",
+    settings: Mapping[str, str] | None = None,
+    trees: Path = TREES,
 ) -> Iterator[SlurmCluster]:
     """Start a cluster in a folder that is empty or missing, and end it: also when this process is killed.
 
     folder: short, without spaces, and where other users may enter, such as `shared_folder()`. What the cluster wrote
-    there stays. settings: lines of slurm.conf to add or replace. Raises SlurmMissing where no cluster can run.
+    there stays. settings: lines of slurm.conf to add or replace. trees: where the suites' trees are, or will be.
+    Raises SlurmMissing where no cluster can run.
     """
     if os.geteuid() != 0:
         raise SlurmMissing("a Slurm cluster runs jobs as their users, which needs root")
@@ -210,7 +240,7 @@ def running_cluster(
     description = Description(
         name=name,
         folder=folder,
-        tree=_place_tree(find_tree(suite), place=folder / "tree"),
+        tree=_place_tree(find_tree(suite, trees=trees), place=folder / "tree"),
         controller_port=controller_port,
         accounting_port=accounting_port,
         nodes=tuple(
@@ -242,7 +272,7 @@ def _place_tree(tree: Tree, *, place: Path) -> Tree:
         place.symlink_to(tree.root)
     else:
         shutil.copytree(tree.root, place, symlinks=True)
-    return Tree(place)
+    return Tree(suite=tree.suite, root=place)
 
 
 def _may_be_entered(folder: Path) -> bool:
@@ -281,6 +311,7 @@ def _write_files(cluster: Description) -> None:
     _write(cluster.conf, text=configuration.render_slurm_conf(cluster), mode=0o644)
     _write(cluster.daemon_conf, text=configuration.render_daemon_conf(cluster), mode=0o644)
     _write(cluster.conf.with_name("gres.conf"), text=configuration.render_gres_conf(cluster), mode=0o644)
+    _write(cluster.conf.with_name("cgroup.conf"), text=configuration.render_cgroup_conf(cluster), mode=0o644)
     _write(cluster.conf.with_name("slurmdbd.conf"), text=configuration.render_slurmdbd_conf(cluster), mode=0o600)
     _write(cluster.folder / "etc" / "munge.key", text=random.SystemRandom().randbytes(64).hex(), mode=0o600)
 
@@ -316,7 +347,7 @@ def _database_options(cluster: Description) -> list[str]:
         f"--pid-file={cluster.folder}/run/mariadbd.pid",
         "--skip-networking",
         "--innodb-log-file-size=8M",
-        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-flush-log-at-trx-commit=2",  # what is committed outlives the process, if not the machine
     ]
 
 

@@ -73,6 +73,8 @@ def render_script(cluster: Description, program: str, *, environment: Mapping[st
     """
     libraries = f"{cluster.tree.libraries}:{cluster.tree.plugins}"
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+    # On a real cluster jobs find srun, whoever submitted them, and by whatever way.
+    exports += f'export PATH={shlex.quote(str(cluster.bin))}:"$PATH"\n'
     # slurmctld 24.11 starts itself once more under the name it was called by, so that has to be this script.
     loader = [cluster.tree.loader, "--inhibit-cache", "--library-path", libraries]
     command = shlex.join(str(part) for part in loader)
@@ -89,7 +91,8 @@ def render_slurm_conf(cluster: Description) -> str:
         "SlurmUser": "root",
         "PluginDir": str(cluster.tree.plugins),
         "AuthType": "auth/munge",
-        "AuthInfo": f"socket={cluster.munge_socket}",
+        # A job that is requeued waits until the credentials of its last start have expired: two minutes by default.
+        "AuthInfo": f"socket={cluster.munge_socket},cred_expire=10",
         "StateSaveLocation": f"{folder}/state",
         "SlurmctldPidFile": f"{folder}/run/slurmctld.pid",
         "SlurmdSpoolDir": f"{folder}/spool/%n",
@@ -98,6 +101,7 @@ def render_slurm_conf(cluster: Description) -> str:
         "SlurmdParameters": "config_overrides",
         "SelectType": "select/cons_tres",
         "SelectTypeParameters": "CR_Core_Memory",
+        "DefMemPerCPU": "1000",
         "GresTypes": "gpu",
         "ProctrackType": "proctrack/linuxproc",
         "TaskPlugin": "task/none",
@@ -117,8 +121,9 @@ def render_slurm_conf(cluster: Description) -> str:
         "ReturnToService": "2",
         "MinJobAge": "300",
         "SlurmctldTimeout": "10",
-        "SlurmdTimeout": "12",
-        "MessageTimeout": "10",
+        # A dead node is noticed after 15 to 20 seconds: the first number, and twice the second for connections refused.
+        "SlurmdTimeout": "8",
+        "MessageTimeout": "5",
         "BatchStartTimeout": "60",
         "KillWait": "3",
         "SchedulerParameters": "batch_sched_delay=0,sched_interval=2,bf_interval=2",
@@ -151,6 +156,16 @@ def render_gres_conf(cluster: Description) -> str:
         f"NodeName={node.name} Name=gpu Type={node.accelerator} File={_devices(cluster, node)}[0-{last}]\n"
         for node in cluster.nodes
     )
+
+
+def render_cgroup_conf(cluster: Description) -> str:
+    """Return cgroup.conf, such that nothing asks for control groups.
+
+    slurmd looks for them when it starts, and ends where it may not have the kind that it finds. 22.05 cannot be told to
+    leave that; its first kind asks for nothing as long as no plugin does.
+    """
+    plugin = "cgroup/v1" if cluster.tree.suite == "bookworm" else "disabled"
+    return f"CgroupPlugin={plugin}\n"
 
 
 def list_devices(cluster: Description) -> list[Path]:

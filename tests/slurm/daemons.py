@@ -97,3 +97,9 @@ def is_listening(port: int) -> bool:
     """Tell whether somebody takes connections at a port of 127.0.0.1."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def is_answering(path: Path) -> bool:
+    """Tell whether somebody takes connections at a socket in the file system; a killed daemon leaves its own behind."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0

@@ -1,23 +1,29 @@
 """A cluster as a provider runs it for a hub: users with accounts, the helper, and what an agent is told of it."""
 
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
+from lilong.agent.engines.port import BaseProfile
 from lilong.agent.engines.slurm.assembly import prove_sandbox
 from lilong.agent.engines.slurm.install import Installation, install, plan_installation
-from lilong.agent.environments import BaseProfile, read_profile
-from lilong.agent.settings import SlurmSettings
+from lilong.agent.engines.slurm.settings import SlurmSettings
+from lilong.agent.environments import read_profile
 from tests.slurm.cluster import SlurmCluster, running_cluster, shared_folder
 from tests.slurm.users import temporary_users
 
-GROUP = "lilong-tmembers"
+GROUP = "lilong-tm"
 ACCOUNT = "lilong"
 GRES = {"h100-sxm5": "gpu:h100", "ascend-910b": "gpu:ascend910b"}
 PYTHON = Path("/usr/bin/python3")
 PROOF_WITHIN_S = 60
+CLUSTERS: Mapping[str, str] = MappingProxyType({"a": "bookworm", "b": "trixie"})
+# A node that is back before it was missed says that it has no job; one that was started just now may be on its way.
+MISSES_SOON = MappingProxyType({"BatchStartTimeout": "2"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ def running_site(
     with ExitStack() as stack:
         folder = stack.enter_context(shared_folder())
         [agent_user] = stack.enter_context(temporary_users(1))
-        names = stack.enter_context(temporary_users(users, group=GROUP))
+        group = f"{GROUP}{secrets.token_hex(4)}"  # its own: another run's users would outlive a shared one
+        names = stack.enter_context(temporary_users(users, group=group))
         cluster = stack.enter_context(
             running_cluster(folder / "cluster", suite=suite, name=name, settings=settings or {})
         )
@@ -54,7 +61,7 @@ def running_site(
         cluster.run("sacctmgr", "--immediate", "modify", "user", agent_user, "set", "adminlevel=operator")
         wanted = Installation(
             agent_user=agent_user,
-            group=GROUP,
+            group=group,
             shared_folder=folder / "jobs",
             bin_folder=cluster.bin,
             slurm_conf=cluster.conf,
@@ -90,4 +97,21 @@ def running_site(
             profile=profile,
             sandbox_reason=reason,
             installation=wanted,
+        )
+
+
+@contextmanager
+def running_pair(*, settings: Mapping[str, Mapping[str, str]] | None = None) -> Iterator[tuple[Site, ...]]:
+    """Run one cluster of each release, named as in CLUSTERS, that soon miss the jobs of a node that was killed.
+
+    settings: further lines of slurm.conf, by release.
+    """
+    with ExitStack() as stack:
+        yield tuple(
+            stack.enter_context(
+                running_site(
+                    suite=suite, name=name, users=1, settings={**MISSES_SOON, **(settings or {}).get(suite, {})}
+                )
+            )
+            for name, suite in CLUSTERS.items()
         )

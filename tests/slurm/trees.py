@@ -15,7 +15,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TREES = REPOSITORY / ".cache" / "slurm" / "trees"
-SUITES = ("bookworm", "trixie")
+SUITES = {"bookworm": "22.05", "trixie": "24.11"}  # Debian's release, and the release of Slurm in it
 PACKAGES = ("slurmctld", "slurmd", "slurmdbd", "slurm-client", "munge", "mariadb-server-core", "libfaketime")
 # Slurm's daemons carry a suffix, because Debian chooses the short name by a link that only an installation makes.
 PROGRAMS = {
@@ -35,8 +35,9 @@ class SlurmMissing(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One suite's programs and libraries below `root`, which has the layout of a Debian system."""
+    """The programs and libraries of a suite below `root`, which has the layout of a Debian system."""
 
+    suite: str
     root: Path
 
     @property
@@ -80,14 +81,15 @@ def find_tree(suite: str, *, trees: Path = TREES) -> Tree:
     trees.mkdir(parents=True, exist_ok=True)
     with (trees / f"{suite}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not root.exists() or not Tree(root).wrong_clock.exists():  # an older list of packages was without
+        tree = Tree(suite=suite, root=root)
+        if not root.exists() or not tree.wrong_clock.exists():  # an earlier list of packages was without it
             with _fresh_folder(trees, prefix=f"{suite}.new-") as folder:
                 _fetch(suite=suite, folder=folder / "apt")
                 _unpack(archives=folder / "apt" / "cache" / "archives", root=folder / "tree")
                 if root.exists():
                     root.rename(folder / "old")
                 (folder / "tree").rename(root)
-    return Tree(root)
+    return tree
 
 
 @contextmanager

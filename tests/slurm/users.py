@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import secrets
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -20,11 +21,13 @@ PREFIX = "lilong-t"
 def temporary_users(count: int, *, group: str | None = None) -> Iterator[tuple[str, ...]]:
     """Make users without password and home folder; remove them, and end their processes, afterwards.
 
-    group: the group that all belong to, made when it is missing; by default each has its own.
-    Raises SlurmMissing unless the run is root.
+    group: the group that all belong to, named lilong-t…, made when it is missing; by default each has its own.
+    Raises SlurmMissing unless the run is root and useradd is there.
     """
     if os.geteuid() != 0:
         raise SlurmMissing("making users needs root")
+    if shutil.which("useradd") is None:
+        raise SlurmMissing("useradd is missing: apt-get install passwd")
     with ExitStack() as stack:
         if group is not None:
             stack.enter_context(_group(group))
@@ -35,28 +38,31 @@ def temporary_users(count: int, *, group: str | None = None) -> Iterator[tuple[s
 def _user(*, group: str | None) -> Iterator[str]:
     name = f"{PREFIX}{secrets.token_hex(4)}"
     belongs = ["--user-group"] if group is None else ["--gid", group]
-    _change("useradd", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/bin/sh", *belongs, name)
+    change_users("useradd", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/bin/sh", *belongs, name)
     uid = pwd.getpwnam(name).pw_uid
     try:
         yield name
     finally:
-        wait_until(lambda: not _end_processes(uid), within_s=30)
-        _change("userdel", "--force", name)
+        wait_until(lambda: not end_processes(uid), within_s=30)
+        change_users("userdel", "--force", name)
 
 
 @contextmanager
 def _group(name: str) -> Iterator[None]:
-    if name in {known.gr_name for known in grp.getgrall()}:
-        yield
-        return
-    _change("groupadd", name)
+    if not name.startswith(PREFIX):
+        raise ValueError(f"{name}: a temporary group is named {PREFIX}…")
+    change_users("groupadd", "--force", name)
     try:
         yield
     finally:
-        _change("groupdel", name)
+        with suppress(KeyError):
+            gid = grp.getgrnam(name).gr_gid
+            # Another run may use the same name: then the last one to leave removes it.
+            if gid not in {user.pw_gid for user in pwd.getpwall()}:
+                change_users("groupdel", name)
 
 
-def _end_processes(uid: int) -> list[int]:
+def end_processes(uid: int) -> list[int]:
     """Kill what runs as this user and return the processes that were found."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -67,7 +73,7 @@ def _end_processes(uid: int) -> list[int]:
     return found
 
 
-def _change(*command: str) -> None:
+def change_users(*command: str) -> None:
     """Change the machine's users; the files are locked while another run does the same, so try again then."""
 
     def is_done() -> bool:

@@ -17,9 +17,9 @@ from lilong.agent.engines.local.capacity import split_machine
 from lilong.agent.engines.local.engine import LocalEngine
 from lilong.agent.engines.local.host import read_memory_mib
 from lilong.agent.engines.local.probe import Found, probe_machine
-from lilong.agent.engines.port import Engine
+from lilong.agent.engines.port import BaseProfile, Engine
 from lilong.agent.engines.slurm.assembly import build_slurm_engine
-from lilong.agent.environments import BaseProfile, EnvironmentStore, ProfileUnusable, read_profile
+from lilong.agent.environments import EnvironmentStore, ProfileUnusable, read_profile
 from lilong.agent.hub import HubClient
 from lilong.agent.loop import MIB, AgentLoop, Lease
 from lilong.agent.settings import AgentSettings, LocalSettings

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import structlog
 
+from lilong.agent.accepted import Accepted
 from lilong.agent.background import Background
 from lilong.agent.ends import ENDS
 from lilong.agent.engines.local.host import read_boot_id
@@ -32,7 +33,7 @@ from lilong.agent.spool import (
     write_json,
 )
 from lilong.agent.staging import Progress, SecretFolders
-from lilong.agent.steps import Accepted, Ended, Known, Step, StepFacts, build_observation, next_step
+from lilong.agent.steps import Ended, Known, Step, StepFacts, build_observation, next_step
 from lilong.agent.uploads import Uploads
 from lilong.agent.work import Work, end_unrun
 from lilong.common.errors import EngineBusy, EngineLost, EngineRefused, LilongError

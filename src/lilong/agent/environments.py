@@ -10,12 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
 
 from lilong.agent.engines.local.host import may_reach
+from lilong.agent.engines.port import BaseProfile
 from lilong.agent.packages import find_index_options
 from lilong.agent.settings import PackageSettings
 from lilong.common.canonical import sha256_hex
@@ -26,7 +26,7 @@ _DESCRIBE = (
     "import sys, sysconfig; print(sys.version.split()[0], sysconfig.get_platform().replace('-', '_'), sys.base_prefix)"
 )
 _VENV_S, _INSTALL_S, _COMPILE_S = 60, 1800, 600
-_USED = ".used"
+_USED, _CACHE = ".used", ".uv-cache"
 
 
 class ProfileUnusable(EngineRefused):
@@ -44,15 +44,6 @@ class EnvironmentFailed(LilongError):
     title = "The package environment could not be built"
     status = 502
     next_step = "Check that this machine reaches the package index named in agent.toml or in uv's own settings."
-
-
-@dataclass(frozen=True, slots=True)
-class BaseProfile:
-    """A base interpreter: its real path, its prefix, and what the hub is told of it."""
-
-    interpreter: Path
-    prefix: Path
-    profile: Profile
 
 
 def read_profile(*, name: str, interpreter: Path, for_other_users: bool) -> BaseProfile:
@@ -133,23 +124,27 @@ class EnvironmentStore:
     def _install(self, base: BaseProfile, *, lock: EnvironmentLock, folder: Path) -> None:
         uv = find_uv_bin()
         folder_text, python = str(folder), str(base.interpreter)
-        _run(
-            [uv, "venv", "--quiet", "--relocatable", "--no-project", "--python", python, folder_text], timeout_s=_VENV_S
-        )
+        venv = [uv, "venv", "--quiet", "--relocatable", "--no-project", "--python", python, folder_text]
+        _run(venv, timeout_s=_VENV_S, cache=self._folder / _CACHE)
         if not any(line.strip() and not line.lstrip().startswith("#") for line in lock.lock.splitlines()):
             return
         requirements = folder / "lilong-lock.txt"
         requirements.write_text(lock.lock, encoding="utf-8")
         install = [uv, "pip", "install", "--quiet", "--python", folder_text, "--require-hashes", "--no-deps"]
         install += ["--only-binary", ":all:", *find_index_options(self._packages), "-r", str(requirements)]
-        _run(install, timeout_s=_INSTALL_S)
+        _run(install, timeout_s=_INSTALL_S, cache=self._folder / _CACHE)
         for packages in folder.glob("lib/python*/site-packages"):
             _compile(python=python, folder=packages)
 
 
-def _run(command: list[str], *, timeout_s: int) -> None:
-    """Run uv with the operator's own configuration; raises EnvironmentFailed with its last words."""
+def _run(command: list[str], *, timeout_s: int, cache: Path) -> None:
+    """Run uv with the operator's own configuration; raises EnvironmentFailed with its last words.
+
+    cache: of uv's, for an account whose home is missing or not its own to write, as those of services are.
+    """
     environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    if not _may_write(Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")):
+        environment.setdefault("UV_CACHE_DIR", str(cache))
     if "PIP_CERT" in environment:
         environment.setdefault("SSL_CERT_FILE", environment["PIP_CERT"])
     try:
@@ -170,6 +165,12 @@ def _run(command: list[str], *, timeout_s: int) -> None:
     if done.returncode != 0:
         words = done.stderr.decode("utf-8", "replace").strip() or f"uv ended with exit code {done.returncode}."
         raise EnvironmentFailed(detail=words[-800:])
+
+
+def _may_write(folder: Path) -> bool:
+    """Return whether we may write there, or make it where it is not."""
+    nearest = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+    return os.access(nearest, os.W_OK | os.X_OK)
 
 
 def _compile(*, python: str, folder: Path) -> None:

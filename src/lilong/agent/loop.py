@@ -4,7 +4,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from lilong.agent.environments import EnvironmentStore
 from lilong.agent.hub import HubAway, HubClient, HubRefused
 from lilong.agent.settings import AgentSettings, write_new_token
 from lilong.agent.spool import Spool, read_json, write_json
+from lilong.agent.telling import Told, choose_telling
 from lilong.common.errors import LilongError
 from lilong.protocol.messages import (
     PROTOCOL_VERSION,
@@ -90,7 +91,9 @@ class AgentLoop:
         state = read_json(home / _STATE) or {}
         self._epoch = _int(state.get("epoch"))
         self._token_s = _int(state.get("token_rotated_s"))
-        self._wanted: Mapping[str, Mapping[int, int]] = {}
+        self._wanted: dict[str, dict[int, int]] = {}
+        self._told: dict[str, Told] = {}
+        self._syncs = 0
         self._absent: set[str] = set()
         self._interval_s = _INTERVAL_FIRST_S
         self._keep_spool_s = 24 * 3600
@@ -142,6 +145,8 @@ class AgentLoop:
     def _sync(self) -> SyncResponse:
         sent_at, sent_s = self._clock(), time.monotonic()
         observations, complete = self._attempts.list_observations(wanted=self._wanted, now=sent_at)
+        self._syncs += 1
+        telling = choose_telling(observations=observations, told=self._told, sync=self._syncs)
         request = SyncRequest(
             protocol_version=PROTOCOL_VERSION,
             agent_version=self._version,
@@ -151,13 +156,16 @@ class AgentLoop:
             complete=complete,
             inventory=self._probe(),
             absent=tuple(sorted(self._absent)) if complete else (),
-            observations=tuple(observations),
+            unchanged=telling.unchanged,
+            observations=telling.observations,
         )
         response = self._hub.sync(request)
         self._lease.until_s = sent_s + response.lease_s
         self._interval_s = max(_INTERVAL_MIN_S, response.interval_s)
         self._keep_spool_s = response.keep_spool_s
-        self._wanted = response.reports_wanted
+        self._told = dict(telling.told)
+        self._wanted = {name: self._wanted[name] for name in telling.told if name in self._wanted}
+        self._wanted |= response.reports_wanted
         self._absent.clear()
         self._note_skew(sent_at=sent_at, server_time=response.server_time)
         return response
@@ -177,7 +185,7 @@ class AgentLoop:
             return
         log.info("new epoch", ours=self._epoch, theirs=response.epoch)
         self._attempts.start_anew()
-        self._epoch, self._wanted = response.epoch, {}
+        self._epoch, self._wanted, self._told = response.epoch, {}, {}
         self._write_state()
         self._next_sync_s = 0.0
 
@@ -209,7 +217,7 @@ class AgentLoop:
             case Release():
                 self._attempts.release(command.attempt_id)
             case Locate():
-                pass  # what is known is observed anyway
+                self._told.pop(command.attempt_id, None)
 
     def _has_room(self) -> bool:
         usage = shutil.disk_usage(self._home)

@@ -16,7 +16,8 @@ from lilong.agent.settings import read_settings
 from lilong.common.errors import Conflict, LilongError, render_problem
 
 _THREADS = 6
-_EXIT_REFUSED = 2
+EXIT_REFUSED, EXIT_AGAIN = 2, 75
+"""Started again, it would be refused again; or not, because what it needs does not answer now."""
 
 
 class AgentRuns(Conflict):
@@ -51,7 +52,7 @@ def run_agent(home: Path) -> None:
 
 
 def main() -> int:
-    """Read the arguments, run, and print a refusal as a problem document."""
+    """Read the arguments, run, and print a refusal as a problem document; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
     home: Path = parser.parse_args().home
@@ -60,7 +61,7 @@ def main() -> int:
         run_agent(home.resolve())
     except LilongError as error:
         sys.stderr.write(json.dumps(render_problem(error), ensure_ascii=False) + "\n")
-        return _EXIT_REFUSED
+        return EXIT_AGAIN if error.retryable else EXIT_REFUSED
     return 0
 
 

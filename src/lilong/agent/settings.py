@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lilong.agent.engines.local.start import LocalLimits
 from lilong.agent.engines.rank.launch import MIB, Bounds
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.spool import write_bytes
 from lilong.common.errors import FieldProblem, InputInvalid
 
@@ -69,37 +70,6 @@ class LocalSettings(_Table):
         block = int.from_bytes(sha256(str(home.resolve()).encode()).digest()[:4], "big") % _UID_BLOCKS
         uid_first = self.uid_first or _UIDS_FROM + block * _UID_BLOCK_SIZE
         return LocalLimits(**named, uid_first=uid_first, bounds=bounds)
-
-
-class SlurmSettings(_Table):
-    """A Slurm cluster behind this login node; with this table the agent serves it in place of its own machine.
-
-    shared_folder: seen under this path on the login node and on every node, writable by the agent; built environments
-    and the wrapper lie in it. jobs_folder: the same for members' files, see `lilong agent install-helper`.
-    users: the account of an organisation here, by organisation id; service_users: accounts lent to one organisation at
-    a time. gres: the generic resource that an accelerator of the registry is here. look_every_s: how often the queue
-    is read. settle_s: for so long the shared file system may hide what a node has written. bin, conf: where the
-    cluster's programs and slurm.conf are, if not where programs look by themselves.
-    """
-
-    shared_folder: Path
-    jobs_folder: Path
-    partition: str
-    users: dict[str, str] = Field(default_factory=dict)
-    service_users: tuple[str, ...] = ()
-    accounts: dict[str, str] = Field(default_factory=dict)
-    account: str = ""
-    qos: str = ""
-    gres: dict[str, str] = Field(default_factory=dict)
-    helper: Path = Path("/usr/local/libexec/lilong/job-helper")
-    bin: Path = Path("/usr/bin")
-    conf: Path | None = None
-    look_every_s: Annotated[float, Field(gt=0)] = 5.0
-    command_timeout_s: Positive = 20
-    settle_s: Positive = 60
-    log_mib: Positive = 64
-    files_max: Positive = 200_000
-    processes_max: Positive = 4096
 
 
 class PackageSettings(_Table):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from lilong.agent.accepted import Accepted
 from lilong.agent.engines.port import Metered, NativeState
 from lilong.agent.outputs import Outputs
 from lilong.protocol.messages import (
@@ -14,7 +15,6 @@ from lilong.protocol.messages import (
     Observation,
     Reason,
     SignedReport,
-    Submit,
     Usage,
 )
 from lilong.protocol.spec import Frozen
@@ -30,15 +30,6 @@ class Step(StrEnum):
     COLLECT = "collect"
     UPLOAD = "upload"
     REST = "rest"
-
-
-class Accepted(Frozen):
-    """submit.json: the command without its secrets, and what the agent added before anything happened."""
-
-    submit: Submit
-    hub_id: str
-    report_key: str
-    accepted_at: datetime
 
 
 class Ended(Frozen):

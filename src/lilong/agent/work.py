@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from lilong.agent.accepted import Accepted
 from lilong.agent.cache import ObjectDamaged
 from lilong.agent.ends import ENDS, end_for
 from lilong.agent.engines.local.host import read_boot_id
@@ -23,7 +24,7 @@ from lilong.agent.spool import (
     write_json,
 )
 from lilong.agent.staging import DiskTooSmall, HostDiskFull, Progress, SecretFolders, Stager, StagingInvalid
-from lilong.agent.steps import Accepted, Ended
+from lilong.agent.steps import Ended
 from lilong.agent.uploads import Uploads
 from lilong.common.errors import EngineRefused
 from lilong.protocol.manifest import ManifestInvalid

@@ -2,11 +2,15 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
+from lilong.agent.checks import Preflight, check_agent, prove_cluster
 from lilong.agent.engines.slurm.install import (
     HELPER,
     HELPER_SETTINGS,
@@ -18,14 +22,41 @@ from lilong.agent.engines.slurm.install import (
     plan_for_one_user,
     plan_installation,
 )
-from lilong.agent.join import join_pool, prove_cluster
-from lilong.agent.settings import AgentSettingsInvalid, PackageSettings, read_settings, read_slurm_settings
-from lilong.cli.output import AsJson, errors_as_exit_codes, messages, print_json, print_next_step, screen
+from lilong.agent.engines.slurm.releasing import release_user
+from lilong.agent.engines.slurm.settings import SlurmSettings
+from lilong.agent.join import join_pool
+from lilong.agent.settings import (
+    FILE_NAME,
+    AgentSettings,
+    AgentSettingsInvalid,
+    PackageSettings,
+    read_settings,
+    read_slurm_settings,
+)
+from lilong.agent.unit import Service, build_unit
+from lilong.cli.output import (
+    EXIT_UNEXPECTED,
+    AsJson,
+    errors_as_exit_codes,
+    messages,
+    print_json,
+    print_next_step,
+    screen,
+)
+from lilong.common.errors import FieldProblem, InputInvalid
 
 app = typer.Typer(help="For providers: connect a machine to a hub.", no_args_is_help=True)
 
 AgentHome = Annotated[Path, typer.Option("--home", help="Folder of the agent's settings, spool and cache.")]
 AGENT_HOME_DEFAULT = Path("lilong-agent")
+
+
+class ReleaseUnconfirmed(InputInvalid):
+    """What jobs left in the user's own home or running would be the next organisation's to read."""
+
+    code = "agent.release_unconfirmed"
+    title = "The user was not released"
+    next_step = "Do what is named here, then say so with `--yes`."
 
 
 @app.command()
@@ -56,34 +87,42 @@ def join(
         )
         found = joined.preflight
         if as_json:
-            print_json(
-                {
-                    "pool_id": joined.pool_id,
-                    "hub_id": joined.hub_id,
-                    "profiles": found.profiles,
-                    "cores": found.cores,
-                    "memory_mib": found.memory_mib,
-                    "sandbox": found.sandbox,
-                    "warnings": found.warnings,
-                }
-            )
+            print_json({"pool_id": joined.pool_id, "hub_id": joined.hub_id, **_describe_preflight(found)})
             return
-        messages.print(f"Joined pool {joined.pool_id} with {found.cores} cores and {found.memory_mib} MiB of memory.")
-        for warning in found.warnings:
-            messages.print(f"[yellow]{warning}[/yellow]")
-        print_next_step(f"`lilong agent serve --home {home}` starts it; let your service manager keep it running.")
+        screen.print(f"Joined pool {joined.pool_id} with {_sum_up(found)}.")
+        _print_problems("warning", "yellow", found.warnings)
+        print_next_step(
+            f"`lilong agent serve --home {home}` starts it; `lilong agent unit --home {home}` prints a systemd unit."
+        )
+
+
+@app.command()
+def check(*, home: AgentHome = AGENT_HOME_DEFAULT, as_json: AsJson = False) -> None:
+    """Look at all that the agent needs, hub and cluster included, and say how to mend what is wrong. Changes nothing.
+
+    Exit code 1 when something keeps it from serving.
+    """
+    with errors_as_exit_codes(as_json=as_json):
+        found = check_agent(home=home.resolve())
+        if as_json:
+            print_json({"ok": not found.refusals, **_describe_preflight(found)})
+        else:
+            _print_problems("refused", "bold red", found.refusals)
+            _print_problems("warning", "yellow", found.warnings)
+            verdict = (
+                "cannot serve until what is refused is mended" if found.refusals else f"can serve {_sum_up(found)}"
+            )
+            screen.print(f"This agent {verdict}.")
+    if found.refusals:
+        raise SystemExit(EXIT_UNEXPECTED)
 
 
 @app.command()
 def prove(*, home: AgentHome = AGENT_HOME_DEFAULT, as_json: AsJson = False) -> None:
     """Let a node of the Slurm cluster prove that it sandboxes untrusted work; restart the agent afterwards."""
     with errors_as_exit_codes(as_json=as_json):
-        settings = read_settings(home.resolve())
-        if settings.slurm is None:
-            raise AgentSettingsInvalid(
-                detail="There is no [slurm] here: an agent of a machine proves it at each start."
-            )
-        reason = prove_cluster(home=home.resolve(), profiles=settings.profiles, slurm=settings.slurm)
+        settings, slurm = _read_cluster(home)
+        reason = prove_cluster(home=home.resolve(), profiles=settings.profiles, slurm=slurm)
         if as_json:
             print_json({"sandbox": not reason, "reason": reason})
         elif reason:
@@ -99,6 +138,60 @@ def serve(home: AgentHome = AGENT_HOME_DEFAULT) -> None:
     with errors_as_exit_codes(as_json=False):
         read_settings(home)
     os.execv(sys.executable, [sys.executable, "-m", "lilong.agent.main", "--home", str(home.resolve())])  # noqa: S606
+
+
+@app.command()
+def unit(*, home: AgentHome = AGENT_HOME_DEFAULT, as_json: AsJson = False) -> None:
+    """Print a unit with which systemd keeps this agent running as the user to whom its folder belongs."""
+    with errors_as_exit_codes(as_json=as_json):
+        home = home.resolve()
+        settings = read_settings(home)
+        text = build_unit(
+            service=Service(
+                pool_id=settings.pool_id,
+                user=(home / FILE_NAME).owner(),
+                python=Path(sys.executable),
+                home=home,
+                folders=(settings.slurm.shared_folder, settings.slurm.jobs_folder) if settings.slurm else (),
+                is_cluster=settings.slurm is not None,
+            )
+        )
+        if as_json:
+            print_json({"unit": text})
+            return
+        sys.stdout.write(text)
+        print_next_step(
+            "Write it to /etc/systemd/system/lilong-agent.service, then `systemctl enable --now lilong-agent`."
+        )
+
+
+@app.command("release-user")
+def release(
+    name: Annotated[str, typer.Argument(help="A service user of the Slurm pool.")],
+    *,
+    home: AgentHome = AGENT_HOME_DEFAULT,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Its home is empty and nothing of it runs.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a service user of a Slurm pool go from its organisation, so that another one can get it.
+
+    Refused while attempts of that organisation are here, or jobs of that user are in the queue. The agent may go on.
+    """
+    with errors_as_exit_codes(as_json=as_json):
+        _, slurm = _read_cluster(home)
+
+        def confirm() -> None:
+            if not yes:
+                raise ReleaseUnconfirmed(
+                    detail="What its jobs left would be the next organisation's. As root, on every node: "
+                    f"`pkill -KILL -u {name}`; and once: `find ~{name} -mindepth 1 -delete`."
+                )
+
+        organisation_id = release_user(home=home.resolve(), settings=slurm, name=name, confirm=confirm)
+        if as_json:
+            print_json({"user": name, "organisation_id": organisation_id})
+            return
+        screen.print(f"{name} is free; it was {organisation_id}'s.")
 
 
 @app.command()
@@ -136,6 +229,34 @@ def install_helper(
                 screen.print((step.content or b"").decode(), markup=False)
         call = str(helper) if single_user else f"sudo -u {agent_user} sudo -n -u MEMBER -- {helper}"
         print_next_step(f"""Try it: echo '{{"op": "describe"}}' | {call}""")
+
+
+def _read_cluster(home: Path) -> tuple[AgentSettings, SlurmSettings]:
+    settings = read_settings(home.resolve())
+    if settings.slurm is None:
+        raise AgentSettingsInvalid(detail=f"{home / FILE_NAME} has no [slurm]: this is for an agent of a cluster.")
+    return settings, settings.slurm
+
+
+def _describe_preflight(found: Preflight) -> dict[str, object]:
+    return {
+        "profiles": found.profiles,
+        "cores": found.cores,
+        "memory_mib": found.memory_mib,
+        "sandbox": found.sandbox,
+        "refusals": [asdict(problem) for problem in found.refusals],
+        "warnings": [asdict(problem) for problem in found.warnings],
+    }
+
+
+def _sum_up(found: Preflight) -> str:
+    trust = "trusted and untrusted work" if found.sandbox else "trusted work alone"
+    return f"{found.cores} cores and {found.memory_mib} MiB of memory, for {trust}"
+
+
+def _print_problems(word: str, style: str, problems: Sequence[FieldProblem]) -> None:
+    for problem in problems:
+        screen.print(f"[{style}]{word}[/{style}] [bold]{escape(problem.path)}[/bold]: {escape(problem.message)}")
 
 
 def _read_profiles(texts: list[str]) -> dict[str, Path]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lilong.cli import account, agent, hub, jobs, orders, record, secrets, shop, tokens, volumes, wallet
+from lilong.cli import account, agent, hub, jobs, orders, pools, record, secrets, shop, tokens, volumes, wallet
 from lilong.cli.credentials import choose_hub
 from lilong.cli.demo import command as demo
 from lilong.cli.output import set_up_logging
@@ -34,6 +34,7 @@ _add(secrets.app, panel=MEMBERS, name="secrets")
 _add(volumes.app, panel=MEMBERS, name="volumes")
 _add(tokens.app, panel=MEMBERS, name="tokens")
 _add(agent.app, panel=PROVIDERS, name="agent")
+_add(pools.app, panel=PROVIDERS, name="pools")
 _add(demo.app, panel=OPERATORS)
 _add(hub.app, panel=OPERATORS)
 _add(record.app, panel=OPERATORS)

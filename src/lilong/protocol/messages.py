@@ -185,11 +185,20 @@ class VolumeNote(Frozen):
     size_bytes: Count
 
 
+class Allocation(Frozen):
+    """Accelerators of one kind, by registry id, that the engine gave an attempt on one node."""
+
+    node: Word
+    accelerator: Word
+    count: Count
+
+
 class Observation(Frozen):
     """What the agent knows of one attempt.
 
     outputs_complete: the attempt has ended and everything that can be kept was uploaded; until then the hub waits.
     log_bytes: size of each rank's log in the spool, by rank. report_key: hexadecimal, made by the agent per attempt.
+    allocated: the accelerators of all nodes at once, by the engine's own books; empty where it does not tell.
     reports: those that the hub lacks (see `SyncResponse.reports_wanted`), in order of sequence within a rank and
     without a gap, at most REPORTS_PER_OBSERVATION_MAX; report_counts: how many the spool holds, by rank.
     """
@@ -205,6 +214,7 @@ class Observation(Frozen):
     ended_at: AwareDatetime | None = None
     exit_code: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
     nodes: tuple[Word, ...] = ()
+    allocated: tuple[Allocation, ...] = ()
     staging_done_bytes: Count = 0
     staging_total_bytes: Count = 0
     usage: Usage = Usage()
@@ -219,8 +229,10 @@ class Observation(Frozen):
 
 
 class SyncRequest(Frozen):
-    """All that the agent has to say; `complete` means that every attempt the engine owns is in `observations`.
+    """All that the agent has to say; `complete` means that every attempt the engine owns is observed or unchanged.
 
+    unchanged: attempts that live and that the agent told of before under this epoch, in a sync that was answered: of
+    them only progress may be new (usage, reports, sizes of logs), and it is told in one of the next syncs.
     absent: attempts that a command named (Locate, Cancel, Extend or Release) and that neither the engine's queue nor
     its accounting knows; only what a complete look found missing stands here.
     """
@@ -233,6 +245,7 @@ class SyncRequest(Frozen):
     complete: bool
     inventory: Inventory | None = None
     absent: tuple[Word, ...] = ()
+    unchanged: tuple[Word, ...] = ()
     observations: tuple[Observation, ...] = ()
 
 

@@ -6,15 +6,16 @@ import httpx
 import pytest
 
 from lilong.agent.hub import HubClient, HubRefused
-from lilong.common.time import utc_now
-from lilong.foundation.runs.public import create_join_token
+from lilong.common.time import format_moment, utc_now
+from lilong.foundation.runs.public import RunState, create_join_token
 from lilong.foundation.runs.services.logs import LOG_BYTES_PER_RANK_MAX, append_log
 from lilong.foundation.runs.services.pools import JoinTokenInvalid, PoolTokenInvalid, ProtocolUnknown
 from lilong.foundation.runs.services.sync import AgentSuperseded
-from lilong.protocol.messages import PROTOCOL_VERSION, JoinRequest, SyncRequest
+from lilong.protocol.messages import PROTOCOL_VERSION, AttemptState, JoinRequest, Reason, SyncRequest
 from tests.bytes import digest, fresh
-from tests.pools import KEEPER, make_spec, open_pool, pack, submit
+from tests.pools import KEEPER, at, look, make_inventory, make_spec, open_pool, pack, submit
 
+S = AttemptState
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -106,6 +107,60 @@ def test_a_sync_of_another_version_or_form_is_refused_by_name(pool, client, hub_
     assert (malformed.status_code, malformed.json()["code"]) == (422, "runs.sync_malformed")
     assert "epoch" in [field["path"] for field in malformed.json()["fields"]]
     assert (nonsense.status_code, nonsense.json()["code"]) == (422, "runs.sync_malformed")
+
+
+@pytest.mark.parametrize(("version", "older"), [(PROTOCOL_VERSION - 1, "agent"), (99, "hub")])
+def test_an_agent_of_a_version_that_is_not_spoken_is_told_which_side_to_upgrade(pool, client, version, older):
+    token = create_join_token(actor=KEEPER, pool_id=pool.pool_id, now=utc_now()).token
+    joining = JoinRequest(protocol_version=version, join_token=token, agent_version="0.1.0", hostname="login1")
+    for act in (lambda: client.sync(make_sync(pool, protocol_version=version)), lambda: client.join(joining)):
+        with pytest.raises(HubRefused) as refused:
+            act()
+
+        assert refused.value.facts["code"] == ProtocolUnknown.code
+        assert refused.value.detail == (
+            f"The agent speaks version {version}, this hub {PROTOCOL_VERSION}. Upgrade the {older}."
+        )
+
+
+def test_fields_of_a_newer_agent_are_read_over(pool, hub_url):
+    run_id = submit(pool)
+    taken = pool.take(seconds=1)
+    said = make_sync(pool, inventory=make_inventory(), observations=(pool.see(taken, S.RUNNING, seconds=2, ms=500),))
+    answer = post_sync(hub_url, pool, _add_unknown_fields(said.model_dump(mode="json")))
+
+    assert answer.status_code == 200
+    assert look(run_id, seconds=3).attempts[0].state is S.RUNNING
+
+
+def test_an_agent_without_the_newer_optional_fields_works(pool, hub_url):
+    spec = make_spec(resources={"accelerator": "h100-sxm5", "accelerators": 1})
+    run_id = submit(pool, spec=spec)
+    taken = pool.take(seconds=1)
+    for seconds, state in ((900, S.QUEUED), (901, S.RUNNING), (902, S.SUCCEEDED)):
+        seen = {"attempt_id": taken.attempt_id, "state": state, "observed_at": format_moment(at(seconds))}
+        ended = {"outputs_complete": True} if state is S.SUCCEEDED else {}
+        said = make_sync(pool).model_dump(mode="json", exclude_unset=True)
+        assert post_sync(hub_url, pool, {**said, "observations": [seen | ended]}).status_code == 200
+    run = look(run_id, seconds=903)
+
+    assert (taken.queue_wait_s, run.state) == (24 * 3600, RunState.SUCCEEDED)
+    assert run.attempts[0].reason is Reason.COMPLETED
+
+
+def post_sync(hub_url, pool, said):
+    headers = {"Authorization": f"Bearer {pool.pool_token}"}
+    return httpx.post(f"{hub_url}/agent/v1/sync", json=said, headers=headers)
+
+
+def _add_unknown_fields(value):
+    """Return the same with a field more in every object of the message that has fields of its own."""
+    if isinstance(value, list):
+        return [_add_unknown_fields(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    is_message = not all(key.isdecimal() for key in value)
+    return {key: _add_unknown_fields(item) for key, item in value.items()} | ({"from_later": [1]} if is_message else {})
 
 
 def test_an_agent_that_was_followed_is_told_so(pool, client):

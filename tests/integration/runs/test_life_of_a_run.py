@@ -10,7 +10,7 @@ from lilong.foundation.runs.public import Candidate, cancel_run, extend_authorit
 from lilong.foundation.runs.queries.runs import RunMissing, get_run, list_runs
 from lilong.foundation.runs.services.logs import append_log
 from lilong.foundation.runs.services.runs import RunDiffers, SubmissionInvalid
-from lilong.protocol.messages import AttemptState, Cancel, Extend, Fault, Reason, Release, Submit
+from lilong.protocol.messages import AttemptState, Extend, Fault, Reason, Release, Submit
 from tests.pools import MEMBER, ORGANISATION, at, look, make_lock, make_spec, open_pool, settle, submit
 
 pytestmark = pytest.mark.django_db
@@ -94,9 +94,7 @@ def test_a_refusal_moves_on_to_the_next_candidate(agent):
     other = open_pool("other")
     run_id = submit(agent, other)
     refused = agent.take(seconds=1)
-    agent.sync(
-        agent.see(refused, S.REJECTED, seconds=2, reason=Reason.ENGINE_REFUSED, outputs_complete=True), seconds=2
-    )
+    agent.sync(agent.see(refused, S.REJECTED, seconds=2, reason=Reason.ENGINE_REFUSED), seconds=2)
 
     assert other.take(seconds=3).number == 2
     assert [attempt.ref for attempt in look(run_id).attempts] == ["offer_0", "offer_1"]
@@ -107,24 +105,6 @@ def test_a_pool_that_is_away_is_passed_over():
     submit(away, near)
 
     assert near.take(seconds=1).number == 1
-
-
-def test_a_cancelled_run_is_over_when_the_engine_confirms(agent):
-    run_id = submit(agent)
-    taken = agent.take(seconds=1)
-    agent.sync(agent.see(taken, S.RUNNING, seconds=11, ms=10_000), seconds=11)
-
-    cancel_run(run_id=run_id, reason=Reason.CANCELLED_BY_MEMBER, now=at(12))
-    response = agent.sync(agent.see(taken, S.RUNNING, seconds=13, ms=12_000), seconds=13)
-    stopping = look(run_id, seconds=13)
-    ended = agent.see(taken, S.CANCELLED, seconds=90, ms=89_000, reason=Reason.CANCELLED_BY_MEMBER)
-    agent.sync(ended.model_copy(update={"started_at": at(1)}), seconds=90)
-    done = look(run_id)
-
-    assert [command for command in response.commands if isinstance(command, Cancel)]
-    assert (stopping.state, stopping.finished) == (RunState.STOPPING, False)
-    assert (done.state, done.fault) == (RunState.CANCELLED, Fault.MEMBER)
-    assert done.billable_ms == 11_000 + 10_000  # from the start to the request, and the grace
 
 
 def test_a_run_cancelled_before_anybody_was_told_ends_without_the_agent(agent):
@@ -211,17 +191,6 @@ def test_a_pool_that_stays_away_for_a_day_beyond_the_authority_loses_the_attempt
     lost = look(run_id).attempts[0]
 
     assert (lost.state, lost.reason, lost.fault, lost.billable_ms) == (S.LOST, Reason.AGENT_LOST, Fault.PROVIDER, 0)
-
-
-def test_an_attempt_that_was_given_up_and_lives_is_cancelled(agent):
-    run_id = submit(agent, authorised_ms=60_000)
-    taken = agent.take(seconds=1)
-    agent.sync(agent.see(taken, S.RUNNING, seconds=6, ms=5_000), seconds=6)
-    settle(seconds=100_000)
-    response = agent.sync(agent.see(taken, S.RUNNING, seconds=100_001, ms=50_000), seconds=100_001)
-
-    assert [command.attempt_id for command in response.commands if isinstance(command, Cancel)] == [taken.attempt_id]
-    assert look(run_id).attempts[0].billable_ms == 0
 
 
 def test_a_run_is_bounded_in_attempts(agent):

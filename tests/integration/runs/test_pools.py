@@ -21,7 +21,7 @@ from lilong.foundation.runs.services.pools import (
     set_draining,
 )
 from lilong.foundation.runs.services.sync import AgentSuperseded
-from lilong.protocol.messages import PROTOCOL_VERSION, AttemptState, Cancel, JoinRequest, Reason, Release
+from lilong.protocol.messages import PROTOCOL_VERSION, AttemptState, JoinRequest, Reason
 from tests.pools import KEEPER, MEMBER, OPERATOR, PROVIDER, at, make_spec, open_pool, submit
 
 pytestmark = pytest.mark.django_db
@@ -170,21 +170,6 @@ def test_an_agent_of_a_later_epoch_shows_that_the_hub_was_restored(agent):
 
     assert agent.sync(seconds=1).epoch == 78
     assert agent.epoch == 78
-
-
-def test_jobs_that_no_order_explains_are_listed_stopped_and_forgotten(agent):
-    submit(agent)
-    known = agent.take(seconds=1)
-    ghost = known.model_copy(update={"attempt_id": "att_later", "token": "later"})
-    live = agent.sync(agent.see(ghost, S.RUNNING, seconds=2, ms=500), seconds=2)
-    ended = agent.sync(agent.see(ghost, S.CANCELLED, seconds=3, ms=1_500, reason=Reason.CANCELLED_BY_HUB), seconds=3)
-    [row] = list_unknown_attempts(actor=OPERATOR, cursor=None, limit=10).items
-
-    assert next(command for command in live.commands if isinstance(command, Cancel)).attempt_id == "att_later"
-    assert next(command for command in ended.commands if isinstance(command, Release)).attempt_id == "att_later"
-    assert (row.state, row.metered_ms, row.first_seen_at) == (S.CANCELLED, 1_500, at(2))
-    with pytest.raises(NotAllowed):
-        list_unknown_attempts(actor=MEMBER, cursor=None, limit=10)
 
 
 def test_an_agent_cannot_speak_for_another_pools_attempt(agent):

@@ -17,7 +17,7 @@ DAY_S = 24 * 3600
 
 def leave_queue(agent, taken, *, seconds):
     """Let the engine withdraw a job that still queues."""
-    ended = agent.see(taken, S.REJECTED, seconds=seconds, reason=Reason.QUEUE_WAIT_EXCEEDED, outputs_complete=True)
+    ended = agent.see(taken, S.REJECTED, seconds=seconds, reason=Reason.QUEUE_WAIT_EXCEEDED)
     agent.sync(ended, seconds=seconds)
 
 

@@ -9,8 +9,9 @@ from lilong.common.permissions import Role
 from lilong.foundation.members.public import OrganisationState
 from lilong.foundation.record.models import Entry
 from lilong.foundation.record.services.key_files import list_public_keys
+from lilong.foundation.runs.core.maintenance import Maintenance
 from lilong.foundation.runs.public import RequirementUnresolvable
-from lilong.foundation.runs.services.pools import set_draining
+from lilong.foundation.runs.services.pools import announce_maintenance, set_draining
 from lilong.platforms.funding.models import Voucher
 from lilong.platforms.supermarket.core.checks import LiveQuotesReached, MaxCostExceeded, NotAdmitted
 from lilong.platforms.supermarket.core.starts import Starts
@@ -245,6 +246,33 @@ def test_a_pool_that_takes_no_new_work_is_left_out():
 
     assert [offer.offer_id for offer in view.promise.offers] == [other.offer_id]
     assert [note.code for note in view.notes] == ["offer.pool_draining"]
+
+
+def test_a_pool_whose_maintenance_the_job_would_reach_stays_in_the_quote_and_is_said_to_start_later():
+    seller, other = open_stall(name="a"), open_stall(name="b")
+    window = Maintenance(starts_at=at(600), ends_at=at(3600), reason="new cooling")
+    announce_maintenance(actor=seller.owner, pool_id=seller.agent.pool_id, window=window, now=NOW)
+    buyer = found_buyer()
+    long, short = ask(buyer, spec=make_spec(walltime_s=900)), ask(buyer, spec=make_spec(walltime_s=300))
+    starts = {offer.offer_id: offer.starts for offer in long.promise.offers}
+
+    assert starts == {seller.offer_id: Starts.AFTER_MAINTENANCE, other.offer_id: Starts.NOW}
+    assert [(note.code, note.path) for note in long.notes] == [("offer.pool_maintenance", f"offers.{seller.offer_id}")]
+    assert long.notes[0].message.endswith(
+        "maintenance from 2026-03-01 12:10 to 13:00 UTC (new cooling): 15m could reach into it, so it begins after "
+        "that. Other offers of the quote come first."
+    )
+    assert short.notes == ()
+
+
+def test_with_the_only_pool_in_maintenance_a_quote_says_when_it_begins():
+    seller = open_stall()
+    window = Maintenance(starts_at=NOW, ends_at=at(3600), reason="")
+    announce_maintenance(actor=seller.owner, pool_id=seller.agent.pool_id, window=window, now=NOW)
+    view = ask(found_buyer())
+
+    assert [offer.starts for offer in view.promise.offers] == [Starts.AFTER_MAINTENANCE]
+    assert view.notes[0].message.endswith("maintenance until 2026-03-01 13:00 UTC: it begins after that.")
 
 
 def test_an_accelerator_that_nobody_sells_is_refused():

@@ -1,5 +1,6 @@
 """What the helper takes for a request, and which paths and options it never follows or hands on."""
 
+import errno
 import io
 import json
 import os
@@ -203,6 +204,18 @@ def test_removal_takes_what_broken_off_calls_left_and_nothing_else(ground, tmp_p
     assert ask(ground, op="remove", attempt_ids=[ATTEMPT, "att_" + "2" * 32])[0] == {"removed": 1}
 
     assert names_in(ground.folder) == [".fresh-att_" + "1" * 32 + "-3", "other"]
+
+
+def test_removal_needs_no_room_on_the_disk(ground, tmp_path, monkeypatch):
+    put(ground, files=[file("a/b/c")])
+
+    def refuse(*_arguments, **_fields):
+        raise OSError(errno.EDQUOT, "no room")
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+
+    assert ask(ground, op="remove", attempt_ids=[ATTEMPT])[0] == {"removed": 1}
+    assert names_in(tmp_path) == []
 
 
 GOOD = ["--job-name=lilong-hub-t-att", "--time=10", "--no-requeue", "--test-only", "--export=ALL", "--output=/dev/null"]

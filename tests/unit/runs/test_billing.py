@@ -39,6 +39,12 @@ def test_an_engine_ahead_by_more_than_two_periods_is_disputed(metered_ms, agree)
     assert bill(metered_ms=metered_ms).meters_agree is agree
 
 
+def test_time_that_a_cluster_counted_after_a_nodes_death_is_neither_billed_nor_disputed():
+    dead = bill(state=S.LOST, fault=Fault.PROVIDER, metered_ms=95_000)
+
+    assert (dead.billable_ms, dead.meters_agree) == (45_000, True)
+
+
 def test_without_any_report_nothing_is_billed():
     unproven = bill(reported=Reported(elapsed_ms=0, checkpoint_ms=0))
 
@@ -47,6 +53,14 @@ def test_without_any_report_nothing_is_billed():
 
 def test_ten_per_cent_added_by_the_engine_is_not_billed():
     assert bill(metered_ms=66_000).billable_ms == 60_000
+
+
+def test_lost_time_is_reckoned_by_both_meters_or_by_either_within_the_authority():
+    ahead, behind = bill(metered_ms=90_000), bill(metered_ms=1_000)
+
+    assert (ahead.supported_ms, ahead.longest_ms) == (60_000, 90_000)
+    assert (behind.supported_ms, behind.longest_ms) == (1_000, 60_000)
+    assert bill(metered_ms=900_000).longest_ms == 100_000
 
 
 @pytest.mark.parametrize("state", [S.FAILED, S.LOST, S.PREEMPTED])

@@ -15,6 +15,7 @@ GONE = observe(S.SUCCEEDED, seconds=15, outputs_complete=True)
 
 def call(attempt, observation=None, **change):
     asked = {
+        "said_to_live": False,
         "asked_to_stop": False,
         "granted_ms": 0,
         "logs_kept": True,

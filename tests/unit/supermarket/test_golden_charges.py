@@ -36,6 +36,8 @@ def use(number, offer_id, billable_ms):
         offer_id=offer_id,
         metered_ms=billable_ms,
         billable_ms=billable_ms,
+        supported_ms=billable_ms,
+        longest_ms=billable_ms,
         fault=None,
         state="succeeded",
     )

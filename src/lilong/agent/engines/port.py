@@ -18,6 +18,7 @@ from lilong.protocol.messages import (
     EnvironmentLock,
     Fault,
     Inventory,
+    Profile,
     Reason,
     SignedReport,
     Usage,
@@ -35,6 +36,15 @@ TERMINAL_STATES = frozenset(
         AttemptState.LOST,
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class BaseProfile:
+    """A base interpreter: its real path, its prefix, and what the hub is told of it."""
+
+    interpreter: Path
+    prefix: Path
+    profile: Profile
 
 
 @dataclass(frozen=True, slots=True)

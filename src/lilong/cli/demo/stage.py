@@ -104,8 +104,8 @@ class Stage:
         wait_for(lambda: owner.organisations.get_me().organisation.state == "admitted", what=f"admit {name}")
         return owner
 
-    def connect_pool(self, *, local: LocalSettings | None = None, profiles: dict[str, Path] | None = None) -> Joined:
-        """Admit a provider, create its pool, and let this machine's agent join it and report what it has."""
+    def admit_provider(self) -> str:
+        """Admit a provider, and return its organisation."""
         self.provider = self.sign_up(
             name="Lane Compute", person="Chen Gong", email="gong@lane-compute.example", kind="provider"
         )
@@ -113,6 +113,11 @@ class Stage:
         self.provider_id = self.operators[0].providers.register(
             organisation_id=organisation_id, fee_ppm=self.terms.fee_ppm
         )
+        return organisation_id
+
+    def connect_pool(self, *, local: LocalSettings | None = None, profiles: dict[str, Path] | None = None) -> Joined:
+        """Admit a provider, create its pool, and let this machine's agent join it and report what it has."""
+        organisation_id = self.admit_provider()
         self.pool_id = self.provider.pools.create(organisation_id=organisation_id, name="lane-1").id
         joined = join_pool(
             home=self.agent_home,

@@ -143,7 +143,7 @@ def _prepare(stage: Stage, *, narrator: Narrator) -> bool:
             f"{found.cores} cores, {found.memory_mib} MiB of memory, sandbox: {'yes' if found.sandbox else 'NO'}."
         )
     for warning in found.warnings:
-        narrator.warn(warning)
+        narrator.warn(warning.message)
     with narrator.scene(f"An offer: {credits_text(stage.terms.price_uc)} for 1 000 core-seconds"):
         stage.open_shop()
     with narrator.scene("A programme that pays half of each price, funded with two approvals"):

@@ -37,6 +37,7 @@ class Pool(models.Model):
 
     epoch rises with every new agent and every restore.
     past_boot_ids: agents that were followed by another and must not act any more. inventory: the last one reported.
+    maintenance_starts_at, maintenance_ends_at: of the window that was announced last, which may be over.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -45,6 +46,9 @@ class Pool(models.Model):
     engine = models.CharField(max_length=32)
     created_at = models.DateTimeField()
     draining_at = models.DateTimeField(null=True)
+    maintenance_starts_at = models.DateTimeField(null=True)
+    maintenance_ends_at = models.DateTimeField(null=True)
+    maintenance_reason = models.CharField(max_length=200, default="", blank=True)
     epoch = models.BigIntegerField(default=0)
     boot_id = models.CharField(max_length=200, default="")
     past_boot_ids = models.JSONField(default=list)
@@ -57,7 +61,14 @@ class Pool(models.Model):
     objects = PoolSet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["organisation_id", "name"], name="runs_pool_name_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["organisation_id", "name"], name="runs_pool_name_once"),
+            models.CheckConstraint(
+                condition=Q(maintenance_starts_at=None, maintenance_ends_at=None)
+                | Q(maintenance_starts_at__lt=models.F("maintenance_ends_at")),
+                name="runs_maintenance_has_length",
+            ),
+        ]
 
 
 class PoolToken(models.Model):
@@ -188,8 +199,9 @@ class Attempt(models.Model):
     """One try of a run on one pool; what changes with every sync stands in Meter. See `core/attempts.py`.
 
     token names the native job; nonce binds the job wrapper's reports. used_before_ms: authority that earlier attempts
-    of the run have used. nodes, grace_s, outputs_max_bytes: from the spec. queue_wait_s: how long it may queue, fixed
-    when it is first offered. billable_ms, usable_ms, meters_agree: the bill, frozen when the attempt settles.
+    of the run have used. nodes, accelerator, accelerators, walltime_s, grace_s, outputs_max_bytes: from the spec.
+    queue_wait_s: how long it may queue, fixed when it is first offered. allocation_problem: why what the engine gave is
+    not what was ordered. billable_ms, usable_ms, meters_agree: the bill, frozen when the attempt settles.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -200,6 +212,9 @@ class Attempt(models.Model):
     token = models.CharField(max_length=64, unique=True)
     nonce = models.CharField(max_length=64)
     nodes = models.PositiveIntegerField()
+    walltime_s = models.PositiveIntegerField()
+    accelerator = models.CharField(max_length=64, default="", blank=True)
+    accelerators = models.PositiveIntegerField(default=0)
     grace_s = models.PositiveIntegerField()
     outputs_max_bytes = models.BigIntegerField()
     used_before_ms = models.BigIntegerField()
@@ -218,6 +233,7 @@ class Attempt(models.Model):
     exit_code = models.IntegerField(null=True)
     native_ref = models.CharField(max_length=200, default="", blank=True)
     node_names = models.JSONField(default=list)
+    allocation_problem = models.CharField(max_length=500, default="", blank=True)
     report_key = models.CharField(max_length=128, default="", blank=True)
     checkpoint_sha256 = models.CharField(max_length=64, default="", blank=True)
     checkpoint_bytes = models.BigIntegerField(default=0)

@@ -144,8 +144,8 @@ class Order(models.Model):
 
     lines: how many the timeline has. request_name: of the request for the quote, so that its repetition finds it.
     live_slot: one of a person's places for live quotes, empty once it is taken or over. due_uc: what is charged now,
-    after corrections; conceded_uc: what disputes took off it. releasable_at: when earnings become available;
-    released_at: when they did. relieved_at: when credits for others' faults stood, which is after settlement.
+    after corrections. releasable_at: when earnings become available; released_at: when they did. relieved_at: when
+    credits for others' faults stood, which is after settlement.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -169,7 +169,6 @@ class Order(models.Model):
     billable_ms = models.BigIntegerField(null=True)
     max_uc = models.BigIntegerField(null=True)
     due_uc = models.BigIntegerField(null=True)
-    conceded_uc = models.BigIntegerField(default=0)
     settled_at = models.DateTimeField(null=True)
     relieved_at = models.DateTimeField(null=True)
     releasable_at = models.DateTimeField(null=True)
@@ -266,10 +265,14 @@ class Settlement(models.Model):
 
 
 class Dispute(models.Model):
-    """A member's claim that part of a charge is wrong; it freezes the payable until its case is decided."""
+    """A claim that part of a charge is wrong; it freezes the payable until its case is decided.
+
+    attempt_ids: whose charge it is about, where the hub itself opened it; a member's claim is about the whole.
+    """
 
     id = models.CharField(max_length=64, primary_key=True)
     order = models.ForeignKey(Order, models.PROTECT, related_name="disputes")
+    attempt_ids = models.JSONField(default=list)
     claim_uc = models.BigIntegerField()
     reason = models.CharField(max_length=1000)
     opened_at = models.DateTimeField()

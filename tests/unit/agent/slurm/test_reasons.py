@@ -48,6 +48,10 @@ def test_every_reason_of_slurm_has_a_sentence(word):
         ("QOSMinGRES", "It asks for less than its quality of service demands: accelerators."),
         ("launch failed requeued held", "The cluster holds it back after this: launch failed."),
         ("user_env_retrieval_failed_requeued_held", "The cluster holds it back after this: user env retrieval failed."),
+        (
+            "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
+            "Nodes that it needs are down, drained or set aside for jobs with a higher priority.",
+        ),
         ("SiteFactorMood", "The cluster says: SiteFactorMood."),
     ],
 )

@@ -244,6 +244,27 @@ def test_a_cancellation_that_we_ordered_has_our_reason(ranks):
     assert told(decide(make_row("CANCELLED"), wrapper=facts)) == (S.CANCELLED, R.CANCELLED_BY_MEMBER, F.MEMBER)
 
 
+@pytest.mark.parametrize("word", ["FAILED", "COMPLETED", "TIMEOUT", "CANCELLED"])
+def test_a_bare_signal_after_our_order_is_our_own(word):
+    facts = make_facts(make_rank(cause="preempted_by_provider"), cancel={"reason": "cancelled_by_member"})
+
+    assert told(decide(make_row(word), wrapper=facts)) == (S.CANCELLED, R.CANCELLED_BY_MEMBER, F.MEMBER)
+    assert told(decide(make_row("NODE_FAIL"), wrapper=facts)) == (S.LOST, R.NODE_LOST, F.PROVIDER)
+
+
+LIVE_WORDS = ["PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "STOPPED", "COMPLETING", "RESIZING", "STAGE_OUT", "ODD"]
+
+
+@pytest.mark.parametrize("word", LIVE_WORDS)
+@pytest.mark.parametrize("rank", [fresh_rank(), make_rank(), make_rank(exit_code=0), make_rank(exit_code=1)])
+@pytest.mark.parametrize("cancel", [None, {"reason": "cancelled_by_member"}])
+@pytest.mark.parametrize("segments", [[], [make_segment("RUNNING", ended_at=None)], [make_segment("CANCELLED")]])
+def test_no_end_is_told_while_the_controller_has_the_job(word, rank, cancel, segments):
+    state = decide(make_row(word), *segments, wrapper=make_facts(rank, cancel=cancel), begun=False).state
+
+    assert state is None or (state.fault is None and state.ended_at is None)
+
+
 def test_a_cancellation_by_somebody_else_names_the_user():
     state = decide(make_row("CANCELLED"), make_segment("CANCELLED", cancelled_by=0)).state
 
@@ -297,6 +318,22 @@ def test_a_start_that_failed_before_the_wrapper_began_is_no_end():
     decision = decide(make_row("PENDING", nodes=()), make_segment("BOOT_FAIL"), again)
 
     assert decision.state.state is S.QUEUED
+
+
+@pytest.mark.parametrize("word", ["REQUEUED", "PREEMPTED", "NODE_FAIL"])
+def test_a_job_that_only_accounting_knows_may_be_waiting_again(word):
+    assert decide(None, make_segment(word), wrapper=make_facts(make_rank())).cancel_native
+    assert not decide(None, make_segment("FAILED"), wrapper=make_facts(make_rank())).cancel_native
+
+
+def test_a_job_that_was_put_back_before_its_wrapper_began_has_not_ended():
+    assert decide(None, make_segment("REQUEUED")) == Decision(None)
+
+
+def test_a_job_that_could_not_be_started_tells_its_exit():
+    state = decide(make_row("FAILED"), make_segment("FAILED", exit_signal=53)).state
+
+    assert state.detail == "The job failed, and its wrapper did not say how (exit code 0, signal 53)."
 
 
 def test_a_job_that_slurm_does_not_show_now_has_not_ended_whatever_its_wrapper_says():

@@ -10,7 +10,8 @@ from lilong.common.time import parse_moment
 from lilong.protocol.messages import AttemptState, Reason, SignedReport, Usage
 
 _NOT_BY_ITSELF = {"peer_failed", "peer_lost", "peer_ended"}
-_SIGNAL_BASE, _KILLED = 128, 137  # what is left of a gang that lost a shim is killed
+_SIGNAL_BASE = 128
+_PEERS_FATE = (0, 137)  # of a gang that lost a shim the others end well before, or are killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def _parse_end(facts: JobFacts, *, log_bytes: Mapping[int, int]) -> NativeState:
     lost = [number for number, rank in enumerate(facts.ranks) if rank.end is None]
     first = _first_cause(facts.ranks)
     code = _exit_code(first)
-    if lost and (first is None or first.get("cause") in _NOT_BY_ITSELF or code == _KILLED):
+    if lost and (first is None or first.get("cause") in _NOT_BY_ITSELF or code in _PEERS_FATE):
         reason = Reason.SHIM_LOST if facts.ranks[lost[0]].same_boot else Reason.NODE_LOST
         detail, code = f"The shim of rank {lost[0]} ended without a word.", None
         ended_at = _last_sign_of_life(facts)

@@ -1,7 +1,6 @@
-"""Put the Slurm engine together from its settings, and look whether cluster and provider have done their part."""
+"""Put the Slurm engine together from its settings, and let the nodes prove their sandbox."""
 
 import os
-import pwd
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,31 +8,25 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from lilong.agent.engines.local.host import read_system
+from lilong.agent.engines.port import BaseProfile
 from lilong.agent.engines.rank import journal, seccomp, shim, watch
 from lilong.agent.engines.rank.launch import MIB, Bounds, Isolation
 from lilong.agent.engines.slurm.book import Book
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.commands import (
     Place,
-    build_admin_query,
-    build_associations_query,
     build_config_query,
-    build_nodes_query,
-    build_partition_query,
 )
 from lilong.agent.engines.slurm.delivery import Wrapping
 from lilong.agent.engines.slurm.engine import SlurmEngine
 from lilong.agent.engines.slurm.layout import Layout, Waits
-from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
 from lilong.agent.engines.slurm.parsing import ClusterConfig, parse_config
-from lilong.agent.engines.slurm.preflight import ClusterFacts
 from lilong.agent.engines.slurm.proving import prove_nodes
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.engines.slurm.users import JobUsers
 from lilong.agent.engines.slurm.watching import Watching
-from lilong.agent.environments import BaseProfile
-from lilong.agent.settings import SlurmSettings
 from lilong.agent.spool import Spool, read_json, write_json
-from lilong.common.errors import EngineBusy, LilongError
+from lilong.common.errors import EngineBusy
 from lilong.common.files import write_durably
 
 _WRAPPER = (shim, journal, watch)
@@ -112,7 +105,7 @@ def read_sandbox_reason(*, home: Path) -> str:
 def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile]) -> Site:
     cluster = Cluster(bin=settings.bin, conf=settings.conf, timeout_s=settings.command_timeout_s)
     layout = Layout(
-        place=Place(partition=settings.partition, account=settings.account, qos=settings.qos, gres=dict(settings.gres)),
+        place=find_place(settings=settings),
         accounts=settings.accounts,
         jobs_folder=settings.jobs_folder,
         python=PurePosixPath(profiles[0].interpreter if profiles else "/usr/bin/python3"),
@@ -139,6 +132,11 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
     )
 
 
+def find_place(*, settings: SlurmSettings) -> Place:
+    """Return where on the cluster jobs go."""
+    return Place(partition=settings.partition, account=settings.account, qos=settings.qos, gres=dict(settings.gres))
+
+
 def _find_message_timeout_s(cluster: Cluster) -> int:
     try:
         config = read_config(cluster=cluster)
@@ -149,7 +147,7 @@ def _find_message_timeout_s(cluster: Cluster) -> int:
 
 def read_config(*, cluster: Cluster) -> ClusterConfig:
     """Return the cluster's configuration."""
-    return parse_config(text=cluster.ask(build_config_query()))
+    return parse_config(text=cluster.ask(build_config_query()).output)
 
 
 def place_wrapper(*, shared_folder: Path) -> Path:
@@ -164,41 +162,3 @@ def place_wrapper(*, shared_folder: Path) -> Path:
             write_durably(path=folder / name, content=content, mode=0o644)
         (folder / name).chmod(0o644)
     return folder / Path(shim.__file__ or "").name
-
-
-def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
-    """Ask the cluster, accounting and the helper for what `judge_cluster` judges; raises EngineBusy."""
-    cluster = Cluster(bin=settings.bin, conf=settings.conf, timeout_s=settings.command_timeout_s)
-    users = JobUsers(settings=settings, home=home)
-    partition = parse_partition(text=cluster.run(build_partition_query(partition=settings.partition)).output)
-    nodes = parse_nodes(text=cluster.ask(build_nodes_query()), partition=settings.partition, gres=dict(settings.gres))
-    agent_user = pwd.getpwuid(os.geteuid()).pw_name
-    names = users.list_names()
-    levels = cluster.run(build_admin_query(user=agent_user)).output.split()
-    associated = cluster.run(build_associations_query(users=names)).output.split()
-    return ClusterFacts(
-        config=read_config(cluster=cluster),
-        partition=partition,
-        nodes=nodes,
-        agent_user=agent_user,
-        is_root=os.geteuid() == 0,
-        admin_level=levels[0] if levels else "",
-        members={name: _find_trouble(users, name) for name in names},
-        associated=frozenset(associated),
-        hidden_processes=_hides_processes(),
-    )
-
-
-def _find_trouble(users: JobUsers, name: str) -> str:
-    """Return why the helper cannot act as a user, empty when it can."""
-    try:
-        users.of(name).find_folder()
-    except LilongError as error:
-        return error.detail or error.title
-    return ""
-
-
-def _hides_processes() -> bool:
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-    options = [line.split()[3].split(",") for line in mounts if line.split()[1] == "/proc"]
-    return any(option in {"hidepid=2", "hidepid=invisible", "hidepid=4"} for option in (options or [[]])[-1])

@@ -41,8 +41,9 @@ class Book:
         if self._reading is None or now or self._reading.at_s < fresh_s:
             at_s, separator = time.monotonic(), token_hex(8)
             said = self._cluster.ask(build_queue_query(separator=separator, users=self._users))
-            queue = parse_queue(text=said, separator=separator)
-            self._reading = Reading(rows=_by_name(queue.rows), complete=queue.complete, at_s=at_s)
+            queue = parse_queue(text=said.output, separator=separator)
+            complete = queue.complete and "error:" not in said.errors  # an unknown user: exit code 0 and no jobs
+            self._reading = Reading(rows=_by_name(queue.rows), complete=complete, at_s=at_s)
         return self._reading
 
     def read_accounting(
@@ -55,7 +56,7 @@ class Book:
             some = names[start : start + NAMES_PER_QUERY_MAX]
             separator = token_hex(8)
             command = build_accounting_query(separator=separator, since=since, names=some, users=self._users)
-            accounting = parse_accounting(text=self._cluster.ask(command), separator=separator)
+            accounting = parse_accounting(text=self._cluster.ask(command).output, separator=separator)
             found += accounting.jobs
             complete = complete and accounting.complete
         return _by_name(found), complete

@@ -61,10 +61,10 @@ class Cluster:
                 raise EngineBusy(detail=f"{command[0]} has not answered for {self._timeout_s:g} s.") from error
         return Said(code=process.returncode, output=output, errors=errors)
 
-    def ask(self, command: Sequence[str]) -> str:
-        """Return the output of a query; raises EngineBusy with the program's words when it fails."""
+    def ask(self, command: Sequence[str]) -> Said:
+        """Return what a query printed; raises EngineBusy with the program's words when it fails."""
         said = self.run(command)
         if said.code:
             words = said.errors.strip()[-_WORDS_MAX:] or f"exit code {said.code}"
             raise EngineBusy(detail=f"{command[0]}: {words}")
-        return said.output
+        return said

@@ -195,7 +195,8 @@ def build_batch_script(
 def build_queue_query(*, separator: str, partitions: Sequence[str] = (), users: Sequence[str] = ()) -> list[str]:
     """Return the call that lists the jobs that the controller knows, those that ended a few minutes ago included.
 
-    separator: as `secrets.token_hex(8)` makes it, fresh for each query.
+    separator: as `secrets.token_hex(8)` makes it, fresh for each query. Of an unknown user squeue complains on its
+    error output alone: there is a header, no job, and exit code 0.
     """
     filters = {"partition": ",".join(partitions), "user": ",".join(users)}
     return [

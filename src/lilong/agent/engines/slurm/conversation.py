@@ -109,15 +109,15 @@ class Conversation:
         if got.exit_code == 0 and newline:
             failure = _parse(header, _Failure)
             if failure is not None:
-                self._raise(failure, op=str(request["op"]))
+                self._raise(failure, runs_program=has_effect and request["op"] in {"submit", "cancel"})
             said = _parse(header, kind)
             if said is not None:
                 return said, content
         raise self._cut_off(got, has_effect=has_effect)
 
-    def _raise(self, failure: _Failure, *, op: str) -> NoReturn:
+    def _raise(self, failure: _Failure, *, runs_program: bool) -> NoReturn:
         detail = f"{self._user}: {failure.detail[:500]} ({failure.error})"
-        if failure.error == "timeout" and op in {"submit", "cancel"}:
+        if failure.error == "timeout" and runs_program:
             raise ProgramEnded(detail=detail)
         if failure.error in _NOTHING_DONE_YET:
             raise EngineBusy(detail=detail, retry_after_s=_RETRY_SOON_S)

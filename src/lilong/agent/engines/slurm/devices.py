@@ -12,8 +12,9 @@ from lilong.protocol.accelerators import resolve
 
 _VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        # https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html: ROCR_VISIBLE_DEVICES for Linux
-        "AMD": ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"),
+        # https://rocm.docs.amd.com/en/latest/conceptual/gpu-isolation.html: for Linux. HIP_VISIBLE_DEVICES would count
+        # among the devices that this one left, so that both are never set.
+        "AMD": ("ROCR_VISIBLE_DEVICES",),
         # github:ray-project/ray python/ray/_private/accelerators/biren_gpu.py @85db47f0
         "Biren": ("SUPA_VISIBLE_DEVICES",),
         # github:Cambricon/vllm-mlu vllm_mlu/platforms/mlu.py @8fa99fd9
@@ -40,9 +41,6 @@ _VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def find_device_variables(*, accelerator_id: str) -> tuple[str, ...]:
     """Return the variables, empty where none is known; raises AcceleratorUnknown for what the registry does not have.
-
-    The first is the one to set. The others are read as well, on top of it: where both are set, the second counts among
-    the devices that the first left, so that they are to be handed on as found and never both set to the same numbers.
 
     >>> find_device_variables(accelerator_id="h100-sxm5"), find_device_variables(accelerator_id="wse-3")
     (('CUDA_VISIBLE_DEVICES',), ())

@@ -47,6 +47,7 @@ from lilong.protocol.messages import Capabilities, Inventory, Profile, Reason
 from lilong.protocol.spec import RunSpec
 
 _MARGIN_S = 120
+_ESTIMATE_MAX_S = 7 * 24 * 3600
 _GRACE_S_DEFAULT = 30
 
 log = structlog.get_logger(__name__)
@@ -95,7 +96,7 @@ class SlurmEngine(CanStage):
 
     def probe(self) -> Inventory:
         """Return the partition's nodes."""
-        text = self._cluster.ask(build_nodes_query())
+        text = self._cluster.ask(build_nodes_query()).output
         place = self._layout.place
         nodes = parse_nodes(text=text, partition=place.partition, gres=place.gres)
         if not nodes.complete:
@@ -140,6 +141,8 @@ class SlurmEngine(CanStage):
         if starts_at is None:
             return Estimate(p50_s=None, p90_s=None, basis="unknown")
         wait_s = max(0, int((starts_at - self._clock()).total_seconds()))
+        if wait_s > _ESTIMATE_MAX_S:  # it adds up the time limits of all that wait, to the year 2473 if need be
+            return Estimate(p50_s=None, p90_s=None, basis="unknown")
         return Estimate(p50_s=wait_s, p90_s=None, basis="scheduler")
 
     def bring(self, *, job: Job, on_bytes: Callable[[int], None]) -> None:
@@ -163,10 +166,8 @@ class SlurmEngine(CanStage):
             delivery.fetch(user=self._users.of(record.user), folder=folder, wanted=wanted)
 
     def drop(self, *, attempt_id: str) -> None:
-        """Delete the attempt's folder on the cluster."""
-        record = read_model(self._spool.folder(attempt_id).path / NATIVE, NativeRecord)
-        if record is not None:
-            self._users.of(record.user).remove(attempt_ids=[attempt_id])
+        """Let the next look delete the attempt's folder on the cluster, with those of others in one call."""
+        self._watching.drop(attempt_id=attempt_id)
 
     def submit(self, *, job: Job) -> str:
         """Hand the job to sbatch as its user, once; an earlier call that was cut off is looked for first."""

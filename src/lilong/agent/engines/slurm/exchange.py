@@ -52,7 +52,7 @@ def exchange(*, command: Sequence[str], sent: Iterator[bytes], output_bytes_max:
     )
     pipes = cast("Pipes", (process.stdin, process.stdout, process.stderr))
     output, errors = bytearray(), bytearray()
-    said_all = False
+    said_all = True
     try:
         said_all = _pump(pipes, sent, (output, errors), output_bytes_max, deadline_s)
     finally:

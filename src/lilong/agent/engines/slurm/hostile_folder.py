@@ -229,39 +229,39 @@ class Listing:
 def remove(folder: int, names: List[bytes]) -> int:
     """Delete what has these names in `folder`, whatever is nested in it; returns how many there were.
 
-    A folder within a folder is moved up before it is emptied, so that no depth is too deep.
+    Each is renamed first, so that it is gone at once, and makes no room necessary where the disk is full.
     """
-    hidden, trash = make_hidden(folder, TRASH)
-    emptying, found = _Emptying(trash), 0
-    try:
-        for name in names:
+    found = 0
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):  # another call deletes it
+            fd = _open_to_empty(folder, name)
+            found += 1
+            if fd is None:
+                os.unlink(name, dir_fd=folder)
+                continue
+            hidden = TRASH + os.urandom(8).hex().encode("ascii")
             try:
-                emptying.take(folder, name)
-                found += 1
-            except FileNotFoundError:
-                if exists(folder, name):  # another call has swept this trash away
-                    raise Refused("busy", "Another call deletes attempts of this user.") from None
-        emptying.finish()
-    finally:
-        os.close(trash)
-        with contextlib.suppress(OSError):  # what is left goes with the next call
+                os.rename(name, hidden, src_dir_fd=folder, dst_dir_fd=folder)
+                _Emptying(fd).finish()
+            finally:
+                os.close(fd)
             os.rmdir(hidden, dir_fd=folder)
     return found
 
 
 class _Emptying:
-    """A folder of which nothing shall be left."""
+    """A folder of which nothing shall be left: what is nested in it is moved up, so that no depth is too deep."""
 
     def __init__(self, trash: int) -> None:
-        self.trash, self.count = trash, 0
+        self.trash, self.count, self.prefix = trash, 0, os.urandom(8).hex()
 
-    def take(self, folder: int, name: bytes) -> None:
-        """Move an entry of `folder` here; a folder has to be writable for that."""
+    def _move_up(self, folder: int, name: bytes) -> None:
+        """Move a folder up; it has to be writable for that."""
         inner = _open_to_empty(folder, name)
         if inner is not None:
             os.close(inner)
         self.count += 1
-        os.rename(name, b"%d" % self.count, src_dir_fd=folder, dst_dir_fd=self.trash)
+        os.rename(name, f"{self.prefix}-{self.count}".encode("ascii"), src_dir_fd=folder, dst_dir_fd=self.trash)
 
     def finish(self) -> None:
         """Delete until nothing is left; refuses when others write faster."""
@@ -301,7 +301,7 @@ class _Emptying:
         try:
             os.unlink(name, dir_fd=folder)
         except (IsADirectoryError, PermissionError):
-            self.take(folder, name)
+            self._move_up(folder, name)
 
 
 def _open_to_empty(folder: int, name: bytes) -> Optional[int]:

@@ -146,6 +146,8 @@ def _plan_files(wanted: Installation, *, uid: int, gid: int) -> Iterator[Step]:
     for path in [*paths, wanted.slurm_conf] if wanted.slurm_conf else paths:
         if not _PLAIN_PATH.fullmatch(str(path)) or ".." in path.parts:
             raise HelperUnfit(detail=f"{path} is no absolute path of at most 90 plain letters, digits and ._+-")
+    if "." in wanted.sudoers.name or wanted.sudoers.name.endswith("~"):
+        raise HelperUnfit(detail=f"{wanted.sudoers}: sudo reads no file with a dot in its name.")
     for program in (wanted.bin_folder / "sbatch", wanted.bin_folder / "scancel", wanted.python):
         if not os.access(program, os.X_OK):
             raise HelperUnfit(detail=f"{program} is no program.")
@@ -202,7 +204,7 @@ def _build_helper(wanted: Installation, *, single_user: int) -> bytes:
 def _build_sudoers(wanted: Installation) -> bytes:
     return (
         f"# Written by `lilong agent install-helper`: the agent acts as members of one group, by one program alone.\n"
-        f"Defaults!{wanted.helper} env_reset, !requiretty, !log_input, !log_output\n"
+        f"Defaults!{wanted.helper} env_reset, use_pty, !requiretty, !log_input, !log_output\n"
         f'{wanted.agent_user} ALL=(%{wanted.group}) NOPASSWD: NOSETENV: {wanted.helper} ""\n'
     ).encode()
 

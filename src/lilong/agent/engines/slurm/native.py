@@ -13,6 +13,7 @@ from lilong.agent.spool import AttemptFolder, Spool, read_model
 from lilong.protocol.spec import Frozen, RunSpec
 
 NATIVE, SUBMITTING, ORDERED, TOLD, OVER = "native.json", "submitting.json", "ordered.json", "told.json", "over.json"
+DROPPED = "dropped.json"
 
 
 class NativeRecord(Frozen):

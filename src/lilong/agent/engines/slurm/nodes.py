@@ -100,11 +100,10 @@ def is_healthy(*, state: str) -> bool:
 
 def _read_fields(line: str) -> Mapping[str, str]:
     """Return the values of a line by name; the first one counts, since free text (Reason, Comment) stands behind."""
-    found = list(_FIELD.finditer(line))
-    ends = [*(match.start() for match in found[1:]), len(line)]
+    _, *parts = _FIELD.split(line)
     fields: dict[str, str] = {}
-    for match, end in zip(found, ends, strict=False):
-        fields.setdefault(match[1], line[match.end() : end].strip())
+    for name, value in zip(parts[::2], parts[1::2], strict=True):
+        fields.setdefault(name, value.strip())
     return fields
 
 

@@ -24,7 +24,7 @@ _STATE = re.compile(r"([A-Z_]+)\+?(?: by (\d+))?")
 _HOSTS = re.compile(r"((?:[^,\[\]\s]|\[[0-9,-]+\])+)(?:,|$)")
 _SUBMITTED = re.compile(r"(\d+)(?:;\S+)?")
 _STARTS = re.compile(r"\bto start at (\S+) using\b")
-_PROBLEM = re.compile(r"^sbatch: (?:error: )?(.+)$", re.MULTILINE)
+_PROBLEM = re.compile(r"^(?:sbatch: )?(?:error|allocation failure): (.+)$", re.MULTILINE)
 _SECONDS = re.compile(r"(\d+) sec\b.*")
 
 
@@ -191,7 +191,9 @@ class StartEstimate:
 
 
 def parse_start_estimate(*, text: str) -> StartEstimate:
-    r"""Return what `sbatch --test-only` printed to its error output.
+    r"""Return what `sbatch --test-only` printed, on both of its outputs.
+
+    With others waiting, Slurm adds up their time limits: where these are long, the moment is years away.
 
     >>> parse_start_estimate(text="sbatch: Job 7 to start at 1772366400 using 2 processors on nodes n1\n").starts_at
     datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.timezone.utc)
@@ -203,7 +205,7 @@ def parse_start_estimate(*, text: str) -> StartEstimate:
             continue
         if starts_at is not None:
             return StartEstimate(starts_at=starts_at)
-    problems = [str(line).removeprefix("allocation failure: ") for line in _PROBLEM.findall(text)]
+    problems = [str(line) for line in _PROBLEM.findall(text)]
     return StartEstimate(starts_at=None, problem=problems[-1] if problems else "")
 
 
@@ -347,13 +349,18 @@ def whole_lines(*, text: str) -> list[str]:
 
 
 def _read_table(text: str, *, fields: Mapping[str, str], separator: str, header: tuple[str, str]) -> _Table:
-    """Return the rows below the header, known by its first and last words; a greeting above it does not matter."""
-    *records, rest = text.split(f"{separator}\n")
-    split = [record.split(separator) for record in records]
+    """Return the rows below the header, known by its first and last words; a greeting above it does not matter.
+
+    Fields are counted, for the last one may begin or end with a line's end: a row begins with one, after the separator.
+    """
+    width = len(fields)
+    *values, rest = text.split(separator)
+    split = [values[start : start + width] for start in range(0, len(values), width)]
     if not split or (split[0][0].rpartition("\n")[2], split[0][-1]) != header:
         return _Table(rows=(), complete=False)
-    rows = tuple(dict(zip(fields, row, strict=True)) for row in split[1:] if len(row) == len(fields))
-    return _Table(rows=rows, complete=not rest and len(rows) == len(split) - 1)
+    whole = [row for row in split[1:] if len(row) == width and row[0].startswith("\n")]
+    rows = tuple(dict(zip(fields, [row[0][1:], *row[1:]], strict=True)) for row in whole)
+    return _Table(rows=rows, complete=rest == "\n" and len(whole) == len(split) - 1)
 
 
 def _read_rows(

@@ -1,10 +1,13 @@
 """Judge a cluster before an agent serves it: what makes that impossible, and what is unsafe. Pure."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from lilong.agent.engines.slurm.nodes import Nodes, Partition
 from lilong.agent.engines.slurm.parsing import ClusterConfig
+from lilong.common.errors import FieldProblem
+from lilong.protocol.accelerators import AcceleratorUnknown, resolve
 
 PROVEN_VERSIONS = ("22.05", "24.11")
 PRIVATE = ("jobs", "usage", "users", "accounts")
@@ -15,8 +18,10 @@ _OPERATORS = ("Operator", "Administrator")
 class ClusterFacts:
     """What was found out. admin_level: the agent's user in Slurm, empty where accounting does not know it.
 
-    members: per user for jobs, why the helper cannot act as it; empty where it can. associated: the users that have an
-    account in Slurm. hidden_processes: /proc shows a user only its own processes on the login node.
+    members: per user for jobs, why the helper cannot act as it, empty where it can; strangers: those whom this machine
+    does not know; refused: per user, what sbatch says against a small job of it. associated: the users that have an
+    account in Slurm. hidden_processes: /proc shows a user only its own processes on the login node. shared_folder: why
+    the agent and the nodes cannot share it, empty where they can. gres: as in the settings.
     """
 
     config: ClusterConfig
@@ -26,57 +31,146 @@ class ClusterFacts:
     is_root: bool
     admin_level: str
     members: Mapping[str, str]
-    associated: frozenset[str]
+    strangers: Collection[str]
+    refused: Mapping[str, str]
+    associated: Collection[str]
     hidden_processes: bool
+    shared_folder: str
+    gres: Mapping[str, str]
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the agent sees what accounting knows of others."""
+        return self.is_root or self.admin_level in _OPERATORS
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """refusals: nothing can be served until these are mended; warnings: what is less safe or less than it could be."""
 
-    refusals: tuple[str, ...]
-    warnings: tuple[str, ...]
+    refusals: tuple[FieldProblem, ...]
+    warnings: tuple[FieldProblem, ...]
 
 
 def judge_cluster(*, facts: ClusterFacts) -> Judgement:
-    """Return what to mend, each a sentence with its fix."""
-    return Judgement(refusals=tuple(_find_refusals(facts)), warnings=tuple(_find_warnings(facts)))
+    """Return what to mend, each a sentence with its fix; its path is a setting, or what else it is about."""
+    refusals = (*_judge_slurm(facts), *_judge_agent(facts), *_judge_members(facts))
+    return Judgement(refusals=refusals, warnings=tuple(_find_warnings(facts)))
 
 
-def _find_refusals(facts: ClusterFacts) -> Iterator[str]:
-    config, partition, user = facts.config, facts.partition, facts.agent_user
+def _judge_slurm(facts: ClusterFacts) -> Iterator[FieldProblem]:
+    config, partition = facts.config, facts.partition
     if not config.complete:
-        yield "Slurm did not tell its whole configuration: run `scontrol show config` as this user and see why."
+        message = "Slurm did not tell its whole configuration: run `scontrol show config` as this user and see why."
+        yield FieldProblem(path="slurm.conf", code="agent.config_unread", message=message)
     elif not config.accounting:
-        yield "No database keeps the accounting: set AccountingStorageType=accounting_storage/slurmdbd in slurm.conf."
+        message = (
+            "No database keeps the accounting: set AccountingStorageType=accounting_storage/slurmdbd in slurm.conf."
+        )
+        yield FieldProblem(path="slurm.conf", code="agent.no_accounting", message=message)
     if not partition.complete:
-        yield f"There is no partition {partition.name!r}: correct `partition`."
+        message = f"There is no partition {partition.name!r}: `sinfo --all` lists those that there are."
+        yield FieldProblem(path="partition", code="agent.no_partition", message=message)
     elif not facts.nodes.nodes:
-        yield f"Partition {partition.name} has no node that could be read."
-    if facts.admin_level not in _OPERATORS and not facts.is_root:
-        yield f"{user} sees its own jobs alone: `sacctmgr modify user {user} set adminlevel=operator`."
-    if not facts.members:
-        yield "No user for jobs is named: set `users` or `service_users`."
-    for name, why in facts.members.items():
-        if why:
-            yield f"The helper cannot act as {name}: {why}"
-        if "associations" in config.enforced and name not in facts.associated:
-            yield f"{name} has no account in Slurm: `sacctmgr add user {name} account=NAME`."
+        message = f"Partition {partition.name} has no node that could be read: see `scontrol show node`."
+        yield FieldProblem(path="partition", code="agent.no_node", message=message)
 
 
-def _find_warnings(facts: ClusterFacts) -> Iterator[str]:
+def _judge_agent(facts: ClusterFacts) -> Iterator[FieldProblem]:
+    user = facts.agent_user
+    if not facts.is_operator:
+        verb = f"modify user {user} set" if facts.admin_level else f"add user {user} account=ACCOUNT"
+        message = f"{user} sees its own jobs alone: `sacctmgr {verb} adminlevel=operator`."
+        yield FieldProblem(path="agent", code="agent.no_operator", message=message)
+    if facts.shared_folder:
+        message = f"{facts.shared_folder} As root: `install -d -o {user} -m 0755 FOLDER`."
+        yield FieldProblem(path="shared_folder", code="agent.shared_folder_unfit", message=message)
+
+
+def _judge_members(facts: ClusterFacts) -> Iterator[FieldProblem]:
+    path, user = "service_users", facts.agent_user
+    if not facts.members and not facts.strangers:
+        message = "No user for jobs is named: set `users` or `service_users`."
+        yield FieldProblem(path=path, code="agent.no_members", message=message)
+    if user in facts.members:
+        message = f"Jobs never run as {user}, who runs the agent: take it out of `users` and `service_users`."
+        yield FieldProblem(path=path, code="agent.member_is_agent", message=message)
+    if facts.strangers:
+        message = f"This machine knows no user {', '.join(sorted(facts.strangers))}: `useradd`, here and on all nodes."
+        yield FieldProblem(path=path, code="agent.member_unknown", message=message)
+    for why, names in _group({name: why for name, why in facts.members.items() if name != user}):
+        message = (
+            f"The helper cannot act as {names}: {why} Put them into the group of members, then as root "
+            f"`lilong agent install-helper --agent-user {user}`."
+        )
+        yield FieldProblem(path=path, code="agent.member_out_of_reach", message=message)
+    without = [name for name in facts.members if name not in facts.associated and name != user]
+    unknown = "associations" in facts.config.enforced and facts.is_operator and without
+    if unknown:
+        message = f"No account in Slurm: `sacctmgr add user {','.join(without)} account=ACCOUNT`."
+        yield FieldProblem(path=path, code="agent.member_without_account", message=message)
+    is_open = facts.partition.up and any(node.healthy for node in facts.nodes.nodes)
+    if facts.partition.complete and is_open and not unknown:
+        for why, names in _group(facts.refused):
+            message = f"sbatch refuses a small job of {names}: {why} See `account`, `qos` and the partition's limits."
+            yield FieldProblem(path=path, code="agent.member_refused", message=message)
+
+
+def _find_warnings(facts: ClusterFacts) -> Iterator[FieldProblem]:
     config, partition = facts.config, facts.partition
     public = [word for word in PRIVATE if word not in config.private]
     if public:
         wanted = f"PrivateData={','.join(PRIVATE)}"
-        yield f"Members see each other's {', '.join(public)}: set {wanted} in slurm.conf and slurmdbd.conf."
+        message = f"Members see each other's {', '.join(public)}: set {wanted} in slurm.conf and slurmdbd.conf."
+        yield FieldProblem(path="slurm.conf", code="agent.data_public", message=message)
     if not facts.hidden_processes:
-        yield "Members see each other's processes: mount /proc with hidepid=2 here and on every node."
+        message = (
+            "/proc shows everybody's processes here, and to trusted jobs where nodes are set up alike: "
+            "`mount -o remount,hidepid=2 /proc` on every node, and in /etc/fstab."
+        )
+        yield FieldProblem(path="/proc", code="agent.processes_public", message=message)
     if facts.is_root:
-        yield "The agent runs as root, which it does not need: give it a user of its own that is a Slurm operator."
+        message = "The agent runs as root, which it does not need: give it a user of its own that is a Slurm operator."
+        yield FieldProblem(path="agent", code="agent.is_root", message=message)
     if partition.complete and not partition.up:
-        yield f"Partition {partition.name} is down or drained: nothing starts in it now."
-    if not config.version.startswith(PROVEN_VERSIONS):
-        yield f"Slurm {config.version} has not been tried; {' and '.join(PROVEN_VERSIONS)} have."
+        message = f"Partition {partition.name} is down or drained, so nothing starts in it now."
+        yield FieldProblem(path="partition", code="agent.partition_down", message=message)
+    elif facts.nodes.nodes and not any(node.healthy for node in facts.nodes.nodes):
+        message = f"No node of {partition.name} takes work now: `sinfo --list-reasons` says why."
+        yield FieldProblem(path="partition", code="agent.nodes_down", message=message)
+    if config.complete and not config.version.startswith(PROVEN_VERSIONS):
+        message = f"Slurm {config.version} has not been tried; {' and '.join(PROVEN_VERSIONS)} have."
+        yield FieldProblem(path="slurm.conf", code="agent.version_untried", message=message)
     for note in facts.nodes.notes:
-        yield f"Left out: {note}"
+        yield FieldProblem(path="gres", code="agent.gres_unknown", message=f"Left out: {note}")
+    yield from _judge_gres(facts)
+
+
+def _judge_gres(facts: ClusterFacts) -> Iterator[FieldProblem]:
+    """Find names of accelerators that no job can ask for, or that no node answers to."""
+    there = {one.accelerator for node in facts.nodes.nodes for one in node.accelerators}
+    for accelerator, name in facts.gres.items():
+        message = _find_gres_trouble(accelerator, name=name, there=there)
+        if message:
+            yield FieldProblem(path=f"gres.{accelerator}", code="agent.gres_unused", message=message)
+
+
+def _find_gres_trouble(accelerator: str, *, name: str, there: Collection[str]) -> str:
+    try:
+        known = resolve(accelerator).id
+    except AcceleratorUnknown as error:
+        return f"Nobody can order it: {error.detail}"
+    if known != accelerator:
+        return f"Nobody can order it under this name: write {known}."
+    return "" if known in there else f"No node of the partition has {name}: see `scontrol show node`."
+
+
+def _group(reasons: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each reason once, with the names of all users for whom it is the same but for their name."""
+    found: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        if why:
+            found.setdefault(re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", "it", why), []).append(name)
+    for why, names in found.items():
+        told = why if len(names) > 1 else reasons[names[0]]
+        yield f"{told.strip().rstrip('.')}.", ", ".join(names)

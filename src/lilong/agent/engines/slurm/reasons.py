@@ -100,6 +100,7 @@ _LIMIT = re.compile(
     rf"(Assoc|QOS|)(Grp|Max|Min)({'|'.join(_THINGS)})(RunMinutes|Minutes|)(?:Per(Job|Node|User|Account))?"
     r"(?:Limit|NotSatisfied)?"
 )
+_ASIDE = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
 _LIST = re.compile(r"(\w+)[,_ ]+(?:UnavailableNodes|May be reserved)\b:?_?(.*)")
 _HELD = re.compile(r"(.+?) (?:requeued )?held")
 
@@ -114,9 +115,13 @@ def explain_reason(*, reason: str) -> str:
     >>> explain_reason(reason="FancyNewReason")
     'The cluster says: FancyNewReason.'
     """
-    word = reason.strip().strip("()")
+    word = reason.strip()
+    if word.startswith("(") and word.endswith(")"):
+        word = word[1:-1]
     if word in _SENTENCES:
         return _SENTENCES[word]
+    if word.replace("_", " ") == _ASIDE:
+        return "Nodes that it needs are down, drained or set aside for jobs with a higher priority."
     listed = _LIST.fullmatch(word)
     if listed and listed[1] in _SENTENCES:
         sentence = _SENTENCES[listed[1]]

@@ -27,16 +27,17 @@ _ENDS: Mapping[str, tuple[Reason, str]] = MappingProxyType(
         "DEADLINE": (Reason.WALLTIME_REACHED, "The cluster ended it at its deadline."),
         "OUT_OF_MEMORY": (Reason.MEMORY_EXCEEDED, "It used more memory than it asked for."),
         "CANCELLED": (Reason.PREEMPTED_BY_PROVIDER, "It was cancelled on the cluster."),
-        "FAILED": (Reason.SHIM_LOST, "The job failed and its wrapper did not say how."),
-        "COMPLETED": (Reason.SHIM_LOST, "The job ended and its wrapper did not say how."),
+        "FAILED": (Reason.SHIM_LOST, "The job failed, and its wrapper did not say how."),
+        "COMPLETED": (Reason.SHIM_LOST, "The job ended, and its wrapper did not say how."),
         "LAUNCH_FAILED": (Reason.SHIM_LOST, "The cluster could not start it."),
         "RECONFIG_FAIL": (Reason.NODE_LOST, "A node could not be prepared for it."),
     }
 )
+_TAKES = frozenset({"NODE_FAIL", "BOOT_FAIL", "PREEMPTED"})  # the cluster took the nodes, whatever we ordered
+_MAY_START_AGAIN = frozenset({"REQUEUED", "PREEMPTED", "NODE_FAIL"})  # accounting forgets a job that waits again
 _FORGOTTEN = (Reason.NODE_LOST, "Queue and accounting of the cluster know it no more.")
 _SIGNALLED = "Its wrapper was ended by a signal that the cluster has not sent."
 _KILLED, _TERMINATED = 137, 143  # 128 and the signal, as the wrapper tells it
-_BY_CLUSTER = frozenset({"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "CANCELLED"})
 _SKEW = timedelta(seconds=30)  # between the clocks of controller and nodes; a requeued job waits for two minutes
 
 
@@ -59,7 +60,7 @@ def is_live(word: str) -> bool:
 class Decision:
     """Where an attempt stands; None: nothing certain can be said now, which is no end.
 
-    cancel_native: the attempt has ended, but Slurm would start its job once more; the caller has to cancel that.
+    cancel_native: the attempt has ended, but Slurm may start its job once more; the caller has to cancel that.
     """
 
     state: NativeState | None
@@ -73,6 +74,7 @@ class _Verdict:
     word: str
     uid: int
     cancelled_by: int | None
+    exit_text: str
     exit_signal: int
     started_at: datetime | None
     ended_at: datetime | None
@@ -108,12 +110,16 @@ def decide_state(
     if native is not None and native.state not in _ENDS:
         return Decision(_tell_live(native, wrapper))
     segment = own if begun else segments[-1] if segments else None
-    ended = native if native is not None or segment is None or segment.state not in _ENDS else segment
+    ended: QueueRow | Segment | None = native
+    if native is None and segment is not None and segment.state in _ENDS and (begun or segment.state != "REQUEUED"):
+        ended = segment
     if ended is not None:
         verdict = _judge(ended, segment)
         if memory_killed and verdict.word in {"FAILED", "CANCELLED"}:
             verdict = replace(verdict, word="OUT_OF_MEMORY")
-        return Decision(_tell_end(verdict, wrapper, settled=settled))
+        state = _tell_end(verdict, wrapper, settled=settled)
+        comes_back = native is None and state.fault is not None and ended.state in _MAY_START_AGAIN
+        return Decision(state, cancel_native=comes_back)
     if forgotten and wrapper.ranks and all(rank.end is not None for rank in wrapper.ranks):
         return Decision(parse_state(_as_ended(wrapper)))
     return Decision(_tell_last_sign(wrapper, segment, *_FORGOTTEN) if forgotten else None)
@@ -134,7 +140,8 @@ def find_own_segment(*, segments: Sequence[Segment], began_at: datetime | None) 
 def meter_accounting(*, segments: Sequence[Segment], began_at: datetime | None = None) -> int | None:
     """Return the milliseconds of our own segment without suspensions, None while accounting knows no end of it.
 
-    began_at: since when all ranks of the wrapper run, where that is known.
+    Both versions count elapsed time up to their answer, by the cluster's clock alone. began_at: since when all ranks of
+    the wrapper run, where that is known.
     """
     own = find_own_segment(segments=segments, began_at=began_at)
     return own.elapsed_s * 1000 if own is not None and own.ended_at is not None else None
@@ -190,11 +197,18 @@ def _judge(told: QueueRow | Segment, segment: Segment | None) -> _Verdict:
         word=told.state,
         uid=told.uid,
         cancelled_by=segment.cancelled_by if segment else None,
+        exit_text=_tell_exit(segment),
         exit_signal=segment.exit_signal if segment else 0,
         started_at=told.started_at if told.nodes else None,
         ended_at=told.ended_at,
         nodes=told.nodes,
     )
+
+
+def _tell_exit(segment: Segment | None) -> str:
+    if segment is None or not (segment.exit_code or segment.exit_signal):
+        return ""
+    return f" (exit code {segment.exit_code}, signal {segment.exit_signal})"
 
 
 def _tell_end(verdict: _Verdict, wrapper: JobFacts, *, settled: bool) -> NativeState:
@@ -230,24 +244,37 @@ def _refine(told: NativeState, verdict: _Verdict, wrapper: JobFacts) -> NativeSt
     A single wrapper that may be reached by its own job was sent SIGTERM by it where the cluster did nothing; to a gang
     a cluster with GraceTime says that it wants the nodes back, and nobody can tell that from the end.
     """
-    is_killed = told.reason is Reason.KILLED_BY_SIGNAL and told.exit_code in {_KILLED, _TERMINATED}
+    is_killed = _is_killed(told)
     if (is_killed or told.reason is Reason.PREEMPTED_BY_PROVIDER) and verdict.word == "OUT_OF_MEMORY":
         return _end(Reason.MEMORY_EXCEEDED, detail=_ENDS["OUT_OF_MEMORY"][1], like=told)
     if told.reason is not Reason.PREEMPTED_BY_PROVIDER and not is_killed:
         return told
+    by_itself = is_killed and verdict.word in {"COMPLETED", "FAILED"}
+    if wrapper.cancel is not None and verdict.word not in _TAKES and not by_itself:
+        return replace(_tell_order(wrapper), detail="", exit_code=told.exit_code, ended_at=told.ended_at)
+    if verdict.word in {*_TAKES, "CANCELLED"}:
+        return replace(_tell_verdict(verdict, wrapper), exit_code=told.exit_code, ended_at=told.ended_at)
     if verdict.word == "TIMEOUT":  # the wrapper ends the job at the walltime, so that this came before it
         detail = "The cluster's time limit came before the walltime."
         return _end(Reason.PREEMPTED_BY_PROVIDER, detail=detail, like=told)
-    if verdict.word in _BY_CLUSTER:
-        return replace(_tell_verdict(verdict, wrapper), exit_code=told.exit_code, ended_at=told.ended_at)
     if not is_killed and verdict.word in {"COMPLETED", "FAILED"} and _reaches_its_wrapper(wrapper):
         return _end(Reason.KILLED_BY_SIGNAL, detail=_SIGNALLED, like=told)
     return told
 
 
+def _is_killed(told: NativeState) -> bool:
+    """Return whether the command ended of a signal that a cluster sends to all processes of a job."""
+    return told.reason is Reason.KILLED_BY_SIGNAL and told.exit_code in {_KILLED, _TERMINATED}
+
+
+def _tell_order(wrapper: JobFacts) -> NativeState:
+    """Return the end of a job that had not started when we ordered it to stop."""
+    return parse_state(replace(wrapper, dispatched=False))
+
+
 def _tell_verdict(verdict: _Verdict, wrapper: JobFacts) -> NativeState:
     if verdict.word == "CANCELLED" and wrapper.cancel is not None:
-        order = parse_state(replace(wrapper, dispatched=False))
+        order = _tell_order(wrapper)
         return replace(order, detail="" if verdict.started_at else order.detail)
     reason, detail = _ENDS[verdict.word]
     if verdict.word == "CANCELLED" and verdict.cancelled_by is not None:
@@ -256,6 +283,8 @@ def _tell_verdict(verdict: _Verdict, wrapper: JobFacts) -> NativeState:
             reason, detail = Reason.CANCELLED_BY_MEMBER, "It was cancelled on the cluster by its own user."
     elif verdict.word == "FAILED" and verdict.exit_signal and _reaches_its_wrapper(wrapper):
         reason, detail = Reason.KILLED_BY_SIGNAL, _SIGNALLED
+    if reason is Reason.SHIM_LOST:
+        detail = detail[:-1] + verdict.exit_text + "."
     return _end(reason, detail=detail)
 
 
@@ -277,7 +306,7 @@ def _tell_requeued(wrapper: JobFacts, own: Segment | None) -> NativeState:
     """
     told = parse_state(_as_ended(wrapper))
     has_word = bool(wrapper.ranks) and all(rank.end is not None for rank in wrapper.ranks)
-    if has_word and told.reason is not Reason.PREEMPTED_BY_PROVIDER:
+    if has_word and told.reason is not Reason.PREEMPTED_BY_PROVIDER and not _is_killed(told):
         return replace(told, nodes=own.nodes if own else ())
     return _tell_last_sign(wrapper, own, *_ENDS["REQUEUED"])
 

@@ -1,18 +1,35 @@
 """The users of the cluster as whom jobs run, and which organisation holds which service user."""
 
+import fcntl
 import os
 import pwd
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lilong.agent.engines.slurm.assignment import Refusal, choose_user
 from lilong.agent.engines.slurm.identity import JobUser
-from lilong.agent.settings import SlurmSettings
+from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.spool import read_json, write_json
-from lilong.common.errors import EngineRefused
+from lilong.common.errors import Conflict, EngineRefused, NotFound
 
 HELD = "held.json"
+
+
+class UserNotHeld(NotFound):
+    """No organisation has this service user."""
+
+    code = "agent.user_not_held"
+    title = "No organisation holds this user"
+    next_step = "Name one of those that are listed here."
+
+
+class UserBusy(Conflict):
+    """Work of its organisation is not over here."""
+
+    code = "agent.user_busy"
+    title = "This user still works for its organisation"
+    next_step = "Wait until what is named here is over; a drained pool gets nothing new."
 
 
 class JobUsers:
@@ -26,7 +43,6 @@ class JobUsers:
         self._path = home / HELD
         self._agent_user = pwd.getpwuid(os.geteuid()).pw_name
         self._uids: dict[str, int] = {}
-        self._lock = threading.Lock()
 
     def list_names(self) -> list[str]:
         """Return every user as whom jobs may run."""
@@ -37,15 +53,15 @@ class JobUsers:
         return JobUser(user=name, agent_user=self._agent_user, helper=self._settings.helper)
 
     def find_uid(self, name: str) -> int:
-        """Return the number of one of them; raises KeyError where this machine has no such user."""
+        """Return a user's number, -1 for a name that this machine does not know."""
         if name not in self._uids:
-            self._uids[name] = pwd.getpwnam(name).pw_uid
-        return self._uids[name]
+            with suppress(KeyError):
+                self._uids[name] = pwd.getpwnam(name).pw_uid
+        return self._uids.get(name, -1)
 
     def choose(self, *, organisation_id: str) -> str:
         """Return the user of an organisation, a free one if need be; raises EngineRefused with what to do."""
-        with self._lock:
-            held = self._read_held()
+        with self._holding() as held:
             chosen = choose_user(
                 organisation_id=organisation_id,
                 mapped=self._settings.users,
@@ -59,5 +75,25 @@ class JobUsers:
                 write_json(self._path, {**held, chosen.user: organisation_id})
             return chosen.user
 
-    def _read_held(self) -> Mapping[str, str]:
-        return {user: str(organisation) for user, organisation in (read_json(self._path) or {}).items()}
+    def release(self, name: str, *, check: Callable[[str], None]) -> str:
+        """Take a service user from its organisation, and return whose it was; raises UserNotHeld.
+
+        check: called with the organisation before anything is changed; raises what stands against it. An agent that
+        works meanwhile chooses users before or after this, and an attempt is in the spool before one is chosen for it.
+        """
+        with self._holding() as held:
+            if name not in held:
+                raise UserNotHeld(detail=f"{name[:80]!r}; held are: {', '.join(sorted(held)) or 'none'}.")
+            check(held[name])
+            write_json(self._path, {user: holder for user, holder in held.items() if user != name})
+            return held[name]
+
+    @contextmanager
+    def _holding(self) -> Generator[Mapping[str, str]]:
+        """Hand out who holds which service user; nobody else, in this process or another, changes it meanwhile."""
+        lock = os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield {user: str(organisation) for user, organisation in (read_json(self._path) or {}).items()}
+        finally:
+            os.close(lock)

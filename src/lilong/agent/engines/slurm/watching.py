@@ -15,6 +15,8 @@ from lilong.agent.engines.slurm.book import Book, Key
 from lilong.agent.engines.slurm.commands import parse_job_name
 from lilong.agent.engines.slurm.layout import Waits
 from lilong.agent.engines.slurm.native import (
+    DROPPED,
+    NATIVE,
     ORDERED,
     OVER,
     SUBMITTING,
@@ -37,6 +39,7 @@ from lilong.protocol.spec import Isolation
 
 _ACCOUNTING_BEFORE = timedelta(days=1)  # this machine's clock may be wrong by hours
 _MISSES_MIN = 3
+DROPS_MAX = 200
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +81,13 @@ class Watching:
         self._expected: dict[str, NativeState] = {}
         self._looked_at: set[str] = set()
         self._look: tuple[float, Look] | None = None
+        self._to_drop = self._list_undropped()
+
+    def drop(self, *, attempt_id: str) -> None:
+        """Note that an attempt's folder on the cluster may go once the spool has released it."""
+        record = self._records.get(attempt_id) or read_model(self._spool.folder(attempt_id).path / NATIVE, NativeRecord)
+        if record is not None:
+            self._to_drop[attempt_id] = record.user
 
     def expect(self, ref: str) -> None:
         """Note that this job was submitted just now, after the last reading of the queue."""
@@ -96,6 +106,7 @@ class Watching:
             seen.picked = pick_own(rows=seen.rows, accounted=(), begun_as=seen.begun_as)
         complete = self._read_accounting([seen for seen in jobs if self._needs_accounting(seen)]) and reading.complete
         self._refresh_copies(jobs)
+        self._drop_released()
         states: dict[str, NativeState] = {}
         uncertain: set[str] = set()
         for seen in jobs:
@@ -190,6 +201,31 @@ class Watching:
 
     def _find_settled_at(self, seen: Seen) -> datetime:
         return seen.submitting.find_settled_at(message_timeout_s=self._waits.message_timeout_s)
+
+    def _list_undropped(self) -> dict[str, str]:
+        """Return the users by released attempt whose folders on the cluster an agent before us has not deleted."""
+        found: dict[str, str] = {}
+        for path in self._spool.released.iterdir():
+            record = None if (path / DROPPED).exists() else read_model(path / NATIVE, NativeRecord)
+            if record is not None:
+                found[path.name] = record.user
+        return found
+
+    def _drop_released(self) -> None:
+        """Delete the folders of released attempts, in one call for each user."""
+        by_user: dict[str, list[str]] = defaultdict(list)
+        for attempt_id, user in self._to_drop.items():
+            if (self._spool.released / attempt_id).exists():
+                by_user[user].append(attempt_id)
+        for user, attempt_ids in by_user.items():
+            try:
+                self._users.of(user).remove(attempt_ids=attempt_ids[:DROPS_MAX])
+            except LilongError as error:
+                log.warning("folders are deleted later", user=user, code=error.code, detail=error.detail)
+                continue
+            for attempt_id in attempt_ids[:DROPS_MAX]:
+                write_json(self._spool.released / attempt_id / DROPPED, {}, durable=False)
+                self._to_drop.pop(attempt_id)
 
     def _list_jobs(self) -> list[Seen]:
         """Return the jobs that were given to sbatch; of those that are over nothing more is asked."""

@@ -1,17 +1,27 @@
 """Pools over HTTP, for their keepers and for operators."""
 
 from datetime import datetime
+from typing import Annotated
 
 from django.http import HttpRequest
 from ninja import Router, Schema, Status
+from pydantic import AwareDatetime, StringConstraints
 
 from lilong.common.django.fields import PAGE_LIMIT_DEFAULT, CursorInQuery, Id, IdInPath, LimitInQuery, Name, RequestBody
 from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, get_actor
 from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
+from lilong.foundation.runs.core.maintenance import Maintenance
 from lilong.foundation.runs.queries.pools import get_pool, list_pools, list_unknown_attempts
-from lilong.foundation.runs.services.pools import KEEPERS, create_join_token, create_pool, set_draining
+from lilong.foundation.runs.services.pools import (
+    KEEPERS,
+    announce_maintenance,
+    cancel_maintenance,
+    create_join_token,
+    create_pool,
+    set_draining,
+)
 from lilong.protocol.messages import AttemptState, Inventory
 
 router = Router(tags=["pools"])
@@ -33,6 +43,22 @@ class PoolChangeIn(RequestBody):
     draining: bool
 
 
+class MaintenanceIn(RequestBody):
+    """A window in which nothing may run on a pool; its end no longer belongs to it."""
+
+    starts_at: AwareDatetime
+    ends_at: AwareDatetime
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
+
+
+class MaintenanceOut(Schema):
+    """A window that is announced and not over."""
+
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+
+
 class PoolOut(Schema):
     """A pool: what it has, how it is. `clock_skewed`: its clock differs from the hub's by more than 5 seconds."""
 
@@ -42,6 +68,7 @@ class PoolOut(Schema):
     engine: str
     created_at: datetime
     draining: bool
+    maintenance: MaintenanceOut | None
     away: bool
     last_sync_at: datetime | None
     agent_version: str
@@ -115,6 +142,27 @@ def change_pool(request: HttpRequest, pool_id: IdInPath, body: PoolChangeIn) -> 
     actor, now = get_actor(request), utc_now()
     set_draining(actor=actor, pool_id=pool_id, draining_at=now if body.draining else None)
     return get_pool(actor=actor, pool_id=pool_id, now=now)
+
+
+@router.put(
+    "/pools/{pool_id}/maintenance", openapi_extra=allow(KEEPERS, Scope.MANAGE), response={200: PoolOut, **PROBLEMS}
+)
+def put_maintenance(request: HttpRequest, pool_id: IdInPath, body: MaintenanceIn) -> object:
+    """Announce maintenance in place of what was announced before: work that could reach into it is not begun."""
+    actor, now = get_actor(request), utc_now()
+    window = Maintenance(starts_at=body.starts_at, ends_at=body.ends_at, reason=body.reason)
+    announce_maintenance(actor=actor, pool_id=pool_id, window=window, now=now)
+    return get_pool(actor=actor, pool_id=pool_id, now=now)
+
+
+@router.delete(
+    "/pools/{pool_id}/maintenance", openapi_extra=allow(KEEPERS, Scope.MANAGE), response={200: PoolOut, **PROBLEMS}
+)
+def delete_maintenance(request: HttpRequest, pool_id: IdInPath) -> object:
+    """Take back what was announced; without it nothing changes."""
+    actor = get_actor(request)
+    cancel_maintenance(actor=actor, pool_id=pool_id)
+    return get_pool(actor=actor, pool_id=pool_id, now=utc_now())
 
 
 @router.post(

@@ -40,7 +40,11 @@ class ArtefactOut(Schema):
 
 
 class AttemptOut(Schema):
-    """One try on one pool. Times are milliseconds; `final` says that nothing billed changes any more."""
+    """One try on one pool. Times are milliseconds; `final` says that nothing billed changes any more.
+
+    `metered_ms` is the engine's word, `supported_ms` what the job's own signed reports support of it.
+    `allocation_problem` says why the accelerators given are not those ordered.
+    """
 
     id: str
     number: int
@@ -53,6 +57,8 @@ class AttemptOut(Schema):
     billable_ms: int
     usable_ms: int
     meters_agree: bool
+    supported_ms: int
+    allocation_problem: str
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

@@ -8,11 +8,13 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from lilong.foundation.runs.core.allocation import Ordered, find_allocation_problem
 from lilong.foundation.runs.core.policy import Policy
 from lilong.foundation.runs.core.reports import RankChain, extend_chains, is_complete
 from lilong.foundation.runs.core.table import HAS_RUN_PHASE, REASONS, STATES, explain_end, next_state
-from lilong.protocol.messages import AttemptState, CheckpointNote, Fault, Observation, Reason, VolumeNote
+from lilong.protocol.messages import AttemptState, CheckpointNote, Fault, NodeInventory, Observation, Reason, VolumeNote
 
+NOTHING_ORDERED = Ordered()
 QUEUE_SLACK_S = 5
 """How much earlier than the hub an engine may think that a wait in its queue is over: clocks differ."""
 
@@ -31,7 +33,7 @@ class AttemptFacts:
     """One attempt as the hub knows it. Identity first, then what the hub decided, then what agents reported.
 
     offered_at: when an agent was first told of it; before that no agent can have started it. queue_wait_s: what it was
-    told then of the time in its queue.
+    told then of the time in its queue. allocation_problem: why what the engine gave is not what was ordered.
     settled_at: since then nothing changes what is billed. outputs_complete: everything worth keeping is kept.
     """
 
@@ -40,6 +42,7 @@ class AttemptFacts:
     nodes: int
     created_at: datetime
     outputs_max_bytes: int = 0
+    ordered: Ordered = NOTHING_ORDERED
     state: AttemptState = AttemptState.CREATED
     reason: Reason | None = None
     fault: Fault | None = None
@@ -54,6 +57,7 @@ class AttemptFacts:
     exit_code: int | None = None
     native_ref: str = ""
     node_names: tuple[str, ...] = ()
+    allocation_problem: str = ""
     staging_done_bytes: int = 0
     staging_total_bytes: int = 0
     metered_ms: int = 0
@@ -84,18 +88,20 @@ def decide_attempt(
     *,
     kept: Container[str],
     stopped_at: datetime | None,
+    pool_nodes: Mapping[str, NodeInventory] | None = None,
     now: datetime,
 ) -> AttemptFacts:
     """Return the attempt after one observation.
 
     kept: digests that this attempt has uploaded whole; the outputs are complete only when all that the observation
-    names are among them. stopped_at: when the hub asked for the stop, if it did. After settlement only outputs, log
-    sizes and the completeness of the outputs still change.
+    names are among them. stopped_at: when the hub asked for the stop, if it did. pool_nodes: what the pool says each
+    node has, by name. After settlement only outputs, log sizes and the completeness of the outputs still change.
     """
     outputs = _take_outputs(attempt, observation, kept=kept)
     if attempt.settled_at is not None:
         return replace(outputs, checkpoint=attempt.checkpoint)
-    metered = _take_meters(_take_description(outputs, observation), observation, now=now)
+    described = _take_allocation(_take_description(outputs, observation), observation, pool_nodes=pool_nodes or {})
+    metered = _take_meters(described, observation, now=now)
     stepped = _take_state(metered, observation, stopped_at=stopped_at, now=now)
     reports_complete = is_complete(stepped.chains, counts=observation.report_counts, nodes=stepped.nodes)
     if stepped.has_ended and observation.outputs_complete and outputs.outputs_complete and reports_complete:
@@ -169,8 +175,13 @@ def _take_outputs(attempt: AttemptFacts, observation: Observation, *, kept: Cont
 
 
 def _take_description(attempt: AttemptFacts, observation: Observation) -> AttemptFacts:
-    """Follow the newest observation in all that only describes; the earliest start is the start."""
-    starts = [moment for moment in (attempt.started_at, observation.started_at) if moment is not None]
+    """Follow the newest observation in all that only describes; the earliest start is the start.
+
+    Nothing starts before an agent was told of it, whatever its clock says.
+    """
+    starts = [attempt.started_at] if attempt.started_at is not None else []
+    if observation.started_at is not None:
+        starts.append(max(observation.started_at, attempt.offered_at or attempt.created_at))
     attempt = replace(attempt, missing=Missing(), started_at=min(starts, default=None))
     if not _is_newest(attempt, observation):
         return attempt
@@ -186,9 +197,20 @@ def _take_description(attempt: AttemptFacts, observation: Observation) -> Attemp
     )
 
 
+def _take_allocation(
+    attempt: AttemptFacts, observation: Observation, *, pool_nodes: Mapping[str, NodeInventory]
+) -> AttemptFacts:
+    """Note what shows that something else was given; what was shown once stays. Of several, the first by alphabet."""
+    problem = find_allocation_problem(
+        attempt.ordered, allocated=observation.allocated, node_names=observation.nodes, pool_nodes=pool_nodes
+    )
+    known = attempt.allocation_problem
+    return replace(attempt, allocation_problem=min(filter(None, (known, problem)), default=""))
+
+
 def _take_meters(attempt: AttemptFacts, observation: Observation, *, now: datetime) -> AttemptFacts:
-    """Grow the meters, never beyond the time that has passed since the attempt was made."""
-    passed_ms = max(0, (now - attempt.created_at) // timedelta(milliseconds=1))
+    """Grow the meters, never beyond the time that has passed since an agent was told of the attempt."""
+    passed_ms = max(0, (now - (attempt.offered_at or attempt.created_at)) // timedelta(milliseconds=1))
     report_key = attempt.report_key or observation.report_key
     chains = attempt.chains
     if report_key and observation.reports:

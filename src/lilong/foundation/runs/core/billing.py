@@ -35,11 +35,14 @@ class Bill:
     """Billable milliseconds, the part of the time that a checkpoint kept, and whether the meters agree.
 
     Where they do not, the engine claims more than the job's own reports support: the payable must wait for a case.
+    supported_ms: what both meters support, whatever is billed of it; longest_ms: what either says, up to the authority.
     """
 
     billable_ms: int
     usable_ms: int
     meters_agree: bool
+    supported_ms: int
+    longest_ms: int
 
 
 def compute_bill(meters: Meters, *, policy: Policy) -> Bill:
@@ -47,7 +50,8 @@ def compute_bill(meters: Meters, *, policy: Policy) -> Bill:
 
     Billed is the smaller of both meters, never more than the authority, and after a stop never more than the time
     from the start to the request plus the grace, however late the engine obeys. After a fault that is not the
-    member's only the time that a kept checkpoint saved is billed; see `table.py`.
+    member's only the time that a kept checkpoint saved is billed; see `table.py`. Then the meters need not agree: a
+    cluster counts a dead node until it notices, and nothing of that is billed.
 
     >>> from datetime import UTC, datetime
     >>> start = datetime(2026, 3, 1, tzinfo=UTC)
@@ -57,18 +61,21 @@ def compute_bill(meters: Meters, *, policy: Policy) -> Bill:
     ...     started_at=start, stopped_at=None, grace_s=10,
     ... )
     >>> compute_bill(meters, policy=Policy())
-    Bill(billable_ms=60900, usable_ms=50000, meters_agree=True)
+    Bill(billable_ms=60900, usable_ms=50000, meters_agree=True, supported_ms=60900, longest_ms=61000)
     """
     bound_ms = min(meters.metered_ms, meters.reported.elapsed_ms, meters.granted_ms)
     if meters.stopped_at is not None:
         bound_ms = min(bound_ms, _stop_bound_ms(meters, stopped_at=meters.stopped_at))
     usable_ms = min(bound_ms, meters.usable_ms, meters.reported.checkpoint_ms) if meters.kept_checkpoint else 0
+    overhang_ms = meters.metered_ms - meters.reported.elapsed_ms
     billing = find_billing(meters.state, fault=meters.fault)
     billable_ms = {Billing.NOTHING: 0, Billing.METERED: bound_ms, Billing.USABLE: usable_ms}[billing]
     return Bill(
         billable_ms=billable_ms,
         usable_ms=usable_ms,
-        meters_agree=meters.metered_ms <= meters.reported.elapsed_ms + policy.tolerance_ms,
+        meters_agree=billing is not Billing.METERED or overhang_ms <= policy.tolerance_ms,
+        supported_ms=bound_ms,
+        longest_ms=min(max(meters.metered_ms, meters.reported.elapsed_ms), meters.granted_ms),
     )
 
 

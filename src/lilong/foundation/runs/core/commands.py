@@ -21,6 +21,7 @@ def decide_call(
     attempt: AttemptFacts,
     *,
     observation: Observation | None,
+    said_to_live: bool,
     asked_to_stop: bool,
     granted_ms: int,
     logs_kept: bool,
@@ -30,12 +31,13 @@ def decide_call(
     """Return the command for an attempt after a sync in which it was observed, or was not; None when nothing is left.
 
     The same question gives the same answer until an observation shows the effect. An attempt that ended for the hub
-    but lives for the agent is cancelled. asked_to_stop: the hub wants its end. takes_work: the pool is not drained.
-    outputs_wanted: the run is not closed yet, so that outputs that come late still count.
+    but lives for the agent is cancelled. said_to_live: it was not observed, but named as unchanged. asked_to_stop: the
+    hub wants its end. takes_work: neither draining nor maintenance of the pool is in its way. outputs_wanted: the run
+    is not closed yet, so that outputs that come late still count.
     """
     if attempt.has_ended:
         if observation is None:
-            return None
+            return Call.CANCEL if said_to_live else None
         if not STATES[observation.state].has_ended:
             return Call.CANCEL
         has_all = logs_kept and (observation.outputs_complete or not outputs_wanted)

@@ -13,8 +13,8 @@ class Surroundings:
     """What besides its observations decides about a silent attempt.
 
     last_sync_at: of the pool's agent. left_ms: authority that the attempt had not used when last seen.
-    stopped_at, stop_reason: what the hub asked for, if it did. pool_takes_work: it is not being drained.
-    other_pools: those that are not away and could take the run instead.
+    stopped_at, stop_reason: what the hub asked for, if it did. pool_takes_work: neither draining nor maintenance is in
+    its way. other_pools: those that are not away and could take the run instead.
     """
 
     last_sync_at: datetime | None
@@ -29,7 +29,8 @@ class Surroundings:
 def decide_silence(attempt: AttemptFacts, around: Surroundings, *, now: datetime, policy: Policy) -> AttemptFacts:
     """Return the attempt after a look at the clock; the same attempt when nothing follows.
 
-    - Nobody was ever told of it: a stop ends it at once, and it makes room for another pool when its own is away.
+    - Nobody was ever told of it: a stop ends it at once, and it makes room for another pool when its own is away or
+      takes no such work.
     - It has ended, but its outputs never came: it is settled without them.
     - A stop was never confirmed: the member is let go, the agent is still told to cancel.
     - Its agent is silent long beyond the moment at which the work must have ended by itself: it is LOST.
@@ -72,6 +73,7 @@ def _decide_unoffered(attempt: AttemptFacts, around: Surroundings, *, now: datet
     heard_at = max(filter(None, (around.last_sync_at, attempt.created_at)))
     waited_long = now - heard_at >= timedelta(seconds=policy.unoffered_s) or not around.pool_takes_work
     if around.other_pools and waited_long:
-        detail = "Its pool could not be told of it; another pool takes the run."
+        why = "could not be told of it" if around.pool_takes_work else "takes no such work now"
+        detail = f"Its pool {why}; another pool takes the run."
         return end_attempt(attempt, state=AttemptState.REJECTED, reason=Reason.AGENT_LOST, detail=detail, now=now)
     return attempt

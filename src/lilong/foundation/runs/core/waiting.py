@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.time import format_duration
+from lilong.foundation.runs.core.maintenance import Maintenance, describe_window, explain_maintenance, is_open
 from lilong.foundation.runs.core.policy import Policy
 from lilong.foundation.runs.core.silence import is_away
 from lilong.foundation.runs.core.table import STATES
@@ -12,18 +13,20 @@ from lilong.protocol.messages import AttemptState, Reason
 
 @dataclass(frozen=True, slots=True)
 class PoolStanding:
-    """A pool as far as waiting depends on it."""
+    """A pool as far as waiting depends on it. maintenance: the window announced last, which may be over."""
 
     name: str
     last_sync_at: datetime | None
     draining: bool
+    maintenance: Maintenance | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """The attempt of a run that is not over.
 
-    queue_wait_s: how long it may queue; next_pool: name of the pool that follows then, empty for its own.
+    walltime_s: how long it may run. queue_wait_s: how long it may queue; next_pool: name of the pool that follows then,
+    empty for its own.
     refused: what `explain_queue_refusal` says of the attempt before it, if that left a queue.
     """
 
@@ -34,6 +37,7 @@ class Waiting:
     stopping: bool
     staging_done_bytes: int
     staging_total_bytes: int
+    walltime_s: int = 0
     queue_wait_s: int | None = None
     next_pool: str = ""
     refused: str = ""
@@ -48,11 +52,12 @@ def explain_wait(attempt: Waiting | None, *, pool: PoolStanding, now: datetime, 
     >>> explain_wait(None, pool=pool, now=noon.replace(second=40), policy=Policy())
     'the agent of pool embedded has not reported for 40s'
     """
+    window, walltime_s = pool.maintenance, attempt.walltime_s if attempt else 0
+    stands_in_the_way = explain_maintenance(window, pool=pool.name, walltime_s=walltime_s, now=now)
+    if stands_in_the_way and attempt is not None and attempt.state is AttemptState.CREATED and not attempt.stopping:
+        return stands_in_the_way
     if is_away(last_sync_at=pool.last_sync_at, now=now, policy=policy):
-        if pool.last_sync_at is None:
-            return f"no agent serves pool {pool.name} yet"
-        silent_s = int((now - pool.last_sync_at).total_seconds())
-        return f"the agent of pool {pool.name} has not reported for {format_duration(silent_s)}"
+        return _explain_silence(pool, now=now)
     if attempt is None:
         return "the next attempt is being prepared"
     if attempt.settled:
@@ -74,6 +79,15 @@ def explain_queue_refusal(*, pool: str, queue_wait_s: int | None, next_pool: str
     if not next_pool:
         return waited
     return f"{waited}, and {'was asked again' if next_pool == pool else f'pool {next_pool} came next'}"
+
+
+def _explain_silence(pool: PoolStanding, *, now: datetime) -> str:
+    if pool.last_sync_at is None:
+        return f"no agent serves pool {pool.name} yet"
+    silent_s = int((now - pool.last_sync_at).total_seconds())
+    silence = f"the agent of pool {pool.name} has not reported for {format_duration(silent_s)}"
+    window = pool.maintenance
+    return f"{silence}; {describe_window(window, now=now)}" if window and is_open(window, now=now) else silence
 
 
 def _explain_state(attempt: Waiting, *, pool: PoolStanding) -> str:

@@ -18,6 +18,9 @@ class Migration(migrations.Migration):
                 ("token", models.CharField(max_length=64, unique=True)),
                 ("nonce", models.CharField(max_length=64)),
                 ("nodes", models.PositiveIntegerField()),
+                ("walltime_s", models.PositiveIntegerField()),
+                ("accelerator", models.CharField(blank=True, default="", max_length=64)),
+                ("accelerators", models.PositiveIntegerField(default=0)),
                 ("grace_s", models.PositiveIntegerField()),
                 ("outputs_max_bytes", models.BigIntegerField()),
                 ("used_before_ms", models.BigIntegerField()),
@@ -36,6 +39,7 @@ class Migration(migrations.Migration):
                 ("exit_code", models.IntegerField(null=True)),
                 ("native_ref", models.CharField(blank=True, default="", max_length=200)),
                 ("node_names", models.JSONField(default=list)),
+                ("allocation_problem", models.CharField(blank=True, default="", max_length=500)),
                 ("report_key", models.CharField(blank=True, default="", max_length=128)),
                 ("checkpoint_sha256", models.CharField(blank=True, default="", max_length=64)),
                 ("checkpoint_bytes", models.BigIntegerField(default=0)),
@@ -117,6 +121,9 @@ class Migration(migrations.Migration):
                 ("engine", models.CharField(max_length=32)),
                 ("created_at", models.DateTimeField()),
                 ("draining_at", models.DateTimeField(null=True)),
+                ("maintenance_starts_at", models.DateTimeField(null=True)),
+                ("maintenance_ends_at", models.DateTimeField(null=True)),
+                ("maintenance_reason", models.CharField(blank=True, default="", max_length=200)),
                 ("epoch", models.BigIntegerField(default=0)),
                 ("boot_id", models.CharField(default="", max_length=200)),
                 ("past_boot_ids", models.JSONField(default=list)),
@@ -128,7 +135,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 "constraints": [
-                    models.UniqueConstraint(fields=("organisation_id", "name"), name="runs_pool_name_once")
+                    models.UniqueConstraint(fields=("organisation_id", "name"), name="runs_pool_name_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("maintenance_ends_at", None),
+                            ("maintenance_starts_at", None),
+                        )
+                        | models.Q(("maintenance_starts_at__lt", models.F("maintenance_ends_at"))),
+                        name="runs_maintenance_has_length",
+                    ),
                 ],
             },
         ),

@@ -9,9 +9,11 @@ from lilong.common.errors import FieldProblem, NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.runs.core.checks import find_problems
+from lilong.foundation.runs.core.maintenance import Maintenance, explain_maintenance
 from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.silence import is_away
 from lilong.foundation.runs.models import Hub, Pool, UnknownAttempt
+from lilong.foundation.runs.queries.rows import read_maintenance
 from lilong.protocol.messages import Inventory
 from lilong.protocol.spec import RunSpec
 
@@ -26,7 +28,10 @@ class PoolMissing(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class PoolView:
-    """A pool and how it is. away: its agent has been silent for so long that people are told."""
+    """A pool and how it is. away: its agent has been silent for so long that people are told.
+
+    maintenance: what is announced and not over.
+    """
 
     id: str
     organisation_id: str
@@ -34,6 +39,7 @@ class PoolView:
     engine: str
     created_at: datetime
     draining: bool
+    maintenance: Maintenance | None
     away: bool
     last_sync_at: datetime | None
     agent_version: str
@@ -41,6 +47,10 @@ class PoolView:
     clock_skew_ms: int
     clock_skewed: bool
     inventory: Inventory | None
+
+    def explain_delay(self, *, walltime_s: int, now: datetime) -> str:
+        """Return why work of this length begins after the maintenance that is announced; empty when it does not."""
+        return explain_maintenance(self.maintenance, pool=self.name, walltime_s=walltime_s, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,7 @@ def read_inventory(*, stored: object) -> Inventory | None:
 
 def view_pool(*, pool: Pool, now: datetime) -> PoolView:
     """Return the row as others see it."""
+    window = read_maintenance(pool=pool)
     return PoolView(
         id=pool.id,
         organisation_id=pool.organisation_id,
@@ -124,6 +135,7 @@ def view_pool(*, pool: Pool, now: datetime) -> PoolView:
         engine=pool.engine,
         created_at=pool.created_at,
         draining=pool.draining_at is not None,
+        maintenance=window if window and now < window.ends_at else None,
         away=is_away(last_sync_at=pool.last_sync_at, now=now, policy=POLICY),
         last_sync_at=pool.last_sync_at,
         agent_version=pool.agent_version,

@@ -1,16 +1,19 @@
 """Between rows and the frozen facts that the core decides on."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db.models import Prefetch, QuerySet
 
 from lilong.common.time import format_moment, parse_moment
+from lilong.foundation.runs.core.allocation import Ordered
 from lilong.foundation.runs.core.attempts import AttemptFacts, Missing
 from lilong.foundation.runs.core.billing import Bill, Meters, compute_bill
+from lilong.foundation.runs.core.maintenance import Maintenance, reaches_into
 from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.reports import RankChain, read_chains
 from lilong.foundation.runs.core.runs import RunFacts, Tried
-from lilong.foundation.runs.models import Attempt, Candidate, Meter, Run
+from lilong.foundation.runs.models import Attempt, Candidate, Meter, Pool, Run
 from lilong.protocol.messages import AttemptState, CheckpointNote, Fault, Reason, VolumeNote
 from lilong.protocol.spec import OnFault
 
@@ -24,6 +27,7 @@ def read_attempt(*, row: Attempt) -> AttemptFacts:
         nodes=row.nodes,
         created_at=row.created_at,
         outputs_max_bytes=row.outputs_max_bytes,
+        ordered=Ordered(accelerator=row.accelerator, accelerators=row.accelerators, nodes=row.nodes),
         state=AttemptState(row.state),
         reason=Reason(row.reason) if row.reason else None,
         fault=Fault(row.fault) if row.fault else None,
@@ -38,6 +42,7 @@ def read_attempt(*, row: Attempt) -> AttemptFacts:
         exit_code=row.exit_code,
         native_ref=row.native_ref,
         node_names=tuple(row.node_names),
+        allocation_problem=row.allocation_problem,
         staging_done_bytes=meter.staging_done_bytes,
         staging_total_bytes=meter.staging_total_bytes,
         metered_ms=meter.metered_ms,
@@ -68,6 +73,7 @@ def write_attempt(*, row: Attempt, facts: AttemptFacts) -> None:
     row.exit_code = facts.exit_code
     row.native_ref = facts.native_ref
     row.node_names = list(facts.node_names)
+    row.allocation_problem = facts.allocation_problem[:500]
     row.report_key = facts.report_key
     row.checkpoint_sha256 = facts.checkpoint.manifest_sha256 if facts.checkpoint else ""
     row.checkpoint_bytes = facts.checkpoint.size_bytes if facts.checkpoint else 0
@@ -90,10 +96,8 @@ def write_meter(*, row: Meter, facts: AttemptFacts) -> None:
 
 def bill_attempt(*, row: Attempt, run: Run) -> Bill:
     """Return what is billed of an attempt so far, or for good once it has settled."""
-    if row.billable_ms is not None and row.usable_ms is not None:
-        return Bill(billable_ms=row.billable_ms, usable_ms=row.usable_ms, meters_agree=bool(row.meters_agree))
     facts = read_attempt(row=row)
-    return compute_bill(
+    bill = compute_bill(
         Meters(
             state=facts.state,
             fault=facts.fault,
@@ -108,6 +112,9 @@ def bill_attempt(*, row: Attempt, run: Run) -> Bill:
         ),
         policy=POLICY,
     )
+    if row.billable_ms is None or row.usable_ms is None:
+        return bill
+    return replace(bill, billable_ms=row.billable_ms, usable_ms=row.usable_ms, meters_agree=bool(row.meters_agree))
 
 
 def grant_ms(*, row: Attempt, run: Run) -> int:
@@ -130,13 +137,24 @@ def order_candidates() -> QuerySet[Candidate]:
     return Candidate.objects.select_related("pool").defer("pool__inventory").order_by("position")
 
 
+def read_maintenance(*, pool: Pool) -> Maintenance | None:
+    """Return the window that was announced last, which may be over."""
+    starts_at, ends_at = pool.maintenance_starts_at, pool.maintenance_ends_at
+    return Maintenance(starts_at, ends_at, pool.maintenance_reason) if starts_at and ends_at else None
+
+
+def takes_work(*, pool: Pool, walltime_s: int, now: datetime) -> bool:
+    """Return whether a pool takes new work of this length: it is not drained, and no maintenance is in its way."""
+    return pool.draining_at is None and not reaches_into(read_maintenance(pool=pool), walltime_s=walltime_s, now=now)
+
+
 def list_reachable(*, run: Run, now: datetime) -> set[str]:
-    """Return the pools of a loaded run's candidates that take work and whose agents have reported lately."""
+    """Return the pools of a loaded run's candidates that take it and whose agents have reported lately."""
     heard_after = now - timedelta(seconds=POLICY.away_after_s)
     return {
         candidate.pool_id
         for candidate in run.candidates.all()
-        if candidate.pool.draining_at is None
+        if takes_work(pool=candidate.pool, walltime_s=run.spec["walltime_s"], now=now)
         and candidate.pool.last_sync_at is not None
         and candidate.pool.last_sync_at >= heard_after
     }

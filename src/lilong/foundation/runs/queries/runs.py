@@ -14,7 +14,13 @@ from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.runs import OPEN_STATES, RunState, find_next_pool
 from lilong.foundation.runs.core.waiting import PoolStanding, Waiting, explain_queue_refusal, explain_wait
 from lilong.foundation.runs.models import Artefact, Attempt, Run
-from lilong.foundation.runs.queries.rows import bill_attempt, list_reachable, order_candidates, read_run
+from lilong.foundation.runs.queries.rows import (
+    bill_attempt,
+    list_reachable,
+    order_candidates,
+    read_maintenance,
+    read_run,
+)
 from lilong.protocol.messages import AttemptState, Fault, Reason
 from lilong.protocol.spec import RunSpec
 
@@ -56,6 +62,9 @@ class AttemptView:
     billable_ms: int
     usable_ms: int
     meters_agree: bool
+    supported_ms: int
+    longest_ms: int
+    allocation_problem: str
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -170,6 +179,9 @@ def _view_attempt(row: Attempt, *, run: Run, next_pool: str) -> AttemptView:
         billable_ms=bill.billable_ms,
         usable_ms=bill.usable_ms,
         meters_agree=bill.meters_agree,
+        supported_ms=bill.supported_ms,
+        longest_ms=bill.longest_ms,
+        allocation_problem=row.allocation_problem,
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
@@ -205,7 +217,12 @@ def _list_artefacts(rows: Iterable[Attempt]) -> list[ArtefactView]:
 def _explain_wait(run: Run, rows: Sequence[Attempt], *, now: datetime) -> str:
     last = rows[-1]
     pool = last.pool
-    standing = PoolStanding(name=pool.name, last_sync_at=pool.last_sync_at, draining=pool.draining_at is not None)
+    standing = PoolStanding(
+        name=pool.name,
+        last_sync_at=pool.last_sync_at,
+        draining=pool.draining_at is not None,
+        maintenance=read_maintenance(pool=pool),
+    )
     waiting = Waiting(
         state=AttemptState(last.state),
         reason=Reason(last.reason) if last.reason else None,
@@ -214,6 +231,7 @@ def _explain_wait(run: Run, rows: Sequence[Attempt], *, now: datetime) -> str:
         stopping=run.stopped_at is not None,
         staging_done_bytes=last.meter.staging_done_bytes,
         staging_total_bytes=last.meter.staging_total_bytes,
+        walltime_s=last.walltime_s,
         queue_wait_s=last.queue_wait_s,
         next_pool=_find_next_pool(run, now=now) if last.state == AttemptState.QUEUED else "",
         refused=_explain_queue_refusal(rows[-2], next_pool="") if len(rows) > 1 else "",

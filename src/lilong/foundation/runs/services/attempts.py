@@ -22,7 +22,8 @@ from lilong.foundation.runs.queries.rows import (
 from lilong.protocol.spec import RunSpec
 
 IDENTITY = {
-    *("id", "run", "number", "candidate", "pool", "token", "nonce", "nodes", "grace_s", "outputs_max_bytes"),
+    *("id", "run", "number", "candidate", "pool", "token", "nonce", "nodes", "walltime_s", "grace_s"),
+    *("accelerator", "accelerators", "outputs_max_bytes"),
     *("used_before_ms", "start_checkpoint_sha256", "created_at"),
 }
 ATTEMPT_FIELDS = [field.name for field in Attempt._meta.concrete_fields if field.name not in IDENTITY]
@@ -79,6 +80,9 @@ def create_attempt(
         token=token_hex(16),
         nonce=token_hex(16),
         nodes=spec.nodes,
+        walltime_s=spec.walltime_s,
+        accelerator=spec.resources.accelerator or "",
+        accelerators=spec.resources.accelerators,
         grace_s=spec.checkpoint.grace_s if spec.checkpoint else POLICY.grace_s,
         outputs_max_bytes=sum(output.max_bytes for output in spec.outputs),
         used_before_ms=used_ms,

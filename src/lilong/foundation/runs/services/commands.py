@@ -8,11 +8,19 @@ from lilong.common.errors import LilongError
 from lilong.foundation.members.public import reveal_secrets
 from lilong.foundation.runs.core.attempts import AttemptFacts, end_attempt
 from lilong.foundation.runs.core.commands import Call, decide_call
+from lilong.foundation.runs.core.maintenance import limit_wait
 from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.runs import decide_queue_wait
 from lilong.foundation.runs.core.table import STATES
 from lilong.foundation.runs.models import Candidate, LockedEnvironment, Pool, Run
-from lilong.foundation.runs.queries.rows import grant_ms, list_reachable, load_runs, read_run
+from lilong.foundation.runs.queries.rows import (
+    grant_ms,
+    list_reachable,
+    load_runs,
+    read_maintenance,
+    read_run,
+    takes_work,
+)
 from lilong.foundation.runs.services.environments import view_environment
 from lilong.foundation.runs.services.logs import are_logs_kept
 from lilong.foundation.runs.services.sightings import Sighting
@@ -42,7 +50,7 @@ def list_commands(*, pool: Pool, sightings: Sequence[Sighting], now: datetime) -
     commands: list[Command] = []
     submits: list[Sighting] = []
     for sighting in sightings:
-        call = _decide_call(pool, sighting)
+        call = _decide_call(pool, sighting, now=now)
         if call is Call.SUBMIT:
             submits.append(sighting)
         elif call is not None:
@@ -50,27 +58,32 @@ def list_commands(*, pool: Pool, sightings: Sequence[Sighting], now: datetime) -
     return [*commands, *_build_submits(pool, submits[:SUBMITS_PER_SYNC_MAX], now=now)]
 
 
-def list_commands_for_unknown(*, observations: Iterable[Observation]) -> list[Command]:
-    """Return how an agent gets rid of jobs that no order explains: stopped first, forgotten then."""
-    return [
+def list_commands_for_unknown(*, observations: Iterable[Observation], unchanged: Iterable[str]) -> list[Command]:
+    """Return how an agent gets rid of jobs that no order explains: stopped first, forgotten then.
+
+    unchanged: those that it only named; it is asked to tell of them again.
+    """
+    told = [
         Release(attempt_id=seen.attempt_id)
         if STATES[seen.state].has_ended
         else Cancel(attempt_id=seen.attempt_id, reason=Reason.CANCELLED_BY_HUB, grace_s=POLICY.grace_s)
         for seen in observations
     ]
+    return [*told, *(Locate(attempt_id=attempt_id, token="") for attempt_id in unchanged)]
 
 
-def _decide_call(pool: Pool, sighting: Sighting) -> Call | None:
+def _decide_call(pool: Pool, sighting: Sighting, *, now: datetime) -> Call | None:
     row, facts = sighting.row, sighting.facts
     ended_there = sighting.observation is not None and STATES[sighting.observation.state].has_ended
     return decide_call(
         facts,
         observation=sighting.observation,
+        said_to_live=sighting.said_to_live,
         asked_to_stop=row.run.stopped_at is not None,
         granted_ms=grant_ms(row=row, run=row.run),
         logs_kept=ended_there and are_logs_kept(attempt_id=row.id, log_bytes=facts.log_bytes),
         outputs_wanted=row.run.kept_at is None,
-        takes_work=pool.draining_at is None,
+        takes_work=takes_work(pool=pool, walltime_s=row.walltime_s, now=now),
     )
 
 
@@ -103,7 +116,7 @@ def _build_submits(pool: Pool, sightings: Sequence[Sighting], *, now: datetime) 
             break
         before = sighting.facts
         if before.offered_at is None:
-            wait_s = _decide_queue_wait(runs[sighting.row.run_id], now=now)
+            wait_s = _decide_queue_wait(runs[sighting.row.run_id], pool, sighting, now=now)
             sighting.facts = replace(before, offered_at=now, queue_wait_s=wait_s)
         try:
             spec = RunSpec.model_validate(runs[sighting.row.run_id].spec)
@@ -113,8 +126,9 @@ def _build_submits(pool: Pool, sightings: Sequence[Sighting], *, now: datetime) 
     return commands
 
 
-def _decide_queue_wait(run: Run, *, now: datetime) -> int:
-    return decide_queue_wait(read_run(run=run), reachable=list_reachable(run=run, now=now), policy=POLICY)
+def _decide_queue_wait(run: Run, pool: Pool, sighting: Sighting, *, now: datetime) -> int:
+    wait_s = decide_queue_wait(read_run(run=run), reachable=list_reachable(run=run, now=now), policy=POLICY)
+    return limit_wait(wait_s, read_maintenance(pool=pool), walltime_s=sighting.row.walltime_s, now=now)
 
 
 def _build_submit(sighting: Sighting, environment: LockedEnvironment, *, spec: RunSpec, epoch: int) -> Submit:

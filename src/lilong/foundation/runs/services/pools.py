@@ -13,12 +13,14 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
 from lilong.foundation.record.public import append
 from lilong.foundation.runs.core.epochs import raise_epoch
+from lilong.foundation.runs.core.maintenance import Maintenance
 from lilong.foundation.runs.models import Hub, JoinToken, Pool, PoolToken
 from lilong.foundation.runs.queries.pools import find_own_pool, get_hub_id
 from lilong.protocol.messages import PROTOCOL_VERSION, PROTOCOL_VERSIONS_SPOKEN, JoinRequest, JoinResponse
 
-ENGINES = ("local",)
+ENGINES = ("local", "slurm")
 JOIN_TOKEN_S = 24 * 3600
+MAINTENANCE_WITHIN_DAYS = 366
 POOLS_PER_ORGANISATION_MAX = 100
 JOIN_TOKENS_PER_POOL_MAX = 20
 JOIN_TOKEN_PREFIX = "lilj_"  # noqa: S105 - how such tokens begin
@@ -50,6 +52,14 @@ class PoolLimitReached(LimitReached):
     code = "runs.pool_limit"
     title = "No more of these can be created"
     next_step = "Use those that are there, or wait until unused join tokens expire."
+
+
+class MaintenanceInvalid(InputInvalid):
+    """A window needs an end that is after its begin and not over, and both within a year."""
+
+    code = "runs.maintenance_invalid"
+    title = "This maintenance cannot be announced"
+    next_step = "Correct the fields named here."
 
 
 class JoinTokenInvalid(NotSignedIn):
@@ -133,6 +143,37 @@ def set_draining(*, actor: Actor, pool_id: str, draining_at: datetime | None) ->
         Pool.objects.filter(id=pool.id).update(draining_at=draining_at)
 
 
+def announce_maintenance(*, actor: Actor, pool_id: str, window: Maintenance, now: datetime) -> None:
+    """Announce a window in which nothing may run on a pool, in place of the one announced before.
+
+    From now on no work is offered that could reach into it; what the pool has goes on. Raises MaintenanceInvalid.
+    """
+    pool = find_own_pool(actor=actor, pool_id=pool_id)
+    require(_may_keep(actor, organisation_id=pool.organisation_id))
+    if window.ends_at <= max(window.starts_at, now):
+        message = "It has to be after the begin, and not over already."
+        raise MaintenanceInvalid(fields=[FieldProblem(path="ends_at", code="runs.maintenance_end", message=message)])
+    for path, moment in (("starts_at", window.starts_at), ("ends_at", window.ends_at)):
+        if abs(moment - now) > timedelta(days=MAINTENANCE_WITHIN_DAYS):
+            message = f"It has to be within {MAINTENANCE_WITHIN_DAYS} days from now."
+            raise MaintenanceInvalid(fields=[FieldProblem(path=path, code="runs.maintenance_far", message=message)])
+    _set_maintenance(pool, starts_at=window.starts_at, ends_at=window.ends_at, reason=window.reason)
+
+
+def cancel_maintenance(*, actor: Actor, pool_id: str) -> None:
+    """Take back the window that was announced; without one nothing changes."""
+    pool = find_own_pool(actor=actor, pool_id=pool_id)
+    require(_may_keep(actor, organisation_id=pool.organisation_id))
+    _set_maintenance(pool, starts_at=None, ends_at=None, reason="")
+
+
+def _set_maintenance(pool: Pool, *, starts_at: datetime | None, ends_at: datetime | None, reason: str) -> None:
+    with transaction.atomic():
+        Pool.objects.filter(id=pool.id).update(
+            maintenance_starts_at=starts_at, maintenance_ends_at=ends_at, maintenance_reason=reason
+        )
+
+
 def join(*, request: JoinRequest, now: datetime) -> JoinResponse:
     """Let an agent serve the pool of its join token; the pool's tokens before it end at once."""
     check_protocol(version=request.protocol_version)
@@ -186,7 +227,8 @@ def check_protocol(*, version: int) -> None:
     """Raise ProtocolUnknown unless the hub speaks this version of the protocol."""
     if version not in PROTOCOL_VERSIONS_SPOKEN:
         spoken = ", ".join(map(str, PROTOCOL_VERSIONS_SPOKEN))
-        detail = f"The agent speaks version {version}, this hub {spoken}."
+        older = "agent" if version < PROTOCOL_VERSION else "hub"
+        detail = f"The agent speaks version {version}, this hub {spoken}. Upgrade the {older}."
         raise ProtocolUnknown(detail=detail, facts={"agent": version, "hub": PROTOCOL_VERSION})
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,17 +12,18 @@ from lilong.common.ids import new_id
 from lilong.foundation.runs.core.attempts import AttemptFacts, decide_absence, decide_attempt
 from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.reports import RankChain
+from lilong.foundation.runs.core.table import STATES
 from lilong.foundation.runs.models import Artefact, Attempt, AttemptObject, Pool
 from lilong.foundation.runs.queries.rows import read_attempt
 from lilong.protocol.manifest import is_safe_path
-from lilong.protocol.messages import Observation, SyncRequest
+from lilong.protocol.messages import AttemptState, Inventory, Observation, SyncRequest
 
 
 @dataclass(slots=True)
 class Sighting:
     """One attempt in one sync: its row, what it was and is by now, what the agent said of it, the outputs it keeps.
 
-    kept: size of each kept object that the observation names, by digest.
+    kept: size of each kept object that the observation names, by digest. said_to_live: the agent named it as unchanged.
     """
 
     row: Attempt
@@ -29,6 +31,7 @@ class Sighting:
     facts: AttemptFacts
     observation: Observation | None
     kept: dict[str, int]
+    said_to_live: bool = False
 
     @property
     def has_started(self) -> bool:
@@ -41,22 +44,51 @@ class Sighting:
         return self.facts.settled_at is not None and self.before.settled_at is None
 
 
-def load_sightings(*, pool: Pool, request: SyncRequest) -> list[Sighting]:
-    """Return the pool's attempts that have not settled, and those that the agent still speaks of. Two queries."""
+def load_sightings(*, pool: Pool, request: SyncRequest) -> tuple[list[Sighting], list[str]]:
+    """Return the pool's attempts that have not settled, and those that the agent still speaks of. Two queries.
+
+    Unchanged ones are left out as long as there is nothing to say to the agent either: one light query finds which.
+    Also returned are the ids that were named as unchanged and that no row explains.
+    """
     observations = {observation.attempt_id: observation for observation in request.observations}
-    wanted = Q(settled_at=None) | Q(id__in=list(observations))
+    unchanged = set(request.unchanged) - observations.keys()
+    wanted, loud = Q(settled_at=None) | Q(id__in=list(observations)), list[str]()
+    if unchanged:
+        loud = _list_loud(pool=pool, unchanged=unchanged)
+        wanted = Q(id__in=[*observations, *loud])
     rows = Attempt.objects.filter(wanted, pool=pool).select_related("run", "meter").order_by("id")
     sightings: list[Sighting] = []
     for row in rows.defer("run__spec"):
         facts = read_attempt(row=row)
         seen = observations.get(row.id)
-        sightings.append(Sighting(row=row, before=facts, facts=facts, observation=seen, kept={}))
+        said_to_live = row.id in unchanged
+        sightings.append(
+            Sighting(row=row, before=facts, facts=facts, observation=seen, kept={}, said_to_live=said_to_live)
+        )
     _load_kept(sightings)
-    return sightings
+    known = {sighting.row.id for sighting in sightings}
+    return sightings, [attempt_id for attempt_id in loud if attempt_id not in known]
 
 
-def observe(*, sightings: Sequence[Sighting], now: datetime) -> None:
+def _list_loud(*, pool: Pool, unchanged: AbstractSet[str]) -> list[str]:
+    """Return the attempts that the agent has to hear of, or that it did not name, though they have not settled."""
+    columns = ("id", "state", "run__stopped_at", "run__authorised_ms", "used_before_ms", "meter__enforced_ms")
+    quiet: set[str] = set()
+    loud: list[str] = []
+    for attempt_id, state, stopped_at, authorised_ms, used_ms, enforced_ms in Attempt.objects.filter(
+        pool=pool, settled_at=None
+    ).values_list(*columns):
+        has_its_way = stopped_at is None and enforced_ms >= authorised_ms - used_ms
+        if attempt_id in unchanged and has_its_way and not STATES[AttemptState(state)].has_ended:
+            quiet.add(attempt_id)
+        else:
+            loud.append(attempt_id)
+    return [*loud, *(unchanged - quiet - set(loud))]
+
+
+def observe(*, sightings: Sequence[Sighting], inventory: Inventory | None, now: datetime) -> None:
     """Bring every observed attempt one step on, and enter the artefacts of those whose outputs are now complete."""
+    pool_nodes = {node.name: node for node in inventory.nodes} if inventory else {}
     artefacts: list[Artefact] = []
     for sighting in sightings:
         if sighting.observation is None:
@@ -66,6 +98,7 @@ def observe(*, sightings: Sequence[Sighting], now: datetime) -> None:
             sighting.observation,
             kept=sighting.kept,
             stopped_at=sighting.row.run.stopped_at,
+            pool_nodes=pool_nodes,
             now=now,
         )
         if sighting.facts.outputs_complete and not sighting.before.outputs_complete:

@@ -13,7 +13,7 @@ from lilong.common.errors import Conflict
 from lilong.common.ids import new_id
 from lilong.foundation.runs.core.epochs import Standing, Superseded, decide_epoch
 from lilong.foundation.runs.models import Pool, UnknownAttempt
-from lilong.foundation.runs.queries.pools import get_hub_id
+from lilong.foundation.runs.queries.pools import get_hub_id, read_inventory
 from lilong.foundation.runs.services.attempts import advance_runs, save_attempts
 from lilong.foundation.runs.services.commands import list_commands, list_commands_for_unknown
 from lilong.foundation.runs.services.pools import check_protocol
@@ -49,13 +49,13 @@ def sync(*, pool_id: str, request: SyncRequest, now: datetime) -> SyncResponse:
         pool = Pool.objects.select_for_update(no_key=True).get(id=pool_id)
         _note_agent(pool, request, now=now)
         is_current = request.epoch == pool.epoch
-        sightings = load_sightings(pool=pool, request=request)
-        observe(sightings=sightings, now=now)
+        sightings, strangers = load_sightings(pool=pool, request=request)
+        observe(sightings=sightings, inventory=request.inventory or read_inventory(stored=pool.inventory), now=now)
         if is_current and request.complete:
             count_absences(sightings=sightings, request=request, now=now)
         unknown = _note_unknown(pool, sightings, request, now=now)
         commands = list_commands(pool=pool, sightings=sightings, now=now) if is_current else []
-        commands += list_commands_for_unknown(observations=unknown) if is_current else []
+        commands += list_commands_for_unknown(observations=unknown, unchanged=strangers) if is_current else []
         to_advance = [item.row.run_id for item in sightings if item.has_started or item.has_settled]
         wanted = list_wanted_reports(sightings=sightings)
         save_attempts(steps=[(item.row, item.before, item.facts) for item in sightings])

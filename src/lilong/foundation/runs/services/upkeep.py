@@ -14,7 +14,7 @@ from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.runs import OPEN_STATES, list_other_candidates
 from lilong.foundation.runs.core.silence import Surroundings, decide_silence
 from lilong.foundation.runs.models import Attempt, JoinToken, Pool, Resolution, Run
-from lilong.foundation.runs.queries.rows import grant_ms, list_reachable, load_runs, read_attempt, read_run
+from lilong.foundation.runs.queries.rows import grant_ms, list_reachable, load_runs, read_attempt, read_run, takes_work
 from lilong.foundation.runs.services.attempts import advance_runs, save_attempts
 from lilong.foundation.runs.services.environments import RESOLUTION_LIFE
 from lilong.foundation.runs.services.keeping import keep_run
@@ -62,7 +62,7 @@ def _decide(row: Attempt, pool: Pool, *, now: datetime) -> AttemptFacts:
     run = row.run
     around = Surroundings(
         last_sync_at=pool.last_sync_at,
-        pool_takes_work=pool.draining_at is None,
+        pool_takes_work=takes_work(pool=pool, walltime_s=row.walltime_s, now=now),
         left_ms=max(0, grant_ms(row=row, run=run) - row.meter.metered_ms),
         grace_s=row.grace_s,
         stopped_at=run.stopped_at,

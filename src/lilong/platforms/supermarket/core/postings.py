@@ -11,6 +11,9 @@ from lilong.common.money import PPM
 from lilong.platforms.supermarket.core.pricing import ChargeLine, price_time
 from lilong.protocol.messages import Fault
 
+SERVICE_CREDIT = "service_credit"
+HUB_FAULT = "hub_fault"
+
 
 class PostingKind(StrEnum):
     """The four kinds of transfer that the ledger knows."""
@@ -150,14 +153,16 @@ def sum_payees(*, lines: Iterable[ChargeLine]) -> tuple[PayeeDue, ...]:
 def reckon_relief(*, lines: Iterable[ChargeLine]) -> Relief:
     """Return what the faults of providers and of the hub cost them.
 
-    The value of lost time is what was metered and not billed, at the attempt's price. A provider at fault owes the
-    member its service level's part of that value; for a fault of the hub the provider is owed all of it, less fee.
+    The value of lost time is what ran and was not billed, at the attempt's price. A provider at fault owes the member
+    its service level's part of that value; for a fault of the hub the provider is owed all of it, less fee. As the
+    provider runs the engine's meter, its own fault counts what either meter says, the hub's what both say.
     """
     credit_uc: dict[str, int] = {}
     forgone_uc: dict[str, int] = {}
     for line in lines:
         usage, terms = line.usage, line.terms
-        lost_ms = max(usage.metered_ms - usage.billable_ms, 0)
+        ran_ms = usage.longest_ms if usage.fault is Fault.PROVIDER else usage.supported_ms
+        lost_ms = max(ran_ms - usage.billable_ms, 0)
         lost_uc = price_time(price_uc=terms.price_uc, units=terms.units, duration_ms=lost_ms)
         if usage.fault is Fault.PROVIDER:
             share_uc = lost_uc * terms.credit_ppm // PPM
@@ -186,10 +191,10 @@ def plan_relief(
     moves: list[tuple[str, str, int, str]] = []
     for provider_id, credit_uc in sorted(relief.credit_uc.items()):
         own_uc = min(credit_uc, earned_uc.get(provider_id, 0))
-        moves.append((accruing[provider_id], wallet, own_uc, "service_credit"))
-        moves.append((reserve, wallet, credit_uc - own_uc, "service_credit"))
+        moves.append((accruing[provider_id], wallet, own_uc, SERVICE_CREDIT))
+        moves.append((reserve, wallet, credit_uc - own_uc, SERVICE_CREDIT))
     for provider_id, forgone_uc in sorted(relief.forgone_uc.items()):
-        moves.append((reserve, accruing[provider_id], forgone_uc, "hub_fault"))
+        moves.append((reserve, accruing[provider_id], forgone_uc, HUB_FAULT))
     return tuple(
         Posting(f"{order_id}.relief.{number}", PostingKind.POST, debit, credit, amount_uc, code)
         for number, (debit, credit, amount_uc, code) in enumerate(moves)

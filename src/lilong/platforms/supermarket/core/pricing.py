@@ -3,8 +3,8 @@
 Whatever is charged is computed here once per attempt; nothing else multiplies a price.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -52,13 +52,18 @@ class Terms(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class AttemptUsage:
-    """Cumulative use of one attempt as the hub reckons it; offer_id names its price."""
+    """Cumulative use of one attempt as the hub reckons it; offer_id names its price.
+
+    supported_ms: what both meters say of its time; longest_ms: what either says. See `reckon_relief`.
+    """
 
     attempt_id: str
     number: int
     offer_id: str
     metered_ms: int
     billable_ms: int
+    supported_ms: int
+    longest_ms: int
     fault: Fault | None
     state: str
 
@@ -115,3 +120,19 @@ def charge_usage(*, usages: Iterable[AttemptUsage], terms: Mapping[str, Terms], 
         lines.append(ChargeLine(usage=usage, terms=offer, due_uc=min(due_uc, left_uc)))
         left_uc -= lines[-1].due_uc
     return tuple(lines)
+
+
+def concede(
+    *, lines: Sequence[ChargeLine], claim_uc: int, attempt_ids: Container[str] | None
+) -> tuple[ChargeLine, ...]:
+    """Return the lines less a claim that was upheld: off these attempts alone, or off all (None).
+
+    The latest give first; what is claimed beyond what they were charged is not given.
+    """
+    conceded: list[ChargeLine] = []
+    for line in reversed(lines):
+        is_meant = attempt_ids is None or line.usage.attempt_id in attempt_ids
+        given_uc = min(line.due_uc, claim_uc) if is_meant else 0
+        conceded.append(replace(line, due_uc=line.due_uc - given_uc))
+        claim_uc -= given_uc
+    return tuple(reversed(conceded))

@@ -10,6 +10,7 @@ class Starts(StrEnum):
     """When a job would start on an offer, as far as anything is known."""
 
     NOW = "now"
+    AFTER_MAINTENANCE = "after_maintenance"
     UNKNOWN = "unknown"
 
 

@@ -37,7 +37,6 @@ class Migration(migrations.Migration):
                 ("billable_ms", models.BigIntegerField(null=True)),
                 ("max_uc", models.BigIntegerField(null=True)),
                 ("due_uc", models.BigIntegerField(null=True)),
-                ("conceded_uc", models.BigIntegerField(default=0)),
                 ("settled_at", models.DateTimeField(null=True)),
                 ("relieved_at", models.DateTimeField(null=True)),
                 ("releasable_at", models.DateTimeField(null=True)),
@@ -265,6 +264,7 @@ class Migration(migrations.Migration):
             name="Dispute",
             fields=[
                 ("id", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("attempt_ids", models.JSONField(default=list)),
                 ("claim_uc", models.BigIntegerField()),
                 ("reason", models.CharField(max_length=1000)),
                 ("opened_at", models.DateTimeField()),

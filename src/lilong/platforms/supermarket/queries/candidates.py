@@ -1,11 +1,11 @@
 """Which offers on the shelf can run a job, at which terms, and why the others cannot."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.errors import FieldProblem, InputInvalid
-from lilong.foundation.runs.public import check_spec, get_pools
+from lilong.foundation.runs.public import PoolView, check_spec, get_pools
 from lilong.platforms.supermarket.core.pricing import Terms, count_units
 from lilong.platforms.supermarket.core.starts import Starts, estimate_start
 from lilong.platforms.supermarket.models import Offer, PriceRow
@@ -23,11 +23,15 @@ class NoOffer(InputInvalid):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Terms of the offers that can run a job, when by pool id, and one problem for each offer that cannot."""
+    """Terms of the offers that can run a job, when by pool id, and one problem for each offer that cannot.
+
+    delays: one note for each offer that can, but only after its pool's maintenance.
+    """
 
     terms: tuple[Terms, ...]
     starts: Mapping[str, Starts]
     left_out: tuple[FieldProblem, ...]
+    delays: tuple[FieldProblem, ...] = ()
 
 
 def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
@@ -60,11 +64,29 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
             terms.append(_build_terms(row, prices[row.id], spec))
     if not terms:
         raise NoOffer(fields=list(left_out))
-    starts = {
-        pool.id: Starts.UNKNOWN if pool.away else estimate_start(spec=spec, inventory=pool.inventory)
-        for pool in pools.values()
-    }
-    return Candidates(terms=tuple(terms), starts=starts, left_out=tuple(left_out))
+    waits = {pool.id: pool.explain_delay(walltime_s=spec.walltime_s, now=now) for pool in pools.values()}
+    return Candidates(
+        terms=tuple(terms),
+        starts={pool.id: _estimate_start(pool, spec, waits=bool(waits[pool.id])) for pool in pools.values()},
+        left_out=tuple(left_out),
+        delays=tuple(_note_delays(terms, waits)),
+    )
+
+
+def _estimate_start(pool: PoolView, spec: RunSpec, *, waits: bool) -> Starts:
+    if waits:
+        return Starts.AFTER_MAINTENANCE
+    return Starts.UNKNOWN if pool.away else estimate_start(spec=spec, inventory=pool.inventory)
+
+
+def _note_delays(offers: Sequence[Terms], waits: Mapping[str, str]) -> Iterator[FieldProblem]:
+    """Yield what each pool's maintenance delays. waits: why, by pool id."""
+    others = "" if all(waits[offer.pool_id] for offer in offers) else " Other offers of the quote come first."
+    for offer in offers:
+        why = waits[offer.pool_id]
+        if why:
+            message = f"{why[0].upper()}{why[1:]}.{others}"
+            yield FieldProblem(path=f"offers.{offer.offer_id}", code="offer.pool_maintenance", message=message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ def read_usage(*, run: RunView) -> tuple[AttemptUsage, ...]:
             offer_id=attempt.ref,
             metered_ms=attempt.metered_ms,
             billable_ms=attempt.billable_ms,
+            supported_ms=attempt.supported_ms,
+            longest_ms=attempt.longest_ms,
             fault=attempt.fault,
             state=attempt.state.value,
         )

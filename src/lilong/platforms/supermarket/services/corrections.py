@@ -11,8 +11,15 @@ from lilong.foundation.ledger.public import AccountKind, TransferKind, list_tran
 from lilong.foundation.record.public import append
 from lilong.foundation.runs.public import get_runs
 from lilong.platforms.funding.public import return_expired
-from lilong.platforms.supermarket.core.postings import Posting, PostingKind, plan_correction, sum_payees
-from lilong.platforms.supermarket.core.pricing import ChargeLine, charge_usage
+from lilong.platforms.supermarket.core.postings import (
+    HUB_FAULT,
+    SERVICE_CREDIT,
+    Posting,
+    PostingKind,
+    plan_correction,
+    sum_payees,
+)
+from lilong.platforms.supermarket.core.pricing import ChargeLine, charge_usage, concede
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import Order, Provider
@@ -26,19 +33,17 @@ from lilong.platforms.supermarket.services.books import (
 )
 
 CHARGE_CODES = frozenset({"settle", "pay", "fee", "correction"})
-RELIEF_CODES = frozenset({"service_credit", "hub_fault"})
+RELIEF_CODES = frozenset({SERVICE_CREDIT, HUB_FAULT})
 MOVING_KINDS = frozenset({TransferKind.POST, TransferKind.SETTLE})
 
 
 def reckon_lines(*, order: Order, promise: Promise, now: datetime) -> tuple[ChargeLine, ...]:
-    """Return the charge lines by the usage known now, less what disputes conceded, which the latest attempts bear."""
+    """Return the charge lines by the usage known now, less what disputes conceded."""
     run = get_runs(run_ids=[order.run_id], now=now)[order.run_id]
-    usages = read_usage(run=run)
-    lines = charge_usage(usages=usages, terms=promise.terms, max_uc=promise.max_uc)
-    if not order.conceded_uc:
-        return lines
-    due_uc = max(sum(line.due_uc for line in lines) - order.conceded_uc, 0)
-    return charge_usage(usages=usages, terms=promise.terms, max_uc=due_uc)
+    lines = charge_usage(usages=read_usage(run=run), terms=promise.terms, max_uc=promise.max_uc)
+    for dispute in order.disputes.filter(upheld=True).order_by("closed_at", "id"):
+        lines = concede(lines=lines, claim_uc=dispute.claim_uc, attempt_ids=dispute.attempt_ids or None)
+    return lines
 
 
 def correct_order(*, order: Order, lines: Sequence[ChargeLine], reason: str, now: datetime) -> bool:

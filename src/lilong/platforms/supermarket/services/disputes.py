@@ -1,5 +1,9 @@
-"""Disputes: within the window a member may claim a part of the charge back; until it is decided the payable waits."""
+"""Disputes: a member claims a part of the charge back within the window, or the hub itself doubts it at settlement.
 
+Until the case is decided the payable waits.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -8,6 +12,7 @@ from lilong.common.errors import FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.cases.public import open_case
+from lilong.platforms.supermarket.core.policy import DISPUTE_WINDOW
 from lilong.platforms.supermarket.core.promise import read_promise
 from lilong.platforms.supermarket.core.states import OrderStep, StepImpossible
 from lilong.platforms.supermarket.models import Dispute, Order
@@ -17,7 +22,8 @@ from lilong.platforms.supermarket.services.corrections import correct_order, rec
 CLAIMANTS = frozenset({Role.OWNER, Role.ADMIN, Role.BILLING})
 DISPUTE_CASE = "supermarket.dispute"
 DISPUTE_APPROVALS = 1
-METER = "meter"
+REASON_MAX = 1000
+BY_HUB = "hub"
 DECIDE_WITHIN = timedelta(days=14)
 
 
@@ -53,12 +59,12 @@ def open_dispute(*, actor: Actor, order_id: str, claim_uc: int, reason: str, now
         return _open(order, claim_uc=claim_uc, reason=reason, opened_by=actor.person_id, now=now)
 
 
-def open_meter_dispute(*, order: Order, claim_uc: int, now: datetime) -> str:
-    """Freeze the payable of a locked order whose two meters disagree; `claim_uc`: what those attempts were charged.
+def open_hub_dispute(*, order: Order, attempt_ids: Sequence[str], claim_uc: int, reason: str, now: datetime) -> str:
+    """Freeze the payable of a locked, settled order because the hub doubts `claim_uc`, all that these attempts cost.
 
-    The member was charged what both meters support; the case decides whether the provider is paid for it at all.
+    The member was charged what both meters support; the case decides whether anybody is paid for it at all.
     """
-    return _open(order, claim_uc=claim_uc, reason="The two meters disagree.", opened_by=METER, now=now)
+    return _open(order, claim_uc=claim_uc, reason=reason, opened_by=BY_HUB, attempt_ids=attempt_ids, now=now)
 
 
 def uphold_dispute(*, dispute_id: str, now: datetime) -> None:
@@ -67,7 +73,6 @@ def uphold_dispute(*, dispute_id: str, now: datetime) -> None:
         dispute, order = _lock(dispute_id)
         if dispute.closed_at is not None:
             return
-        order.conceded_uc += dispute.claim_uc
         _close(dispute, order, upheld=True, now=now)
         promise = read_promise(content=order.quote.document.encode())
         correct_order(
@@ -83,7 +88,16 @@ def reject_dispute(*, dispute_id: str, now: datetime) -> None:
             _close(dispute, order, upheld=False, now=now)
 
 
-def _open(order: Order, *, claim_uc: int, reason: str, opened_by: str, now: datetime) -> str:
+def _open(
+    order: Order,
+    *,
+    claim_uc: int,
+    reason: str,
+    opened_by: str,
+    attempt_ids: Sequence[str] = (),
+    now: datetime,
+) -> str:
+    reason = reason[:REASON_MAX]
     advance(order=order, step=OrderStep.DISPUTE, now=now, money="claimed", amount_uc=claim_uc, detail=reason)
     dispute_id = new_id("dsp")
     case_id = open_case(
@@ -91,12 +105,26 @@ def _open(order: Order, *, claim_uc: int, reason: str, opened_by: str, now: date
         subject_id=dispute_id,
         organisation_id=order.organisation_id,
         opened_by=opened_by,
-        facts={"claim_uc": claim_uc, "due_uc": order.due_uc or 0, "order_id": order.id, "reason": reason},
+        facts={
+            "attempt_ids": list(attempt_ids),
+            "claim_uc": claim_uc,
+            "due_uc": order.due_uc or 0,
+            "order_id": order.id,
+            "reason": reason,
+        },
         approvals_needed=DISPUTE_APPROVALS,
         due_at=now + DECIDE_WITHIN,
         now=now,
     )
-    Dispute.objects.create(id=dispute_id, order=order, claim_uc=claim_uc, reason=reason, opened_at=now, case_id=case_id)
+    Dispute.objects.create(
+        id=dispute_id,
+        order=order,
+        attempt_ids=list(attempt_ids),
+        claim_uc=claim_uc,
+        reason=reason,
+        opened_at=now,
+        case_id=case_id,
+    )
     return case_id
 
 
@@ -109,5 +137,8 @@ def _lock(dispute_id: str) -> tuple[Dispute, Order]:
 def _close(dispute: Dispute, order: Order, *, upheld: bool, now: datetime) -> None:
     dispute.closed_at, dispute.upheld = now, upheld
     dispute.save(update_fields=["closed_at", "upheld"])
+    if dispute.attempt_ids and order.releasable_at is not None:
+        # Nobody could claim while the hub's own question was open: the member's whole window follows it.
+        order.releasable_at = max(order.releasable_at, now + DISPUTE_WINDOW)
     verdict = "upheld" if upheld else "rejected"
     advance(order=order, step=OrderStep.CLOSE_DISPUTE, now=now, detail=f"The claim was {verdict}.")

@@ -208,6 +208,7 @@ def _sign(order_id: str, candidates: Candidates, *, locks: Mapping[str, Environm
     )
     notes = [
         *candidates.left_out,
+        *candidates.delays,
         *ranking.left_out,
         *(problem for _, problem in vouchers.refused),
         *_note_funds(order, spec, promise, now=now),

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Sum
 
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import InvariantBroken
@@ -12,10 +13,11 @@ from lilong.common.ids import new_id
 from lilong.foundation.ledger.public import AccountKind, export_csv, get_balances, require_posted
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import append
-from lilong.foundation.runs.public import RunState, RunView, get_runs
+from lilong.foundation.runs.public import AttemptView, RunState, RunView, get_runs
 from lilong.platforms.funding.public import return_expired
 from lilong.platforms.supermarket.core.policy import DISPUTE_WINDOW
 from lilong.platforms.supermarket.core.postings import (
+    SERVICE_CREDIT,
     PayeeDue,
     Posting,
     PostingKind,
@@ -41,7 +43,7 @@ from lilong.platforms.supermarket.services.books import (
     open_hub_account,
     post_group,
 )
-from lilong.platforms.supermarket.services.disputes import open_meter_dispute
+from lilong.platforms.supermarket.services.disputes import open_hub_dispute
 from lilong.protocol.exports import SETTLEMENT_KIND
 
 
@@ -68,16 +70,22 @@ def relieve_order(*, order_id: str, now: datetime) -> bool:
     """Post what the faults of others cost them; what the reserve cannot bear yet waits. Return whether all stands."""
     with transaction.atomic():
         order = Order.objects.select_for_update().get(id=order_id)
-        if order.relieved_at is not None or order.settled_at is None:
-            return True
-        waiting = False
-        for planned in order.settlement.relief:
-            posting = Posting(**{**planned, "kind": PostingKind(planned["kind"])})
-            (result,) = post_group(group_id=posting.id, postings=[posting], order_id=order.id, now=now)
-            waiting = waiting or not result.posted
-        if not waiting:
-            order.relieved_at = now
-            order.save(update_fields=["relieved_at"])
+        return order.relieved_at is not None or order.settled_at is None or _relieve(order, now=now)
+
+
+def _relieve(order: Order, *, now: datetime) -> bool:
+    waiting, credited_uc = False, 0
+    for planned in order.settlement.relief:
+        posting = Posting(**{**planned, "kind": PostingKind(planned["kind"])})
+        (result,) = post_group(group_id=posting.id, postings=[posting], order_id=order.id, now=now)
+        waiting = waiting or not result.posted
+        credited_uc += posting.amount_uc if result.posted and posting.code == SERVICE_CREDIT else 0
+    told_uc = order.timeline.filter(step="credit").aggregate(sum=Sum("amount_uc"))["sum"] or 0
+    if credited_uc > told_uc:
+        note_step(order=order, step="credit", now=now, money="credited", amount_uc=credited_uc - told_uc)
+    if not waiting:
+        order.relieved_at = now
+        order.save(update_fields=["relieved_at"])
     return not waiting
 
 
@@ -105,12 +113,33 @@ def _settle(order: Order, run: RunView, *, now: datetime) -> None:
     advance(order=order, step=OrderStep.SETTLE, now=now, money="charged", amount_uc=order.due_uc)
     _record(order, promise, lines, relief=_plan_relief(order, promise, lines, payees, accruing, now=now), now=now)
     note_step(order=order, step="refund", now=now, money="refunded", amount_uc=promise.max_uc - order.due_uc)
-    relieve_order(order_id=order.id, now=now)
-    disagreeing = {attempt.id for attempt in run.attempts if not attempt.meters_agree}
-    claim_uc = sum(line.due_uc for line in lines if line.usage.attempt_id in disagreeing)
-    if claim_uc:
-        open_meter_dispute(order=order, claim_uc=claim_uc, now=now)
+    _relieve(order, now=now)
+    _question(order, run, lines, now=now)
     emit(event=OrderSettled(order_id=order.id, charged_uc=order.due_uc))
+
+
+def _question(order: Order, run: RunView, lines: Sequence[ChargeLine], *, now: datetime) -> None:
+    """Freeze what was charged for attempts whose meters disagree, or that got other accelerators than were sold."""
+    doubts = {attempt.id: doubt for attempt in run.attempts if (doubt := _find_doubt(attempt))}
+    charged_uc = {line.usage.attempt_id: line.due_uc for line in lines if line.due_uc}
+    doubted = [attempt_id for attempt_id in doubts if attempt_id in charged_uc]
+    if doubted:
+        open_hub_dispute(
+            order=order,
+            attempt_ids=doubted,
+            claim_uc=sum(charged_uc[attempt_id] for attempt_id in doubted),
+            reason=" ".join(doubts[attempt_id] for attempt_id in doubted),
+            now=now,
+        )
+
+
+def _find_doubt(attempt: AttemptView) -> str:
+    """Return why an attempt's charge is doubted, empty where it is not."""
+    found = [attempt.allocation_problem] if attempt.allocation_problem else []
+    if not attempt.meters_agree:
+        said_s, borne_out_s = attempt.metered_ms / 1000, attempt.supported_ms / 1000
+        found.append(f"The engine metered {said_s:.3f} s, the job's own reports bear out {borne_out_s:.3f} s.")
+    return f"Attempt {attempt.number}: {' '.join(found)}" if found else ""
 
 
 def _require_empty(escrow_account: str) -> None:

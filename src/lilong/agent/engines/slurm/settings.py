@@ -1,0 +1,41 @@
+"""The table [slurm] of agent.toml."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class SlurmSettings(BaseModel):
+    """A Slurm cluster behind this login node; with this table the agent serves it in place of its own machine.
+
+    shared_folder: seen under this path on the login node and on every node, writable by the agent; built environments
+    and the wrapper lie in it. jobs_folder: the same for members' files, see `lilong agent install-helper`.
+    users: the account of an organisation here, by organisation id; service_users: accounts lent to one organisation at
+    a time. gres: the generic resource that an accelerator of the registry is here. look_every_s: how often the queue
+    is read. settle_s: for so long the shared file system may hide what a node has written. bin, conf: where the
+    cluster's programs and slurm.conf are, if not where programs look by themselves.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shared_folder: Path
+    jobs_folder: Path
+    partition: str
+    users: dict[str, str] = Field(default_factory=dict)
+    service_users: tuple[str, ...] = ()
+    accounts: dict[str, str] = Field(default_factory=dict)
+    account: str = ""
+    qos: str = ""
+    gres: dict[str, str] = Field(default_factory=dict)
+    helper: Path = Path("/usr/local/libexec/lilong/job-helper")
+    bin: Path = Path("/usr/bin")
+    conf: Path | None = None
+    look_every_s: Annotated[float, Field(gt=0)] = 5.0
+    command_timeout_s: Positive = 20
+    settle_s: Positive = 60
+    log_mib: Positive = 64
+    files_max: Positive = 200_000
+    processes_max: Positive = 4096

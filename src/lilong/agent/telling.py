@@ -1,0 +1,75 @@
+"""Choose what of all observations the hub is told now: what changed at once, mere progress of many by turns. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lilong.agent.engines.port import TERMINAL_STATES
+from lilong.protocol.messages import Observation, Usage
+
+PROGRESS_PER_SYNC_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the hub has answered for: the observation without its progress, the progress, and in which sync."""
+
+    essence: Observation
+    progress: tuple[object, ...]
+    sync: int
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """observations: to be told in full; unchanged: attempts that live as they were told, but for progress.
+
+    told: what the hub will have been told of every attempt once it has answered.
+    """
+
+    observations: tuple[Observation, ...]
+    unchanged: tuple[str, ...]
+    told: Mapping[str, Told]
+
+
+def choose_telling(*, observations: Sequence[Observation], told: Mapping[str, Told], sync: int) -> Telling:
+    """Return what to tell in sync number `sync`.
+
+    Ends, news and whatever differs from what was told are told at once. Of attempts with progress alone (meters,
+    reports, logs) at most PROGRESS_PER_SYNC_MAX are told, those first that were told longest ago; what stands still is
+    named only. So a sync costs by what happens, not by what lives. Cost: linear in observations.
+    """
+    news: list[Observation] = []
+    progressed: list[tuple[int, Observation]] = []
+    still: list[str] = []
+    after: dict[str, Told] = {}
+    for seen in observations:
+        before, now = told.get(seen.attempt_id), _remember(seen, sync=sync)
+        if seen.state in TERMINAL_STATES or before is None or before.essence != now.essence:
+            news.append(seen)
+            after[seen.attempt_id] = now
+        elif before.progress != now.progress:
+            progressed.append((before.sync, seen))
+            after[seen.attempt_id] = before
+        else:
+            still.append(seen.attempt_id)
+            after[seen.attempt_id] = before
+    progressed.sort(key=lambda one: one[0])
+    for _, seen in progressed[:PROGRESS_PER_SYNC_MAX]:
+        news.append(seen)
+        after[seen.attempt_id] = _remember(seen, sync=sync)
+    still += [seen.attempt_id for _, seen in progressed[PROGRESS_PER_SYNC_MAX:]]
+    return Telling(observations=tuple(news), unchanged=tuple(still), told=after)
+
+
+def _remember(seen: Observation, *, sync: int) -> Told:
+    usage = seen.usage
+    essence = seen.model_copy(
+        update={
+            "observed_at": None,
+            "usage": Usage(authorised_ms=usage.authorised_ms),
+            "reports": (),
+            "report_counts": {},
+            "log_bytes": {},
+        }
+    )
+    progress = (usage.metered_ms, usage.usable_ms, dict(seen.report_counts), dict(seen.log_bytes))
+    return Told(essence=essence, progress=progress, sync=sync)

@@ -1,0 +1,62 @@
+from datetime import UTC, datetime
+
+from lilong.agent.telling import PROGRESS_PER_SYNC_MAX, choose_telling
+from lilong.protocol.messages import AttemptState, Observation, Usage
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def see(name, *, state=AttemptState.RUNNING, ms=0, second=0, **fields):
+    usage = Usage(metered_ms=ms, authorised_ms=60_000)
+    return Observation(attempt_id=name, state=state, observed_at=NOON.replace(second=second), usage=usage, **fields)
+
+
+def tell(*seen, told=None, sync=1):
+    return choose_telling(observations=seen, told=told or {}, sync=sync)
+
+
+def names(telling):
+    return [seen.attempt_id for seen in telling.observations]
+
+
+def test_what_was_never_told_is_told():
+    assert names(tell(see("a"), see("b"))) == ["a", "b"]
+
+
+def test_what_stands_still_is_only_named():
+    first = tell(see("a"))
+    second = tell(see("a", second=5), told=first.told, sync=2)
+
+    assert (names(second), second.unchanged) == ([], ("a",))
+
+
+def test_a_change_of_state_or_authority_is_told_at_once():
+    first = tell(see("a"), see("b"))
+    extended = see("b").model_copy(update={"usage": Usage(authorised_ms=90_000)})
+
+    assert names(tell(see("a", state=AttemptState.SUSPENDED), extended, told=first.told, sync=2)) == ["a", "b"]
+
+
+def test_an_end_is_told_until_it_is_released():
+    first = tell(see("a", state=AttemptState.SUCCEEDED))
+
+    assert names(tell(see("a", state=AttemptState.SUCCEEDED), told=first.told, sync=2)) == ["a"]
+
+
+def test_progress_of_many_is_told_by_turns_and_of_none_twice_before_all():
+    count = 2 * PROGRESS_PER_SYNC_MAX + 10
+    told, seen_in = tell(*(see(f"a{number}") for number in range(count))).told, []
+    for sync in range(2, 5):
+        telling = tell(*(see(f"a{number}", ms=sync) for number in range(count)), told=told, sync=sync)
+        told = telling.told
+        seen_in.append(names(telling))
+        assert len(telling.observations) + len(telling.unchanged) == count
+
+    assert [len(some) for some in seen_in] == [PROGRESS_PER_SYNC_MAX] * 3
+    assert len({name for some in seen_in for name in some}) == count
+
+
+def test_what_is_gone_is_forgotten():
+    first = tell(see("a"), see("b"))
+
+    assert set(tell(see("a"), told=first.told, sync=2).told) == {"a"}
