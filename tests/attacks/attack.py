@@ -151,6 +151,28 @@ def make_namespace():
     check(LIBC.unshare(CLONE_NEWUSER))
 
 
+FORGERIES = (
+    '{"started_at": "0001-01-01T00:00:00+23:59", "elapsed_ms": 1}',
+    '{"started_at": "yesterday", "elapsed_ms": 1}',
+    '{"started_at": "2026-01-01T00:00:00Z", "elapsed_ms": 99999999999999999999}',
+    '{"started_at": "2026-01-01T00:00:00Z", "elapsed_ms": 1, "exit_code": 99999999999}',
+    '{"cause": ["a", "list"], "ended_at": 7, "native_id": "not a number"}',
+    "[" * 60_000,
+    "\0\x7f",
+)
+
+
+def forge_facts(folder):
+    """Write into what the job's own wrapper writes, where both are one user."""
+    for text in FORGERIES:
+        for name in ("exit.json", "usage.json", "shim.json"):
+            Path(folder, name).write_text(text, encoding="utf-8")
+            pause(0.2)
+    for name in ("log", "reports.jsonl"):
+        with Path(folder, name).open("ab") as file:
+            file.write(b"x" * 5 * MIB)
+
+
 def linger(path):
     if os.fork() == 0:
         os.setsid()
