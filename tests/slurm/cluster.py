@@ -335,6 +335,7 @@ def _database_options(cluster: Description) -> list[str]:
         "--no-defaults",
         "--user=root",
         f"--datadir={cluster.folder}/database/files",
+        f"--tmpdir={cluster.folder}/database",  # when it starts, it deletes all temporary tables there, whosever
         f"--lc-messages-dir={texts}",
         f"--character-sets-dir={texts}/charsets",
         f"--socket={cluster.database_socket}",
