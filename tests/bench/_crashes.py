@@ -6,9 +6,10 @@ A hub that is in trouble tells so at once; in the end counts, coverage and what 
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,7 +25,7 @@ Open = Callable[[Path, int], AbstractContextManager[CrashStage]]
 def kill_a_hub(open_stage: Open, name: int, count: int, seed: int) -> tuple[list[Round], list[str], list[str]]:
     """Run `count` rounds on a hub of its own; return them, every commit point passed, and what was left over."""
     rounds: list[Round] = []
-    with tempfile.TemporaryDirectory() as folder, open_stage(Path(folder), seed) as stage:
+    with telling_at_once(name), tempfile.TemporaryDirectory() as folder, open_stage(Path(folder), seed) as stage:
         stage.run_calm()
         while len(rounds) < count:
             for fault in stage.choose_faults(min(TOLD_EVERY, count - len(rounds))):
@@ -33,6 +34,16 @@ def kill_a_hub(open_stage: Open, name: int, count: int, seed: int) -> tuple[list
                     print(rounds[-1], flush=True)
             print(f"hub {name}: {len(rounds)} rounds done", flush=True)
         return rounds, stage.list_points(), stage.find_leftovers()
+
+
+@contextmanager
+def telling_at_once(name: int) -> Iterator[None]:
+    """Print why a hub's rounds could not go on, for the others may still take an hour."""
+    try:
+        yield
+    except BaseException:
+        print(f"hub {name}: {traceback.format_exc()}", flush=True)
+        raise
 
 
 def run_rounds(open_stage: Open, *, hubs: int) -> int:

@@ -82,7 +82,9 @@ class ClusterJobs:
     def _list(self) -> list[str]:
         queue = self._site.cluster.run("squeue", "--noheader", "--format=%A %T %j")
         uids = {pwd.getpwnam(user).pw_uid for user in self._site.users}
+        folders = self._site.settings.jobs_folder.glob("*/att_*")
         return [
+            *(f"folder {path}" for path in folders),
             *(f"job {row}" for row in queue.splitlines() if f"lilong-{self._hub_id}-" in row),
             *(f"process {text}" for _, uid, text in list_processes() if uid in uids),
         ]
