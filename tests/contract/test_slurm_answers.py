@@ -81,7 +81,7 @@ def test_no_live_attempt_ends_or_vanishes_by_damaged_answers_and_all_end_right_l
             assert state.state not in TERMINAL_STATES or state.reason is refs.get(ref), (seed, state)
     rig.damage.set("")
 
-    assert rig.look(waits).state is AttemptState.QUEUED
+    rig.wait_for(waits, AttemptState.QUEUED)  # what was read last may have been damaged
     for ref, end in refs.items():
         if end == "live":
             assert rig.look(ref).state is AttemptState.RUNNING
