@@ -134,8 +134,9 @@ def test_a_wrapper_that_is_started_again_does_nothing(rig):
 def test_a_time_limit_that_an_administrator_shortens_is_no_walltime_of_the_member(rig):
     ref, native_id = start(rig, SAVES)
 
-    now = rig.site.cluster.run("date", "+%Y-%m-%dT%H:%M:%S").strip()  # Slurm looks at limits twice a minute
-    rig.site.cluster.run("scontrol", "update", f"JobId={native_id}", f"EndTime={now}")
+    # Slurm looks at limits twice a minute.
+    soon = rig.site.cluster.run("date", "--date=2 seconds", "+%Y-%m-%dT%H:%M:%S").strip()
+    rig.site.cluster.run("scontrol", "update", f"JobId={native_id}", f"EndTime={soon}")
     end = rig.wait_for_end(ref, within_s=90)
 
     assert summarise(end) == BY_PROVIDER
