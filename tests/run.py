@@ -1,6 +1,7 @@
 """Run the suites of suites.toml, each under its budget: `python -m tests.run [NAME …]`.
 
-A suite that fails stops no other. With CI=true a skipped test is a failure, because there everything can be installed.
+Suites of different lanes run at once: what mostly waits for clusters and agents beside what mostly computes. A suite
+that fails stops no other. With CI=true a skipped test is a failure, because there everything can be installed.
 """
 
 import argparse
@@ -12,15 +13,19 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Lock
+from typing import BinaryIO
 from xml.etree import ElementTree as ET
 
 from tests.postgresql import PostgresqlMissing, running_cluster
 
 SUITES_FILE = Path(__file__).with_name("suites.toml")
 GRACE_S = 10
+LOOK_EVERY_S = 0.2
 EXIT_CODES_OF_PYTEST = {1: "failed", 2: "interrupted", 3: "internal error", 4: "usage error", 5: "found no test"}
 
 
@@ -32,7 +37,7 @@ class Suite:
     arguments: tuple[str, ...]
     database: str
     minutes: float
-    environment: Mapping[str, str]
+    lane: str
 
     @property
     def label(self) -> str:
@@ -72,7 +77,7 @@ def read_suites(*, names: Sequence[str] = ()) -> list[Suite]:
             arguments=tuple(row["arguments"]),
             database=database,
             minutes=row["minutes"],
-            environment=row.get("environment", {}),
+            lane=row["lane"],
         )
         for row in rows
         if not names or row["name"] in names
@@ -80,21 +85,32 @@ def read_suites(*, names: Sequence[str] = ()) -> list[Suite]:
     ]
 
 
-def run_suite(suite: Suite, *, environment: Mapping[str, str], report: Path) -> Result:
-    """Run one suite to its end or to the end of its budget, showing its output as it comes."""
+def run_suite(
+    suite: Suite, *, environment: Mapping[str, str], report: Path, output: BinaryIO | None = None, stop: Event
+) -> Result:
+    """Run one suite to its end, to the end of its budget or until `stop`; its output goes to `output`, or is shown."""
     command = [sys.executable, "-m", "pytest", "-q", "--durations=3", f"--junitxml={report}", *suite.arguments]
     began = time.monotonic()
-    environment = {**environment, **suite.environment, "LILONG_TEST_DATABASE": suite.database}
-    process = subprocess.Popen(command, env=environment, process_group=0)
+    environment = {**environment, "LILONG_TEST_DATABASE": suite.database}
+    process = subprocess.Popen(command, env=environment, process_group=0, stdout=output, stderr=output)
     trouble = ""
     try:
-        code = process.wait(timeout=suite.minutes * 60)
-        trouble = "" if code == 0 else EXIT_CODES_OF_PYTEST.get(code, f"ended with code {code}")
-    except subprocess.TimeoutExpired:
-        trouble = f"stopped: over {suite.minutes:g} min"
+        while (code := _wait(process)) is None:
+            if stop.is_set() or time.monotonic() - began >= suite.minutes * 60:
+                trouble = "interrupted" if stop.is_set() else f"stopped: over {suite.minutes:g} min"
+                break
+        else:
+            trouble = "" if code == 0 else EXIT_CODES_OF_PYTEST.get(code, f"ended with code {code}")
     finally:
         stop_group(process)
     return read_report(report, suite=suite, seconds=time.monotonic() - began, trouble=trouble)
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int | None:
+    try:
+        return process.wait(timeout=LOOK_EVERY_S)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def stop_group(process: "subprocess.Popen[bytes]") -> None:
@@ -145,26 +161,61 @@ def print_table(results: Sequence[Result]) -> None:
     print("\n{} passed, {} failed, {} skipped".format(*sums), flush=True)
 
 
+def run_lanes(suites: Sequence[Suite], *, environment: Mapping[str, str], folder: Path) -> list[Result]:
+    """Run the lanes at once, each suite of a lane after the other; the results are in the order of the suites.
+
+    Of several lanes a suite's output is shown when it ends, so that it stays in one piece.
+    """
+    lanes = list(dict.fromkeys(suite.lane for suite in suites))
+    results: dict[int, Result] = {}
+    printing, stop = Lock(), Event()
+
+    def run_lane(lane: str) -> None:
+        for number, suite in enumerate(suites):
+            if suite.lane != lane or stop.is_set():
+                continue
+            report = folder / f"{number}.xml"
+            if len(lanes) == 1:
+                print(f"\n=== {suite.label}", flush=True)
+                results[number] = run_suite(suite, environment=environment, report=report, stop=stop)
+                continue
+            print(f"... {suite.label} begins", flush=True)
+            path = folder / f"{number}.txt"
+            with path.open("wb") as output:
+                result = run_suite(suite, environment=environment, report=report, output=output, stop=stop)
+            with printing:
+                results[number] = result
+                print(f"\n=== {suite.label}\n{path.read_text(encoding='utf-8', errors='replace')}", flush=True)
+
+    with ThreadPoolExecutor(len(lanes)) as executor:
+        running = [executor.submit(run_lane, lane) for lane in lanes]
+        try:
+            for one in running:
+                one.result()
+        finally:
+            stop.set()
+    return [result for _, result in sorted(results.items())]
+
+
 def main() -> int:
     """Run what the command line names, everything by default; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="suites to run; all when none is named")
     suites = read_suites(names=parser.parse_args().names)
-    results: list[Result] = []
-    environment = dict(os.environ)
+    environment, missing = dict(os.environ), ""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lilong-suites-")))
-        for suite in suites:
-            print(f"\n=== {suite.label}", flush=True)
-            if suite.database == "postgresql" and "LILONG_TEST_POSTGRESQL" not in environment:
-                try:
-                    environment["LILONG_TEST_POSTGRESQL"] = stack.enter_context(running_cluster()).server_url
-                except PostgresqlMissing as problem:
-                    trouble = str(problem) if os.environ.get("CI") == "true" else ""
-                    results.append(Result(suite=suite, failed=bool(trouble), skips=(str(problem),), trouble=trouble))
-                    continue
-            report = folder / f"{len(results)}.xml"
-            results.append(run_suite(suite, environment=environment, report=report))
+        on_postgresql = [suite for suite in suites if suite.database == "postgresql"]
+        if on_postgresql and "LILONG_TEST_POSTGRESQL" not in environment:
+            try:
+                environment["LILONG_TEST_POSTGRESQL"] = stack.enter_context(running_cluster()).server_url
+            except PostgresqlMissing as problem:
+                missing = str(problem)
+        runnable = [suite for suite in suites if not missing or suite not in on_postgresql]
+        results = run_lanes(runnable, environment=environment, folder=folder)
+    if missing:
+        trouble = missing if os.environ.get("CI") == "true" else ""
+        results += [Result(one, failed=bool(trouble), skips=(missing,), trouble=trouble) for one in on_postgresql]
     print_table(results)
     return 1 if any(result.trouble for result in results) else 0
 

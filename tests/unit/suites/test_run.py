@@ -1,8 +1,9 @@
 import os
+from threading import Event
 
 import pytest
 
-from tests.run import Result, Suite, print_table, read_suites, run_suite
+from tests.run import Result, Suite, print_table, read_suites, run_lanes, run_suite
 
 PASSING = "def test_it_passes():\n    assert True\n"
 SKIPPING = "import pytest\n\ndef test_it_skips():\n    pytest.skip('no such machine')\n"
@@ -17,8 +18,8 @@ def run(tmp_path):
     def run_text(text: str, *, minutes: float = 1) -> Result:
         file = tmp_path / "test_it.py"
         file.write_text(text)
-        suite = Suite(name="it", arguments=(str(file),), database="sqlite", minutes=minutes, environment={})
-        return run_suite(suite, environment=os.environ, report=tmp_path / "report.xml")
+        suite = Suite(name="it", arguments=(str(file),), database="sqlite", minutes=minutes, lane="hub")
+        return run_suite(suite, environment=os.environ, report=tmp_path / "report.xml", stop=Event())
 
     return run_text
 
@@ -57,12 +58,38 @@ def test_a_suite_without_a_test_has_failed(run):
 
 
 def test_the_sums_stand_alone_on_the_last_line(capsys):
-    suite = Suite(name="it", arguments=(), database="sqlite", minutes=1, environment={})
+    suite = Suite(name="it", arguments=(), database="sqlite", minutes=1, lane="hub")
     print_table(
         [Result(suite=suite, passed=3, skips=("a: why",)), Result(suite=suite, passed=1, failed=2, trouble="x")]
     )
 
     assert capsys.readouterr().out.splitlines()[-1] == "4 passed, 2 failed, 1 skipped"
+
+
+MEETS = """from pathlib import Path
+from tests.polling import wait_until
+
+def test_it_meets_the_other():
+    Path({mine!r}).touch()
+    wait_until(Path({other!r}).exists, within_s=30)
+    print({mine!r})
+"""
+
+
+def test_suites_of_two_lanes_run_at_once_and_are_told_in_their_order_each_in_one_piece(tmp_path, capsys):
+    suites = []
+    for mine, other in (("a", "b"), ("b", "a")):
+        file = tmp_path / f"test_{mine}.py"
+        file.write_text(MEETS.format(mine=str(tmp_path / mine), other=str(tmp_path / other)))
+        arguments = ("-s", str(file))
+        suites.append(Suite(name=mine, arguments=arguments, database="sqlite", minutes=1, lane=f"lane {mine}"))
+
+    results = run_lanes(suites, environment=os.environ, folder=tmp_path)
+
+    assert [(one.suite.name, one.passed, one.failed) for one in results] == [("a", 1, 0), ("b", 1, 0)]
+    shown = capsys.readouterr().out
+    for name in ("a", "b"):
+        assert str(tmp_path / name) in shown.split(f"=== {name} on sqlite")[1].split("===")[0]
 
 
 def test_an_unknown_suite_is_refused_with_those_that_exist():
