@@ -26,6 +26,7 @@ STEP_WITHIN_S = 120
 QUOTE_LIFE_DAYS = 16 / (24 * 60)
 STEPS = 12
 LEAST_MS = 1_000  # a cluster counts whole seconds
+DOUBT_MS = 10_000  # by so much may the engine's meter be ahead of the job's own reports
 TITLE, COUNT, GATE, GO = "title", "count", "gate", "go"
 JOB = f"""
 import os, time
@@ -153,7 +154,8 @@ class Buyer:
     def find_troubles(self, order: Order) -> list[str]:
         """Return what is wrong with a settled order: its end, its money, its artefact, its exports.
 
-        Where a provider failed, its meter may have run on for longer than the job's own reports: that is in dispute.
+        Where a provider failed, its meter may have run on for longer than the job's own reports: that is in dispute. So
+        it is where a cluster was not told of an end, by its own books; a job that it has forgotten is billed nothing.
         """
         engineer = self.stage.engineer
         found = engineer.orders.get(order.id)
@@ -164,10 +166,13 @@ class Buyer:
             troubles.append(f"the run ended as {detail.run_state}: {json.dumps(self.describe(order))}")
         if (detail.charged_uc or 0) + (detail.refunded_uc or 0) != detail.max_uc:
             troubles.append("charged and refunded are not the hold")
-        if len(run.attempts) == 1 and run.billable_ms < LEAST_MS:
+        books = [jobs.find_accounted_ms(run.attempts[-1].id) for jobs in self._jobs]
+        accounted_ms = None if None in books else max(ms or 0 for ms in books)
+        if len(run.attempts) == 1 and run.billable_ms < LEAST_MS and accounted_ms != 0:
             troubles.append(f"a job that ran is billed for {run.billable_ms} ms")
         disputes = [step.detail for step in found.timeline if step.step == "dispute"]
-        if disputes and not any(attempt.fault == Fault.PROVIDER for attempt in run.attempts):
+        has_failed = any(attempt.fault == Fault.PROVIDER for attempt in run.attempts)
+        if disputes and not has_failed and (accounted_ms or 0) < run.billable_ms + DOUBT_MS:
             troubles.append(f"in dispute without a failure: {disputes}")
         kept = {artefact.path: artefact.sha256 for artefact in run.artefacts}
         result = engineer.objects.read(kept["result.txt"]) if "result.txt" in kept else b""

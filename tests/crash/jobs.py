@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.polling import wait_until
+from tests.slurm.clocks import read_accounting
 from tests.slurm.site import Site
 
 CLEARED_WITHIN_S = 60
@@ -22,6 +23,10 @@ class Jobs(Protocol):
 
     def find_shim(self, attempt_id: str) -> int | None:
         """Return the process id of an attempt's wrapper, once it has one."""
+        ...
+
+    def find_accounted_ms(self, attempt_id: str) -> int | None:
+        """Return how long an attempt ran by the engine's own books, 0 where they do not say; None where it keeps none."""
         ...
 
     def list_leftovers(self) -> list[str]:
@@ -42,6 +47,9 @@ class MachineJobs:
         for path in self._spool.glob(f"{attempt_id}/**/shim.json"):
             with suppress(ValueError, KeyError, OSError):
                 return int(json.loads(path.read_text())["pid"])
+        return None
+
+    def find_accounted_ms(self, attempt_id: str) -> int | None:
         return None
 
     def list_leftovers(self) -> list[str]:
@@ -72,6 +80,10 @@ class ClusterJobs:
             variables = Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0")
             return next((text.partition("=")[2] for text in variables if text.startswith("SLURMD_NODENAME=")), "")
         return ""
+
+    def find_accounted_ms(self, attempt_id: str) -> int | None:
+        accounted = read_accounting(self._site.cluster).get(attempt_id)
+        return accounted.elapsed_ms if accounted else 0
 
     def list_leftovers(self) -> list[str]:
         """Return what is left after Slurm had the time to clear up behind the last job."""
