@@ -26,7 +26,7 @@ class Jobs(Protocol):
         ...
 
     def find_accounted_ms(self, attempt_id: str) -> int | None:
-        """Return how long an attempt ran by the engine's own books, 0 where they do not say; None where it keeps none."""
+        """Return how long an attempt ran by the engine's own books, 0 where they do not say; None: it has none."""
         ...
 
     def list_leftovers(self) -> list[str]:
