@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from pwd import getpwnam
 
@@ -21,6 +22,7 @@ from lilong.agent.settings import read_settings, write_new_token
 from lilong.agent.spool import read_json, write_json
 from lilong.cli.demo.stage import Stage, Terms, wait_for
 from lilong.common.money import UC_PER_CREDIT
+from lilong.common.time import utc_now
 from lilong.protocol.spec_yaml import parse_spec
 from tests.hub import running_hub
 from tests.polling import wait_until
@@ -116,6 +118,28 @@ def test_a_members_job_runs_sandboxed_as_its_organisations_user_and_is_paid(prov
     assert owner in {uid for uid, _, _ in running}
     assert ours
     assert not [row for row in ours if row[0] == 0 and not row[1].endswith("/sudo")]
+
+
+def test_a_member_whose_job_waits_in_the_clusters_queue_reads_why_and_until_when(provider):
+    whole = f"--partition=high --nodes={len(provider.cluster.nodes)} --exclusive --time=30 --output=/dev/null"
+    provider.cluster.run("sbatch", *whole.split(), f"--uid={provider.members[1]}", "--chdir=/tmp", "--wrap=sleep 280")
+    order = provider.order("echo made > out.txt")
+    waiting = wait_until(lambda: (run := provider.look(order)).expected_start_at and run, within_s=WITHIN_S)
+    detail = provider.stage.engineer.orders.get(order.id)
+    provider.cluster.run("scancel", f"--user={provider.members[1]}")
+    settled = provider.wait_for_money(order)
+    over = provider.look(order)
+
+    assert [attempt.state for attempt in waiting.attempts] == ["queued"]
+    assert waiting.waiting_reason in {
+        "it waits in pool hall-2: it is next in line and waits until enough of the cluster is free",
+        "it waits in pool hall-2: jobs with a higher priority wait before it",
+    }
+    assert waiting.expected_start_basis == "scheduler"
+    assert timedelta(minutes=20) < waiting.expected_start_at - utc_now() < timedelta(minutes=35)
+    assert detail.expected_start_at == waiting.expected_start_at
+    assert settled.run_state == "succeeded"
+    assert (over.expected_start_at, over.expected_start_basis) == (None, None)
 
 
 def test_neither_the_agents_user_nor_another_member_reads_what_a_job_has(provider):

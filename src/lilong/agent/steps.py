@@ -137,7 +137,8 @@ def _describe_live(known: Known) -> dict[str, object]:
     return {
         "state": AttemptState.STOPPING if has_ended else native.state,
         "reason": None if has_ended else native.reason,
-        "detail": known.note[:1000],
+        "detail": (known.note or ("" if has_ended else native.detail))[:1000],
+        "expected_start_at": native.expected_start_at,
         "started_at": native.started_at,
         "nodes": native.nodes,
         "usage": usage,

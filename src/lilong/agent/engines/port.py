@@ -75,12 +75,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class NativeState:
-    """What the engine knows of one job. Reason and fault are set when it waits or has ended; log_bytes by rank."""
+    """What the engine knows of one job. Reason and fault are set when it waits or has ended; log_bytes by rank.
+
+    expected_start_at: when the engine's scheduler expects to start it, while it is QUEUED; None where unknown.
+    """
 
     state: AttemptState
     reason: Reason | None = None
     fault: Fault | None = None
     detail: str = ""
+    expected_start_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     exit_code: int | None = None

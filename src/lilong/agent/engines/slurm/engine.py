@@ -38,6 +38,7 @@ from lilong.agent.engines.slurm.native import (
 from lilong.agent.engines.slurm.nodes import Nodes, parse_nodes
 from lilong.agent.engines.slurm.parsing import parse_start_estimate, parse_submitted
 from lilong.agent.engines.slurm.reasons import is_ambiguous, is_for_now
+from lilong.agent.engines.slurm.starts import believe_start
 from lilong.agent.engines.slurm.users import JobUsers
 from lilong.agent.engines.slurm.watching import Watching
 from lilong.agent.spool import AUTHORITY, AttemptFolder, Spool, read_model, write_bytes, write_json
@@ -47,7 +48,6 @@ from lilong.protocol.messages import Capabilities, Inventory, Profile, Reason
 from lilong.protocol.spec import RunSpec
 
 _MARGIN_S = 120
-_ESTIMATE_MAX_S = 7 * 24 * 3600
 _GRACE_S_DEFAULT = 30
 
 log = structlog.get_logger(__name__)
@@ -137,12 +137,11 @@ class SlurmEngine(CanStage):
         dry = [option for option in options if not option.startswith(("--chdir", "--output", "--error", "--comment"))]
         anybody = self._users.of(self._users.list_names()[0])  # accounting lets only who has an account ask
         said = anybody.submit(options=[*dry, "--test-only"], script="#!/bin/sh\n")
-        starts_at = parse_start_estimate(text=said.stderr).starts_at
+        now = self._clock()
+        starts_at = believe_start(starts_at=parse_start_estimate(text=said.stderr).starts_at, now=now)
         if starts_at is None:
             return Estimate(p50_s=None, p90_s=None, basis="unknown")
-        wait_s = max(0, int((starts_at - self._clock()).total_seconds()))
-        if wait_s > _ESTIMATE_MAX_S:  # it adds up the time limits of all that wait, to the year 2473 if need be
-            return Estimate(p50_s=None, p90_s=None, basis="unknown")
+        wait_s = max(0, int((starts_at - now).total_seconds()))
         return Estimate(p50_s=wait_s, p90_s=None, basis="scheduler")
 
     def bring(self, *, job: Job, on_bytes: Callable[[int], None]) -> None:

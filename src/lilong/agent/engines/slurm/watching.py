@@ -29,6 +29,7 @@ from lilong.agent.engines.slurm.native import (
 )
 from lilong.agent.engines.slurm.picking import pick_own
 from lilong.agent.engines.slurm.reasons import is_memory_kill
+from lilong.agent.engines.slurm.starts import believe_start
 from lilong.agent.engines.slurm.states import decide_state, is_over, is_waiting, meter_accounting, meter_queue
 from lilong.agent.engines.slurm.stopping import Stopping
 from lilong.agent.engines.slurm.users import JobUsers
@@ -314,6 +315,9 @@ class Watching:
             return self._close(seen, state)
         self._stopping.note_wait(seen, state)
         self._stopping.enforce(seen)
+        if state.state is AttemptState.QUEUED and seen.row is not None:
+            expected_start_at = believe_start(starts_at=seen.row.started_at, now=self._clock())
+            return replace(state, expected_start_at=expected_start_at)
         return state
 
     def _is_settled(self, seen: Seen) -> bool:
