@@ -13,6 +13,7 @@ from typing import Protocol
 
 from lilong.common.errors import FieldProblem
 from lilong.protocol.messages import (
+    Allocation,
     AttemptState,
     Capabilities,
     EnvironmentLock,
@@ -78,6 +79,7 @@ class NativeState:
     """What the engine knows of one job. Reason and fault are set when it waits or has ended; log_bytes by rank.
 
     expected_start_at: when the engine's scheduler expects to start it, while it is QUEUED; None where unknown.
+    allocated: what the engine's own books say that it was given; empty where they do not tell.
     """
 
     state: AttemptState
@@ -89,6 +91,7 @@ class NativeState:
     ended_at: datetime | None = None
     exit_code: int | None = None
     nodes: tuple[str, ...] = ()
+    allocated: tuple[Allocation, ...] = ()
     log_bytes: Mapping[int, int] = field(default_factory=dict[int, int])
 
 

@@ -119,6 +119,7 @@ def test_of_users_without_an_account_it_is_not_said_again_that_sbatch_refuses_th
         ({"nodes": replace(NODES, nodes=(SICK,))}, "No node of gpu takes work now"),
         ({"nodes": Nodes(nodes=(NODE,), notes=("gpu:unheard-of",), complete=True)}, "gpu:unheard-of"),
         ({"gres": {"h100-sxm5": "gpu:h100"}}, "No node of the partition has gpu:h100"),
+        ({"gres": {"h100-sxm5": "gpu:a100"}}, "gpu:a100 means a100-sxm4-80gb to the registry"),
         ({"gres": {"H100": "gpu:h100"}}, "write h100-sxm5"),
         ({"gres": {"h1000": "gpu:h100"}}, "Nobody can order it: No accelerator is called 'h1000'. Nearest:"),
     ],

@@ -11,6 +11,7 @@ from lilong.agent.engines.local.host import read_system
 from lilong.agent.engines.port import BaseProfile
 from lilong.agent.engines.rank import journal, seccomp, shim, watch
 from lilong.agent.engines.rank.launch import MIB, Bounds, Isolation
+from lilong.agent.engines.slurm.allotting import Allotting
 from lilong.agent.engines.slurm.book import Book
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.commands import (
@@ -63,6 +64,7 @@ def build_slurm_engine(
         spool=spool,
         book=Book(cluster=site.cluster, users=site.users.list_names(), look_every_s=settings.look_every_s),
         users=site.users,
+        allotting=Allotting(cluster=site.cluster, gres=settings.gres),
         waits=waits,
         log_bytes_max=site.wrapping.bounds.log_bytes_max,
         clock=clock,

@@ -244,6 +244,15 @@ def build_nodes_query() -> list[str]:
     return ["scontrol", "--all", "--oneliner", "--details", "show", "node"]
 
 
+def build_allocations_query(*, job_ids: Sequence[int]) -> tuple[list[str], str]:
+    """Return the call that describes these jobs with what each has on which node, and what to write to its input.
+
+    By its arguments alone scontrol describes one job or all of the cluster. It fails when one of them is gone, after
+    it has described the others.
+    """
+    return ["scontrol", "--details"], "".join(f"show job {job_id}\n" for job_id in job_ids) + "quit\n"
+
+
 def build_partition_query(*, partition: str) -> list[str]:
     """Return the call that describes one partition in one line."""
     return ["scontrol", "--all", "--oneliner", "show", "partition", partition]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from lilong.agent.engines.slurm.nodes import Nodes, Partition
+from lilong.agent.engines.slurm.nodes import Nodes, Partition, find_registered
 from lilong.agent.engines.slurm.parsing import ClusterConfig
 from lilong.common.errors import FieldProblem
 from lilong.protocol.accelerators import AcceleratorUnknown, resolve
@@ -162,6 +162,12 @@ def _find_gres_trouble(accelerator: str, *, name: str, there: Collection[str]) -
         return f"Nobody can order it: {error.detail}"
     if known != accelerator:
         return f"Nobody can order it under this name: write {known}."
+    registered = find_registered(name=name)
+    if registered not in {None, known}:
+        return (
+            f"{name} means {registered} to the registry, so that what runs as {known} is disputed: give {registered} "
+            "this name, or the type in gres.conf another one."
+        )
     return "" if known in there else f"No node of the partition has {name}: see `scontrol show node`."
 
 
