@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lilong.agent.engines.port import NativeState
 from lilong.platforms.supermarket.models import Dispute
 from lilong.protocol.messages import AttemptState
 from lilong.protocol.spec import Isolation, RunSpec
@@ -30,6 +31,14 @@ def home(settings, tmp_path) -> Path:
     return folder
 
 
+def wait_for_allocation(rig: SlurmRig, ref: str) -> NativeState:
+    def told() -> NativeState | None:
+        seen = rig.find(ref)
+        return seen if seen is not None and seen.allocated else None
+
+    return wait_until(told, within_s=30)
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_type_under_the_name_of_a_better_one_opens_a_dispute(tmp_path, suite):
     """The provider's settings call the cluster's ascend910b by the id that was sold; the inventory lies with them."""
@@ -42,7 +51,7 @@ def test_a_type_under_the_name_of_a_better_one_opens_a_dispute(tmp_path, suite):
                 name="a", command="sleep 60", walltime_s=120, isolation=Isolation.TRUSTED, resources=RESOURCES
             )
             ref = rig.engine.submit(job=rig.make_job(spec))
-            seen = wait_until(lambda: (found := rig.find(ref)) and found.allocated and found, within_s=30)
+            seen = wait_for_allocation(rig, ref)
         finally:
             rig.close()
     cheat = Cheat(spec={"resources": RESOURCES}, accelerator=SOLD, nodes=nodes)

@@ -44,8 +44,7 @@ def parse_allocations(*, text: str, names: Mapping[int, str]) -> Mapping[int, Gi
     seen = Counter(job_id for job_id, _ in blocks)
     found: dict[int, Given] = {}
     for job_id, lines in blocks:
-        given = _read_job(lines) if job_id != _NOBODYS and seen[job_id] == 1 else {}
-        if given:
+        if job_id != _NOBODYS and seen[job_id] == 1 and (given := _read_job(lines)):
             found[job_id] = given
     return found
 

@@ -46,8 +46,8 @@ class Allotting:
             return
         found = parse_allocations(text=said.output, names=names)
         for seen in asked:
-            given = found.get(seen.row.job_id, {}) if seen.row else {}
-            if seen.row is None or not given or not given.keys() <= set(seen.row.nodes):
+            given = found.get(seen.row.job_id) if seen.row else None
+            if seen.row is None or given is None or not given.keys() <= set(seen.row.nodes):
                 continue
             ordered = seen.record.spec.resources.accelerator or ""
             allotted = Allotted(allocated=name_allocations(given=given, ordered=ordered, gres=self._gres))

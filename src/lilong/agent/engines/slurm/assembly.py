@@ -92,8 +92,9 @@ def prove_sandbox(*, home: Path, settings: SlurmSettings, profiles: Sequence[Bas
     if os.uname().machine not in seccomp.MACHINES:
         reason = f"there is no system-call filter for {os.uname().machine}."
     else:
-        user = site.users.of(site.users.list_names()[0])
-        reason = prove_nodes(user=user, layout=site.layout, wrapping=site.wrapping, wait_s=wait_s)
+        name = site.users.list_names()[0]
+        layout = replace(site.layout, place=site.layout.find_place(organisation_id=site.users.find_mapped(name)))
+        reason = prove_nodes(user=site.users.of(name), layout=layout, wrapping=site.wrapping, wait_s=wait_s)
     write_json(home / SANDBOX, {"reason": reason})
     return reason
 
@@ -109,6 +110,7 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
     layout = Layout(
         place=find_place(settings=settings),
         accounts=settings.accounts,
+        qos_by_organisation=settings.qos_by_organisation,
         jobs_folder=settings.jobs_folder,
         python=PurePosixPath(profiles[0].interpreter if profiles else "/usr/bin/python3"),
         shim=PurePosixPath(place_wrapper(shared_folder=settings.shared_folder)),
@@ -135,7 +137,7 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
 
 
 def find_place(*, settings: SlurmSettings) -> Place:
-    """Return where on the cluster jobs go."""
+    """Return where on the cluster jobs go, but for those of organisations with an account or quality of their own."""
     return Place(partition=settings.partition, account=settings.account, qos=settings.qos, gres=dict(settings.gres))
 
 

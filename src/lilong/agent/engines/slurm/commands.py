@@ -269,5 +269,16 @@ def build_admin_query(*, user: str) -> list[str]:
 
 
 def build_associations_query(*, users: Sequence[str]) -> list[str]:
-    """Return the call that lists which of these users have an account in Slurm, one a line."""
-    return ["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"users={','.join(users)}", "format=User"]
+    """Return the call that lists under which accounts and in which partitions these users may submit, and how."""
+    show = ["show", "associations", f"users={','.join(users)}", "format=User,Account,Partition,QOS"]
+    return ["sacctmgr", "--noheader", "--parsable2", *show]
+
+
+def build_accounts_query() -> list[str]:
+    """Return the call that lists all accounts, one a line."""
+    return ["sacctmgr", "--noheader", "--parsable2", "show", "account", "format=Account"]
+
+
+def build_qos_query() -> list[str]:
+    """Return the call that lists all qualities of service, one a line."""
+    return ["sacctmgr", "--noheader", "--parsable2", "show", "qos", "format=Name"]

@@ -16,7 +16,6 @@ from lilong.agent.engines.rank.parsing import parse_usage
 from lilong.agent.engines.slurm import delivery, mirror
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.commands import (
-    Place,
     build_batch_script,
     build_nodes_query,
     build_submit_options,
@@ -133,10 +132,12 @@ class SlurmEngine(CanStage):
 
     def estimate(self, *, spec: RunSpec) -> Estimate:
         """Ask the scheduler when `spec` would start if it came now."""
-        options = self._build_options(spec, name="estimate", attempt_id="", folder=PurePosixPath("/"), organisation="")
+        name = self._users.list_names()[0]  # accounting lets only who has an account ask
+        organisation = self._users.find_mapped(name)
+        root = PurePosixPath("/")
+        options = self._build_options(spec, name="estimate", attempt_id="", folder=root, organisation=organisation)
         dry = [option for option in options if not option.startswith(("--chdir", "--output", "--error", "--comment"))]
-        anybody = self._users.of(self._users.list_names()[0])  # accounting lets only who has an account ask
-        said = anybody.submit(options=[*dry, "--test-only"], script="#!/bin/sh\n")
+        said = self._users.of(name).submit(options=[*dry, "--test-only"], script="#!/bin/sh\n")
         now = self._clock()
         starts_at = believe_start(starts_at=parse_start_estimate(text=said.stderr).starts_at, now=now)
         if starts_at is None:
@@ -285,14 +286,12 @@ class SlurmEngine(CanStage):
     def _build_options(
         self, spec: RunSpec, *, name: str, attempt_id: str, folder: PurePosixPath, organisation: str
     ) -> list[str]:
-        place = self._layout.place
-        account = self._layout.accounts.get(organisation, place.account)
         return build_submit_options(
             spec=spec,
             name=name,
             attempt_id=attempt_id,
             attempt_folder=folder,
-            place=Place(partition=place.partition, account=account, qos=place.qos, gres=place.gres),
+            place=self._layout.find_place(organisation_id=organisation),
             grace_s=spec.checkpoint.grace_s if spec.checkpoint else _GRACE_S_DEFAULT,
             margin_s=_MARGIN_S,
         )

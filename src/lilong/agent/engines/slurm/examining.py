@@ -2,17 +2,21 @@
 
 import os
 import pwd
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from lilong.agent.engines.local.host import may_reach
 from lilong.agent.engines.slurm.assembly import find_place, read_config
+from lilong.agent.engines.slurm.associations import Associations, list_chargings, parse_associations
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.commands import (
+    build_accounts_query,
     build_admin_query,
     build_associations_query,
     build_nodes_query,
     build_partition_query,
+    build_qos_query,
     build_submit_options,
 )
 from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
@@ -48,10 +52,27 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
         members=members,
         strangers=strangers,
         refused={name: _find_refusal(users, name, settings=settings) for name, why in members.items() if not why},
-        associated=frozenset(cluster.run(build_associations_query(users=names)).output.split()),
+        chargings=list_chargings(
+            users=settings.users,
+            service_users=settings.service_users,
+            accounts=settings.accounts,
+            account=settings.account,
+            qos_by_organisation=settings.qos_by_organisation,
+            qos=settings.qos,
+        ),
+        associations=_find_associations(cluster, names, settings=settings),
         hidden_processes=_hides_processes(),
         shared_folder=_find_closed(settings.shared_folder),
         gres=dict(settings.gres),
+    )
+
+
+def _find_associations(cluster: Cluster, names: Sequence[str], *, settings: SlurmSettings) -> Associations:
+    told = cluster.run(build_associations_query(users=names)).output
+    return Associations(
+        found=parse_associations(text=told, partition=settings.partition),
+        accounts=frozenset(cluster.run(build_accounts_query()).output.split()),
+        qos=frozenset(cluster.run(build_qos_query()).output.split()),
     )
 
 
@@ -73,7 +94,11 @@ def _find_refusal(users: JobUsers, name: str, *, settings: SlurmSettings) -> str
         name="lilong-check",
         attempt_id="",
         attempt_folder=PurePosixPath(settings.jobs_folder / name),
-        place=find_place(settings=settings),
+        place=replace(
+            find_place(settings=settings),
+            account=settings.accounts.get(users.find_mapped(name), settings.account),
+            qos=settings.qos_by_organisation.get(users.find_mapped(name), settings.qos),
+        ),
         grace_s=0,
         margin_s=0,
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from lilong.agent.engines.slurm.associations import Associations, Charging, judge_chargings
 from lilong.agent.engines.slurm.nodes import Nodes, Partition, find_registered
 from lilong.agent.engines.slurm.parsing import ClusterConfig
 from lilong.common.errors import FieldProblem
@@ -19,9 +20,10 @@ class ClusterFacts:
     """What was found out. admin_level: the agent's user in Slurm, empty where accounting does not know it.
 
     members: per user for jobs, why the helper cannot act as it, empty where it can; strangers: those whom this machine
-    does not know; refused: per user, what sbatch says against a small job of it. associated: the users that have an
-    account in Slurm. hidden_processes: /proc shows a user only its own processes on the login node. shared_folder: why
-    the agent and the nodes cannot share it, empty where they can. gres: as in the settings.
+    does not know; refused: per user, what sbatch says against a small job of it. chargings: the accounts and qualities
+    of service that the settings name; associations: what slurmdbd knows of them. hidden_processes: /proc shows a user
+    only its own processes on the login node. shared_folder: why the agent and the nodes cannot share it, empty where
+    they can. gres: as in the settings.
     """
 
     config: ClusterConfig
@@ -33,7 +35,8 @@ class ClusterFacts:
     members: Mapping[str, str]
     strangers: Collection[str]
     refused: Mapping[str, str]
-    associated: Collection[str]
+    chargings: tuple[Charging, ...]
+    associations: Associations
     hidden_processes: bool
     shared_folder: str
     gres: Mapping[str, str]
@@ -104,16 +107,21 @@ def _judge_members(facts: ClusterFacts) -> Iterator[FieldProblem]:
             f"`lilong agent install-helper --agent-user {user}`."
         )
         yield FieldProblem(path=path, code="agent.member_out_of_reach", message=message)
-    without = [name for name in facts.members if name not in facts.associated and name != user]
-    unknown = "associations" in facts.config.enforced and facts.is_operator and without
-    if unknown:
-        message = f"No account in Slurm: `sacctmgr add user {','.join(without)} account=ACCOUNT`."
-        yield FieldProblem(path=path, code="agent.member_without_account", message=message)
+    missing = tuple(_judge_chargings(facts))
+    yield from missing
     is_open = facts.partition.up and any(node.healthy for node in facts.nodes.nodes)
-    if facts.partition.complete and is_open and not unknown:
+    if facts.partition.complete and is_open and not missing:
         for why, names in _group(facts.refused):
             message = f"sbatch refuses a small job of {names}: {why} See `account`, `qos` and the partition's limits."
             yield FieldProblem(path=path, code="agent.member_refused", message=message)
+
+
+def _judge_chargings(facts: ClusterFacts) -> Iterator[FieldProblem]:
+    if "associations" not in facts.config.enforced or not facts.is_operator:
+        return
+    chargings = [one for one in facts.chargings if one.user in facts.members and one.user != facts.agent_user]
+    enforces_qos = "qos" in facts.config.enforced
+    yield from judge_chargings(chargings=chargings, known=facts.associations, enforces_qos=enforces_qos)
 
 
 def _find_warnings(facts: ClusterFacts) -> Iterator[FieldProblem]:

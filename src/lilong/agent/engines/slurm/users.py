@@ -48,6 +48,10 @@ class JobUsers:
         """Return every user as whom jobs may run."""
         return sorted({*self._settings.users.values(), *self._settings.service_users})
 
+    def find_mapped(self, name: str) -> str:
+        """Return the organisation that is mapped to a user, empty for a service user."""
+        return next((organisation for organisation, user in self._settings.users.items() if user == name), "")
+
     def of(self, name: str) -> JobUser:
         """Return one of them."""
         return JobUser(user=name, agent_user=self._agent_user, helper=self._settings.helper)
