@@ -40,6 +40,7 @@ GOOD = ClusterFacts(
     nodes=NODES,
     agent_user="lilong-agent",
     is_root=False,
+    is_single_user=False,
     admin_level="Operator",
     members={"lu1": "", "lu2": ""},
     strangers=(),
@@ -208,3 +209,16 @@ def test_a_quality_of_service_that_slurm_does_not_ask_for_is_not_asked_for():
     chargings = charge(service_users=("lu1", "lu2"), qos="gold")
 
     assert judge_cluster(facts=replace(GOOD, chargings=chargings)).refusals == ()
+
+
+def test_where_all_jobs_run_as_the_agents_user_it_needs_no_operator_and_is_warned_of_what_they_can_read():
+    alone = {"agent_user": "lu1", "members": {"lu1": ""}, "is_single_user": True, "admin_level": "None"}
+    facts = replace(GOOD, **alone, chargings=(Charging("lu1", "bc", ""),))
+    judgement = judge_cluster(facts=facts)
+    unreached = judge_cluster(facts=replace(facts, members={"lu1": "There is no helper."}))
+    without = judge_cluster(facts=replace(facts, associations=associate()))
+
+    assert judgement.refusals == ()
+    assert [warning.code for warning in judgement.warnings] == ["agent.single_user"]
+    assert "As lu1: `lilong agent install-helper --single-user`" in unreached.refusals[0].message
+    assert [refusal.code for refusal in without.refusals] == ["agent.account_missing"]

@@ -34,6 +34,7 @@ _WRAPPER = (shim, journal, watch)
 _MESSAGE_TIMEOUT_S_DEFAULT = 120  # longer than sites set it: for a cluster that does not answer now
 _FORGET_FACTOR = 10
 SANDBOX = "sandbox.json"
+_SINGLE_USER = "jobs run as the agent's own user here, so that nothing but a sandbox would stand between them and it."
 _NEVER_PROVEN = "no node of this cluster has proven it yet: run `lilong agent prove`."
 
 
@@ -52,7 +53,7 @@ def build_slurm_engine(
 ) -> SlurmEngine:
     """Return the engine of a cluster, which need not answer now."""
     site = _build_site(home=home, settings=settings, profiles=profiles)
-    reason = read_sandbox_reason(home=home)
+    reason = read_sandbox_reason(home=home, settings=settings)
     bare = replace(site.wrapping, isolation=replace(site.wrapping.isolation, sandboxed=False))
     waits = Waits(
         message_timeout_s=_find_message_timeout_s(site.cluster),
@@ -91,6 +92,8 @@ def prove_sandbox(*, home: Path, settings: SlurmSettings, profiles: Sequence[Bas
     site = _build_site(home=home, settings=settings, profiles=profiles)
     if os.uname().machine not in seccomp.MACHINES:
         reason = f"there is no system-call filter for {os.uname().machine}."
+    elif site.users.is_single:
+        reason = _SINGLE_USER
     else:
         name = site.users.list_names()[0]
         layout = replace(site.layout, place=site.layout.find_place(organisation_id=site.users.find_mapped(name)))
@@ -99,8 +102,10 @@ def prove_sandbox(*, home: Path, settings: SlurmSettings, profiles: Sequence[Bas
     return reason
 
 
-def read_sandbox_reason(*, home: Path) -> str:
+def read_sandbox_reason(*, home: Path, settings: SlurmSettings) -> str:
     """Return why untrusted work is refused, as the last probe run found it; empty when it may run."""
+    if JobUsers(settings=settings, home=home).is_single:
+        return _SINGLE_USER
     found = read_json(home / SANDBOX)
     return str(found.get("reason", _NEVER_PROVEN)) if found is not None else _NEVER_PROVEN
 

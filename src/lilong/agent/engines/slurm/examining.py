@@ -48,6 +48,7 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
         nodes=nodes,
         agent_user=agent_user,
         is_root=os.geteuid() == 0,
+        is_single_user=users.is_single,
         admin_level=levels[0] if levels else "",
         members=members,
         strangers=strangers,
@@ -62,7 +63,7 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
         ),
         associations=_find_associations(cluster, names, settings=settings),
         hidden_processes=_hides_processes(),
-        shared_folder=_find_closed(settings.shared_folder),
+        shared_folder=_find_closed(settings.shared_folder, for_others=not users.is_single),
         gres=dict(settings.gres),
     )
 
@@ -111,13 +112,13 @@ def _find_refusal(users: JobUsers, name: str, *, settings: SlurmSettings) -> str
     return "; ".join(lines) or f"exit code {said.exit_code}" if said.exit_code else ""
 
 
-def _find_closed(folder: Path) -> str:
-    """Return why the agent and the nodes' users cannot share a folder, empty when they can."""
+def _find_closed(folder: Path, *, for_others: bool) -> str:
+    """Return why the agent and those as whom jobs run cannot share a folder, empty when they can."""
     if not folder.is_dir():
         return f"There is no folder {folder}."
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"The agent cannot write to {folder}."
-    closed = may_reach(path=folder)
+    closed = may_reach(path=folder) if for_others else None
     return f"Members' users cannot enter {closed}." if closed else ""
 
 
