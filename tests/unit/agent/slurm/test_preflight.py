@@ -212,8 +212,14 @@ def test_a_quality_of_service_that_slurm_does_not_ask_for_is_not_asked_for():
 
 
 def test_where_all_jobs_run_as_the_agents_user_it_needs_no_operator_and_is_warned_of_what_they_can_read():
-    alone = {"agent_user": "lu1", "members": {"lu1": ""}, "is_single_user": True, "admin_level": "None"}
-    facts = replace(GOOD, **alone, chargings=(Charging("lu1", "bc", ""),))
+    facts = replace(
+        GOOD,
+        agent_user="lu1",
+        is_single_user=True,
+        admin_level="None",
+        members={"lu1": ""},
+        chargings=(Charging("lu1", "bc", ""),),
+    )
     judgement = judge_cluster(facts=facts)
     unreached = judge_cluster(facts=replace(facts, members={"lu1": "There is no helper."}))
     without = judge_cluster(facts=replace(facts, associations=associate()))
