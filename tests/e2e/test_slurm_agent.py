@@ -5,10 +5,12 @@ Lilong is installed from its wheel; the agent, its helper and the members' jobs 
 
 import json
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from pwd import getpwnam
 
@@ -21,12 +23,14 @@ from lilong.agent.settings import read_settings, write_new_token
 from lilong.agent.spool import read_json, write_json
 from lilong.cli.demo.stage import Stage, Terms, wait_for
 from lilong.common.money import UC_PER_CREDIT
+from lilong.common.time import utc_now
 from lilong.protocol.spec_yaml import parse_spec
 from tests.hub import running_hub
 from tests.polling import wait_until
 from tests.slurm.cluster import running_cluster, shared_folder
-from tests.slurm.provider import JOB, UNTIL_LET_GO, WITHIN_S, Provider, following_the_tutorial
+from tests.slurm.provider import JOB, UNTIL_LET_GO, WITHIN_S, Provider, following_the_tutorial, remove_users
 from tests.slurm.tutorial import Shell, list_processes
+from tests.slurm.users import change_users
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -116,6 +120,28 @@ def test_a_members_job_runs_sandboxed_as_its_organisations_user_and_is_paid(prov
     assert owner in {uid for uid, _, _ in running}
     assert ours
     assert not [row for row in ours if row[0] == 0 and not row[1].endswith("/sudo")]
+
+
+def test_a_member_whose_job_waits_in_the_clusters_queue_reads_why_and_until_when(provider):
+    whole = f"--partition=high --nodes={len(provider.cluster.nodes)} --exclusive --time=30 --output=/dev/null"
+    provider.cluster.run("sbatch", *whole.split(), f"--uid={provider.members[1]}", "--chdir=/tmp", "--wrap=sleep 280")
+    order = provider.order("echo made > out.txt")
+    waiting = wait_until(lambda: (run := provider.look(order)).expected_start_at and run, within_s=WITHIN_S)
+    detail = provider.stage.engineer.orders.get(order.id)
+    provider.cluster.run("scancel", f"--user={provider.members[1]}")
+    settled = provider.wait_for_money(order)
+    over = provider.look(order)
+
+    assert [attempt.state for attempt in waiting.attempts] == ["queued"]
+    assert waiting.waiting_reason in {
+        "it waits in pool hall-2: it is next in line and waits until enough of the cluster is free",
+        "it waits in pool hall-2: jobs with a higher priority wait before it",
+    }
+    assert waiting.expected_start_basis == "scheduler"
+    assert timedelta(minutes=20) < waiting.expected_start_at - utc_now() < timedelta(minutes=35)
+    assert detail.expected_start_at == waiting.expected_start_at
+    assert settled.run_state == "succeeded"
+    assert (over.expected_start_at, over.expected_start_basis) == (None, None)
 
 
 def test_neither_the_agents_user_nor_another_member_reads_what_a_job_has(provider):
@@ -266,15 +292,19 @@ def connect_another_pool(stage: Stage) -> None:
     token = stage.provider.pools.create_join_token(pool.id).token
     join_pool(home=stage.agent_home, hub_url=stage.hub.url, join_token=token)
     wait_for(lambda: stage.provider.pools.get(pool.id).inventory, what="hear from the other agent")
+    sell(stage, pool.id, name="Cores of one machine", price_uc=stage.terms.price_uc + UC_PER_CREDIT)
+
+
+def sell(stage: Stage, pool_id: str, *, name: str, price_uc: int) -> None:
+    """Offer the cores of a pool."""
     offer_id = stage.provider.offers.create(
         provider_id=stage.provider_id,
-        pool_id=pool.id,
-        name="Cores of one machine",
+        pool_id=pool_id,
+        name=name,
         unit="core_s",
         cores_per_unit=1,
         memory_mib_per_unit=4096,
     )
-    price_uc = stage.terms.price_uc + UC_PER_CREDIT
     stage.provider.offers.add_price(offer_id, price_uc=price_uc, source="Price list of today")
 
 
@@ -291,3 +321,63 @@ def test_an_agent_that_is_stopped_ends_at_once_and_the_next_one_finds_the_job(pr
 
     assert (code, seconds < 5) == (0, True)
     assert provider.wait_for_money(order).run_state == "succeeded"
+
+
+@pytest.fixture
+def alone(provider) -> Iterator[Shell]:
+    """Yield the shell of somebody with an account on the cluster and no rights beyond."""
+    name = f"lilong-t{secrets.token_hex(4)}"
+    change_users("useradd", "--create-home", "--shell", "/bin/sh", name)
+    provider.cluster.run("sacctmgr", "--immediate", "add", "user", name, "account=lilong")
+    yield Shell(name, Path("/home") / name, provider.agent.environment)
+    remove_users([name], name)
+
+
+def test_somebody_without_root_serves_a_cluster_for_the_own_organisation(provider, alone):
+    stage, home = provider.stage, alone.home
+    organisation_id = stage.engineer.organisations.get_me().organisation.id
+    provider_id = stage.provider.organisations.get_me().organisation.id
+    pool = stage.provider.pools.create(organisation_id=provider_id, name="alone", engine="slurm")
+    token = stage.provider.pools.create_join_token(pool.id).token
+    elsewhere = f"--bin {provider.cluster.bin} --slurm-conf {provider.cluster.conf} --shared-folder {home}/jobs"
+    refused = alone.run(f"lilong agent install-helper --single-user {elsewhere}")
+    alone.do(
+        f"mkdir shared; lilong agent install-helper --single-user {elsewhere} "
+        f"--helper {home}/libexec/job-helper --settings {home}/job-helper.json"
+    )
+    (home / "cluster.toml").write_text(f"""
+partition = "low"
+shared_folder = "{home}/shared"
+jobs_folder = "{home}/jobs"
+users = {{ "{organisation_id}" = "{alone.user}" }}
+helper = "{home}/libexec/job-helper"
+bin = "{provider.cluster.bin}"
+conf = "{provider.cluster.conf}"
+look_every_s = 0.5
+""")
+    joined = alone.do(f"lilong agent join {stage.hub.url} {token} --home ~/agent --slurm cluster.toml 2>&1")
+    serve = [f"{provider.folder}/bin/lilong", "agent", "serve", "--home", f"{home}/agent"]
+    process = alone.start(serve, log=provider.folder / "alone.log", home=home)
+    try:
+        wait_for(lambda: stage.provider.pools.get(pool.id).inventory, what="hear from the agent of one user")
+        sell(stage, pool.id, name="Cores of somebody", price_uc=stage.terms.price_uc)
+        provider.root.do("lilong pools drain hall-2")
+        trusted = f"isolation: trusted\n{JOB}".format(command="id -un > out.txt", walltime="1m")
+        quote = stage.engineer.quotes.create(spec=parse_spec(trusted.encode()))
+        settled = provider.wait_for_money(stage.engineer.orders.place(quote_id=quote.quote_id))
+    finally:
+        provider.root.do("lilong pools resume hall-2")
+        process.kill()
+        process.wait(timeout=30)
+    run, inventory = provider.look(settled), stage.provider.pools.get(pool.id).inventory
+    [artefact] = run.artefacts
+
+    assert "is not yours to write in: name --helper and --settings" in refused.stderr
+    assert "for trusted work alone" in joined
+    assert "they can read its token" in joined
+    assert [attempt.pool_id for attempt in run.attempts] == [pool.id]
+    assert (settled.run_state, settled.charged_uc > 0) == ("succeeded", True)
+    assert stage.engineer.objects.read(artefact.sha256).decode().strip() == alone.user
+    assert inventory is not None
+    assert not inventory.capabilities.sandbox
+    assert inventory.capabilities.sandbox_reason.startswith("jobs run as the agent's own user here")

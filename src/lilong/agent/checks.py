@@ -88,7 +88,7 @@ def check_agent(*, home: Path) -> Preflight:
     """
     settings = read_settings(home)
     if settings.slurm is not None:
-        last_proof = partial(read_sandbox_reason, home=home)
+        last_proof = partial(read_sandbox_reason, home=home, settings=settings.slurm)
         found = check_cluster(
             home=home, profiles=settings.profiles, slurm=settings.slurm, find_sandbox_reason=last_proof
         )

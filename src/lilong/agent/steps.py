@@ -10,6 +10,7 @@ from lilong.agent.engines.port import Metered, NativeState
 from lilong.agent.outputs import Outputs
 from lilong.protocol.messages import (
     REPORTS_PER_OBSERVATION_MAX,
+    Allocation,
     AttemptState,
     Fault,
     Observation,
@@ -43,6 +44,7 @@ class Ended(Frozen):
     ended_at: datetime | None = None
     exit_code: int | None = None
     nodes: tuple[str, ...] = ()
+    allocated: tuple[Allocation, ...] = ()
     usage: Usage = Usage()
     log_bytes: dict[int, int] = {}  # noqa: RUF012 - pydantic copies defaults
 
@@ -137,9 +139,11 @@ def _describe_live(known: Known) -> dict[str, object]:
     return {
         "state": AttemptState.STOPPING if has_ended else native.state,
         "reason": None if has_ended else native.reason,
-        "detail": known.note[:1000],
+        "detail": (known.note or ("" if has_ended else native.detail))[:1000],
+        "expected_start_at": native.expected_start_at,
         "started_at": native.started_at,
         "nodes": native.nodes,
+        "allocated": native.allocated,
         "usage": usage,
         "log_bytes": dict(native.log_bytes),
     }

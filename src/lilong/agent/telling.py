@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from lilong.agent.engines.port import TERMINAL_STATES
 from lilong.protocol.messages import Observation, Usage
 
 PROGRESS_PER_SYNC_MAX = 500
+EXPECTED_START_STEP = timedelta(minutes=5)
+"""By less an expected start may move untold: a scheduler plans its whole queue anew all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,7 @@ class Told:
 
     essence: Observation
     progress: tuple[object, ...]
+    expected_start_at: datetime | None
     sync: int
 
 
@@ -34,8 +38,8 @@ def choose_telling(*, observations: Sequence[Observation], told: Mapping[str, To
     """Return what to tell in sync number `sync`.
 
     Ends, news and whatever differs from what was told are told at once. Of attempts with progress alone (meters,
-    reports, logs) at most PROGRESS_PER_SYNC_MAX are told, those first that were told longest ago; what stands still is
-    named only. So a sync costs by what happens, not by what lives. Cost: linear in observations.
+    reports, logs, expected start) at most PROGRESS_PER_SYNC_MAX are told, those first that were told longest ago; what
+    stands still is named only. So a sync costs by what happens, not by what lives. Cost: linear in observations.
     """
     news: list[Observation] = []
     progressed: list[tuple[int, Observation]] = []
@@ -46,7 +50,7 @@ def choose_telling(*, observations: Sequence[Observation], told: Mapping[str, To
         if seen.state in TERMINAL_STATES or before is None or before.essence != now.essence:
             news.append(seen)
             after[seen.attempt_id] = now
-        elif before.progress != now.progress:
+        elif before.progress != now.progress or _has_moved(before.expected_start_at, now.expected_start_at):
             progressed.append((before.sync, seen))
             after[seen.attempt_id] = before
         else:
@@ -65,6 +69,7 @@ def _remember(seen: Observation, *, sync: int) -> Told:
     essence = seen.model_copy(
         update={
             "observed_at": None,
+            "expected_start_at": None,
             "usage": Usage(authorised_ms=usage.authorised_ms),
             "reports": (),
             "report_counts": {},
@@ -72,4 +77,10 @@ def _remember(seen: Observation, *, sync: int) -> Told:
         }
     )
     progress = (usage.metered_ms, usage.usable_ms, dict(seen.report_counts), dict(seen.log_bytes))
-    return Told(essence=essence, progress=progress, sync=sync)
+    return Told(essence=essence, progress=progress, expected_start_at=seen.expected_start_at, sync=sync)
+
+
+def _has_moved(before: datetime | None, now: datetime | None) -> bool:
+    if before is None or now is None:
+        return before is not now
+    return abs(now - before) >= EXPECTED_START_STEP

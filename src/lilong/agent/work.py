@@ -97,6 +97,7 @@ class Work:
             ended_at=native.ended_at or self._clock(),
             exit_code=native.exit_code,
             nodes=native.nodes,
+            allocated=native.allocated,
             usage=metered.usage if metered else Usage(),
             log_bytes=dict(native.log_bytes),
         )

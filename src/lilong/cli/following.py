@@ -8,7 +8,9 @@ from typing import BinaryIO
 from rich.markup import escape
 
 from lilong.cli.output import credits_text, messages, print_fields, print_next_step
+from lilong.cli.waiting import describe_wait
 from lilong.common.errors import NotFound
+from lilong.common.time import utc_now
 from lilong.sdk.client import Lilong
 from lilong.sdk.orders import OrderDetail
 from lilong.sdk.patience import ask_patiently
@@ -86,15 +88,16 @@ def print_outcome(hub: Lilong, detail: OrderDetail) -> None:
 
 
 def _show_waiting(hub: Lilong, run_id: str) -> None:
-    """Say why nothing runs yet, each reason once, until something does."""
-    shown = ""
+    """Say why nothing runs yet and when it is expected to, each reason and moment once, until something runs."""
+    shown: tuple[object, ...] = ()
     while True:
         run = ask_patiently(partial(hub.runs.get, run_id))
         if run.started_at is not None or run.finished:
             return
-        if run.waiting_reason and run.waiting_reason != shown:
-            shown = run.waiting_reason
-            messages.print(f"[dim]{escape(shown)}[/dim]")
+        said = (run.waiting_reason, run.expected_start_at, run.expected_start_basis)
+        if run.waiting_reason and said != shown:
+            shown = said
+            messages.print(f"[dim]{escape(describe_wait(run, now=utc_now()))}[/dim]")
         time.sleep(POLL_S)
 
 

@@ -21,7 +21,9 @@ from lilong.cli.output import (
     print_next_step,
     print_table,
 )
+from lilong.cli.waiting import describe_wait
 from lilong.common.errors import Conflict, InputInvalid
+from lilong.common.time import utc_now
 from lilong.protocol.manifest import is_safe_path
 from lilong.sdk.client import Lilong
 from lilong.sdk.runs import Artefact
@@ -91,7 +93,7 @@ def order(order_id: OrderId = "", as_json: AsJson = False) -> None:
         if detail.so_far_uc is not None:
             fields["Until now"] = credits_text(detail.so_far_uc)
         if detail.waiting_reason:
-            fields["Waiting"] = detail.waiting_reason
+            fields["Waiting"] = describe_wait(detail, now=utc_now())
         print_fields(fields)
         rows = [
             (format_time(step.at), step.step, step.state, step.money, credits_text(step.amount_uc), step.detail)
@@ -103,9 +105,9 @@ def order(order_id: OrderId = "", as_json: AsJson = False) -> None:
 
 @app.command()
 def runs(limit: Limit = 20, as_json: AsJson = False) -> None:
-    """List runs with their attempts, and why each waits."""
+    """List runs with their attempts, why each waits, and when it is expected to start."""
     with hub_session(as_json=as_json) as hub:
-        found = list(islice(hub.runs.list(), limit))
+        found, now = list(islice(hub.runs.list(), limit)), utc_now()
         if as_json:
             print_json(found)
             return
@@ -117,7 +119,7 @@ def runs(limit: Limit = 20, as_json: AsJson = False) -> None:
                 len(run.attempts),
                 f"{run.billable_ms / 1000:.3f}",
                 format_time(run.started_at),
-                run.waiting_reason or run.detail,
+                describe_wait(run, now=now) or run.detail,
             )
             for run in found
         ]

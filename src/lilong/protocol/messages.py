@@ -197,6 +197,7 @@ class Observation(Frozen):
     """What the agent knows of one attempt.
 
     outputs_complete: the attempt has ended and everything that can be kept was uploaded; until then the hub waits.
+    expected_start_at: when the engine's scheduler expects to start it, while it queues; None where it does not say.
     log_bytes: size of each rank's log in the spool, by rank. report_key: hexadecimal, made by the agent per attempt.
     allocated: the accelerators of all nodes at once, by the engine's own books; empty where it does not tell.
     reports: those that the hub lacks (see `SyncResponse.reports_wanted`), in order of sequence within a rank and
@@ -210,6 +211,7 @@ class Observation(Frozen):
     fault: Fault | None = None
     detail: Sentence = ""
     observed_at: AwareDatetime
+    expected_start_at: AwareDatetime | None = None
     started_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     exit_code: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
@@ -232,7 +234,8 @@ class SyncRequest(Frozen):
     """All that the agent has to say; `complete` means that every attempt the engine owns is observed or unchanged.
 
     unchanged: attempts that live and that the agent told of before under this epoch, in a sync that was answered: of
-    them only progress may be new (usage, reports, sizes of logs), and it is told in one of the next syncs.
+    them only progress may be new (usage, reports, sizes of logs, the expected start), and it is told in one of the next
+    syncs.
     absent: attempts that a command named (Locate, Cancel, Extend or Release) and that neither the engine's queue nor
     its accounting knows; only what a complete look found missing stands here.
     """

@@ -54,13 +54,18 @@ class TimelineStep(Answer):
 
 
 class OrderDetail(Answer):
-    """An order with its timeline, and while it runs its cost until now and, at most, if it were cancelled now."""
+    """An order with its timeline, and while it runs its cost until now and, at most, if it were cancelled now.
+
+    waiting_reason, expected_start_at and expected_start_basis are those of its run.
+    """
 
     order: Order
     timeline: tuple[TimelineStep, ...]
     so_far_uc: int | None = None
     cancel_costs_at_most_uc: int
     waiting_reason: str
+    expected_start_at: datetime | None = None
+    expected_start_basis: str | None = None
 
 
 class _Export(Answer):

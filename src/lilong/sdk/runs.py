@@ -43,7 +43,10 @@ class Attempt(Answer):
 
 
 class Run(Answer):
-    """A run with its attempts and artefacts; waiting_reason says why there is no progress."""
+    """A run with its attempts and artefacts; waiting_reason says why there is no progress.
+
+    expected_start_basis: while it queues, `scheduler`, or `unknown` where there is no expected_start_at.
+    """
 
     id: str
     name: str
@@ -52,6 +55,8 @@ class Run(Answer):
     fault: str | None = None
     detail: str = ""
     waiting_reason: str = ""
+    expected_start_at: datetime | None = None
+    expected_start_basis: str | None = None
     authorised_ms: int
     metered_ms: int
     billable_ms: int

@@ -43,7 +43,7 @@ def test_when_every_service_user_is_held_the_next_organisation_is_refused():
 
 @pytest.mark.parametrize("user", ["root", "lilong-agent", "", "-u", "a/b", "a\nb", "..", "x" * 65])
 def test_some_users_run_nobodys_jobs(user):
-    assert code_of(choose(mapped={"org_a": user})) == "identity.user_forbidden"
+    assert code_of(choose(mapped={"org_a": user, "org_b": "bob"})) == "identity.user_forbidden"
     assert code_of(choose(pool=[user])) == "identity.pool_exhausted"
 
 
@@ -70,3 +70,10 @@ def test_a_mapped_user_of_two_organisations_is_refused(given):
 
 def test_a_held_user_that_left_the_pool_is_replaced():
     assert choose(pool=["svc2"], held={"svc1": "org_a"}) == Assigned("svc2", is_new=True)
+
+
+def test_the_agents_own_user_runs_jobs_where_it_is_the_only_user_of_the_only_organisation():
+    assert choose(mapped={"org_a": "lilong-agent"}) == Assigned("lilong-agent")
+    assert code_of(choose(mapped={"org_a": "lilong-agent"}, pool=["svc1"])) == "identity.user_forbidden"
+    assert code_of(choose("org_b", mapped={"org_a": "lilong-agent"})) == "identity.unmapped"
+    assert code_of(choose(pool=["lilong-agent"])) == "identity.pool_exhausted"

@@ -1,6 +1,8 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from lilong.agent.telling import PROGRESS_PER_SYNC_MAX, choose_telling
+import pytest
+
+from lilong.agent.telling import EXPECTED_START_STEP, PROGRESS_PER_SYNC_MAX, choose_telling
 from lilong.protocol.messages import AttemptState, Observation, Usage
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -60,3 +62,49 @@ def test_what_is_gone_is_forgotten():
     first = tell(see("a"), see("b"))
 
     assert set(tell(see("a"), told=first.told, sync=2).told) == {"a"}
+
+
+def queue(name, expected_start_at, *, second=0):
+    return see(name, state=AttemptState.QUEUED, second=second, expected_start_at=expected_start_at)
+
+
+@pytest.mark.parametrize(
+    ("moves_by", "is_told"),
+    [
+        (timedelta(0), False),
+        (EXPECTED_START_STEP - timedelta(seconds=1), False),
+        (EXPECTED_START_STEP, True),
+        (-EXPECTED_START_STEP, True),
+    ],
+)
+def test_an_expected_start_is_told_anew_when_it_moves_by_minutes(moves_by, is_told):
+    first = tell(queue("a", NOON))
+
+    assert bool(names(tell(queue("a", NOON + moves_by, second=5), told=first.told, sync=2))) == is_told
+
+
+def test_an_expected_start_that_creeps_is_told_once_it_has_moved_by_minutes_in_all():
+    told, seen_in = tell(queue("a", NOON)).told, []
+    for minute in range(1, 12):
+        telling = tell(queue("a", NOON + timedelta(minutes=minute)), told=told, sync=minute)
+        told = telling.told
+        seen_in += [minute] * len(telling.observations)
+
+    assert seen_in == [5, 10]
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, NOON), (NOON, None)])
+def test_an_expected_start_that_comes_or_goes_is_told(before, after):
+    first = tell(queue("a", before))
+
+    assert names(tell(queue("a", after), told=first.told, sync=2)) == ["a"]
+
+
+def test_a_queue_that_is_planned_anew_is_told_by_turns():
+    count = PROGRESS_PER_SYNC_MAX + 10
+    told = tell(*(queue(f"a{number}", NOON) for number in range(count))).told
+    moved = [queue(f"a{number}", NOON + timedelta(hours=1)) for number in range(count)]
+    second = tell(*moved, told=told, sync=2)
+    third = tell(*moved, told=second.told, sync=3)
+
+    assert [len(names(telling)) for telling in (second, third)] == [PROGRESS_PER_SYNC_MAX, 10]

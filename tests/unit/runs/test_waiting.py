@@ -1,18 +1,34 @@
 import pytest
 
 from lilong.foundation.runs.core.policy import POLICY
-from lilong.foundation.runs.core.waiting import PoolStanding, Waiting, explain_queue_refusal, explain_wait
+from lilong.foundation.runs.core.waiting import (
+    ExpectedStart,
+    PoolStanding,
+    StartBasis,
+    Waiting,
+    explain_queue_refusal,
+    explain_wait,
+    find_expected_start,
+)
 from lilong.protocol.messages import AttemptState, Reason
 from tests.unit.runs.attempts import NOON, at
 
 S = AttemptState
 
 
-def explain(state, *, seconds=1, draining=False, **fields):
+def make_waiting(state, **fields):
     attempt = {"reason": None, "detail": "", "settled": False, "stopping": False, **fields}
-    waiting = Waiting(state=state, staging_done_bytes=10, staging_total_bytes=40, **attempt)
+    return Waiting(state=state, staging_done_bytes=10, staging_total_bytes=40, **attempt)
+
+
+def explain(state, *, seconds=1, draining=False, **fields):
     pool = PoolStanding(name="embedded", last_sync_at=NOON, draining=draining)
-    return explain_wait(waiting, pool=pool, now=at(seconds), policy=POLICY)
+    return explain_wait(make_waiting(state, **fields), pool=pool, now=at(seconds), policy=POLICY)
+
+
+def expect(state, *, seconds=1, **fields):
+    pool = PoolStanding(name="embedded", last_sync_at=NOON, draining=False)
+    return find_expected_start(make_waiting(state, **fields), pool=pool, now=at(seconds), policy=POLICY)
 
 
 def test_work_that_runs_waits_for_nothing():
@@ -33,7 +49,12 @@ def test_staging_shows_its_bytes():
 
 
 def test_the_engines_own_words_are_shown():
-    assert explain(S.QUEUED, detail="2 cores wanted, 1 free") == "2 cores wanted, 1 free"
+    said = explain(S.QUEUED, detail="Jobs with a higher priority wait before it.", queue_wait_s=120, next_pool="other")
+
+    assert said == (
+        "it waits in pool embedded: jobs with a higher priority wait before it; after 2m there, pool other is next"
+    )
+    assert explain(S.QUEUED, detail="QOS limit") == "it waits in pool embedded: QOS limit"
     assert "free capacity" in explain(S.QUEUED, reason=Reason.WAITING_FOR_CAPACITY)
 
 
@@ -59,7 +80,8 @@ def test_after_a_full_queue_it_is_said_which_it_was_until_work_begins():
         "pool other had no room within 2m; it is being handed to pool embedded"
     )
     assert refused in explain(S.QUEUED, refused=refused)
-    assert refused not in explain(S.STAGING, refused=refused)
+    assert refused in explain(S.STAGING, refused=refused)
+    assert refused not in explain(S.STARTING, refused=refused)
 
 
 @pytest.mark.parametrize(("next_pool", "then"), [("b", "pool b came next"), ("a", "was asked again")])
@@ -67,3 +89,17 @@ def test_of_an_attempt_that_left_a_queue_it_is_said_what_followed(next_pool, the
     assert explain_queue_refusal(pool="a", queue_wait_s=120, next_pool=next_pool) == (
         f"pool a had no room within 2m, and {then}"
     )
+
+
+def test_of_work_in_a_queue_it_is_said_when_it_is_expected_to_start_or_that_nobody_knows():
+    unknown = ExpectedStart(at=None, basis=StartBasis.UNKNOWN)
+
+    assert expect(S.QUEUED, expected_start_at=at(600)) == ExpectedStart(at=at(600), basis=StartBasis.SCHEDULER)
+    assert expect(S.QUEUED) == unknown
+    assert expect(S.QUEUED, expected_start_at=at(600), seconds=40) == unknown  # the agent that said so is away
+    assert expect(S.QUEUED, expected_start_at=at(600), stopping=True) is None
+
+
+@pytest.mark.parametrize("state", [state for state in S if state is not S.QUEUED])
+def test_what_is_in_no_queue_has_no_expected_start(state):
+    assert expect(state, expected_start_at=at(600)) is None

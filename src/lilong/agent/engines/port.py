@@ -13,6 +13,7 @@ from typing import Protocol
 
 from lilong.common.errors import FieldProblem
 from lilong.protocol.messages import (
+    Allocation,
     AttemptState,
     Capabilities,
     EnvironmentLock,
@@ -75,16 +76,22 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class NativeState:
-    """What the engine knows of one job. Reason and fault are set when it waits or has ended; log_bytes by rank."""
+    """What the engine knows of one job. Reason and fault are set when it waits or has ended; log_bytes by rank.
+
+    expected_start_at: when the engine's scheduler expects to start it, while it is QUEUED; None where unknown.
+    allocated: what the engine's own books say that it was given; empty where they do not tell.
+    """
 
     state: AttemptState
     reason: Reason | None = None
     fault: Fault | None = None
     detail: str = ""
+    expected_start_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     exit_code: int | None = None
     nodes: tuple[str, ...] = ()
+    allocated: tuple[Allocation, ...] = ()
     log_bytes: Mapping[int, int] = field(default_factory=dict[int, int])
 
 

@@ -257,10 +257,11 @@ class Attempt(models.Model):
 
 
 class Meter(models.Model):
-    """What changes with every sync of one attempt: readings, verified report chains, sizes."""
+    """What changes with every sync of one attempt: readings, verified report chains, sizes, the expected start."""
 
     attempt = models.OneToOneField(Attempt, primary_key=True, on_delete=models.PROTECT)
     observed_at = models.DateTimeField(null=True)
+    expected_start_at = models.DateTimeField(null=True)
     metered_ms = models.BigIntegerField(default=0)
     usable_ms = models.BigIntegerField(default=0)
     enforced_ms = models.BigIntegerField(default=0)

@@ -1,6 +1,7 @@
 """The door of runs."""
 
 from lilong.foundation.runs.core.runs import RunState
+from lilong.foundation.runs.core.waiting import StartBasis
 from lilong.foundation.runs.queries.pools import PoolView, check_spec, get_pools
 from lilong.foundation.runs.queries.runs import ArtefactView, AttemptView, RunView, get_runs
 from lilong.foundation.runs.queries.volumes import find_missing_volumes
@@ -17,6 +18,7 @@ __all__ = [
     "RequirementUnresolvable",
     "RunState",
     "RunView",
+    "StartBasis",
     "authenticate_pool",
     "cancel_run",
     "check_spec",

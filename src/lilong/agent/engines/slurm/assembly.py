@@ -11,6 +11,7 @@ from lilong.agent.engines.local.host import read_system
 from lilong.agent.engines.port import BaseProfile
 from lilong.agent.engines.rank import journal, seccomp, shim, watch
 from lilong.agent.engines.rank.launch import MIB, Bounds, Isolation
+from lilong.agent.engines.slurm.allotting import Allotting
 from lilong.agent.engines.slurm.book import Book
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.commands import (
@@ -33,6 +34,7 @@ _WRAPPER = (shim, journal, watch)
 _MESSAGE_TIMEOUT_S_DEFAULT = 120  # longer than sites set it: for a cluster that does not answer now
 _FORGET_FACTOR = 10
 SANDBOX = "sandbox.json"
+_SINGLE_USER = "jobs run as the agent's own user here, so that nothing but a sandbox would stand between them and it."
 _NEVER_PROVEN = "no node of this cluster has proven it yet: run `lilong agent prove`."
 
 
@@ -51,7 +53,7 @@ def build_slurm_engine(
 ) -> SlurmEngine:
     """Return the engine of a cluster, which need not answer now."""
     site = _build_site(home=home, settings=settings, profiles=profiles)
-    reason = read_sandbox_reason(home=home)
+    reason = read_sandbox_reason(home=home, settings=settings)
     bare = replace(site.wrapping, isolation=replace(site.wrapping.isolation, sandboxed=False))
     waits = Waits(
         message_timeout_s=_find_message_timeout_s(site.cluster),
@@ -63,6 +65,7 @@ def build_slurm_engine(
         spool=spool,
         book=Book(cluster=site.cluster, users=site.users.list_names(), look_every_s=settings.look_every_s),
         users=site.users,
+        allotting=Allotting(cluster=site.cluster, gres=settings.gres),
         waits=waits,
         log_bytes_max=site.wrapping.bounds.log_bytes_max,
         clock=clock,
@@ -89,15 +92,20 @@ def prove_sandbox(*, home: Path, settings: SlurmSettings, profiles: Sequence[Bas
     site = _build_site(home=home, settings=settings, profiles=profiles)
     if os.uname().machine not in seccomp.MACHINES:
         reason = f"there is no system-call filter for {os.uname().machine}."
+    elif site.users.is_single:
+        reason = _SINGLE_USER
     else:
-        user = site.users.of(site.users.list_names()[0])
-        reason = prove_nodes(user=user, layout=site.layout, wrapping=site.wrapping, wait_s=wait_s)
+        name = site.users.list_names()[0]
+        layout = replace(site.layout, place=site.layout.find_place(organisation_id=site.users.find_mapped(name)))
+        reason = prove_nodes(user=site.users.of(name), layout=layout, wrapping=site.wrapping, wait_s=wait_s)
     write_json(home / SANDBOX, {"reason": reason})
     return reason
 
 
-def read_sandbox_reason(*, home: Path) -> str:
+def read_sandbox_reason(*, home: Path, settings: SlurmSettings) -> str:
     """Return why untrusted work is refused, as the last probe run found it; empty when it may run."""
+    if JobUsers(settings=settings, home=home).is_single:
+        return _SINGLE_USER
     found = read_json(home / SANDBOX)
     return str(found.get("reason", _NEVER_PROVEN)) if found is not None else _NEVER_PROVEN
 
@@ -107,6 +115,7 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
     layout = Layout(
         place=find_place(settings=settings),
         accounts=settings.accounts,
+        qos_by_organisation=settings.qos_by_organisation,
         jobs_folder=settings.jobs_folder,
         python=PurePosixPath(profiles[0].interpreter if profiles else "/usr/bin/python3"),
         shim=PurePosixPath(place_wrapper(shared_folder=settings.shared_folder)),
@@ -133,7 +142,7 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
 
 
 def find_place(*, settings: SlurmSettings) -> Place:
-    """Return where on the cluster jobs go."""
+    """Return where on the cluster jobs go, but for those of organisations with an account or quality of their own."""
     return Place(partition=settings.partition, account=settings.account, qos=settings.qos, gres=dict(settings.gres))
 
 

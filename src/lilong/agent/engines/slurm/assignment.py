@@ -37,6 +37,17 @@ def is_user_name(name: str) -> bool:
     return _USER_NAME.fullmatch(name) is not None
 
 
+def is_single_user(*, mapped: Mapping[str, str], pool: Sequence[str], agent_user: str) -> bool:
+    """Return whether the agent's own user runs all jobs: it is the one user there is, for the one organisation.
+
+    >>> is_single_user(mapped={"org_1": "ann"}, pool=[], agent_user="ann")
+    True
+    >>> is_single_user(mapped={"org_1": "ann", "org_2": "bob"}, pool=[], agent_user="ann")
+    False
+    """
+    return list(mapped.values()) == [agent_user] and not pool and is_user_name(agent_user) and agent_user != "root"
+
+
 def choose_user(
     *,
     organisation_id: str,
@@ -48,7 +59,8 @@ def choose_user(
     """Return the user as whom this organisation's jobs run, or why there is none.
 
     mapped: user by organisation, as the operator has set it; pool: service users; held: organisation by service user,
-    for every one whose folders or jobs may still be there; agent_user: who asks, and runs nobody's jobs.
+    for every one whose folders or jobs may still be there; agent_user: who asks, and runs nobody's jobs unless it runs
+    those of one organisation alone.
 
     >>> choose_user(organisation_id="org_1", mapped={}, pool=["svc1"], held={}, agent_user="lilong-agent")
     Assigned(user='svc1', is_new=True)
@@ -87,6 +99,8 @@ def _check_mapped(
     agent_user: str,
 ) -> Assigned | Refusal:
     user = mapped[organisation_id]
+    if is_single_user(mapped=mapped, pool=pool, agent_user=agent_user):
+        return Assigned(user)
     if not _may_run_jobs(user, agent_user):
         return Refusal(
             code="identity.user_forbidden",

@@ -244,6 +244,15 @@ def build_nodes_query() -> list[str]:
     return ["scontrol", "--all", "--oneliner", "--details", "show", "node"]
 
 
+def build_allocations_query(*, job_ids: Sequence[int]) -> tuple[list[str], str]:
+    """Return the call that describes these jobs with what each has on which node, and what to write to its input.
+
+    By its arguments alone scontrol describes one job or all of the cluster. It fails when one of them is gone, after
+    it has described the others.
+    """
+    return ["scontrol", "--details"], "".join(f"show job {job_id}\n" for job_id in job_ids) + "quit\n"
+
+
 def build_partition_query(*, partition: str) -> list[str]:
     """Return the call that describes one partition in one line."""
     return ["scontrol", "--all", "--oneliner", "show", "partition", partition]
@@ -260,5 +269,16 @@ def build_admin_query(*, user: str) -> list[str]:
 
 
 def build_associations_query(*, users: Sequence[str]) -> list[str]:
-    """Return the call that lists which of these users have an account in Slurm, one a line."""
-    return ["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"users={','.join(users)}", "format=User"]
+    """Return the call that lists under which accounts and in which partitions these users may submit, and how."""
+    show = ["show", "associations", f"users={','.join(users)}", "format=User,Account,Partition,QOS"]
+    return ["sacctmgr", "--noheader", "--parsable2", *show]
+
+
+def build_accounts_query() -> list[str]:
+    """Return the call that lists all accounts, one a line."""
+    return ["sacctmgr", "--noheader", "--parsable2", "show", "account", "format=Account"]
+
+
+def build_qos_query() -> list[str]:
+    """Return the call that lists all qualities of service, one a line."""
+    return ["sacctmgr", "--noheader", "--parsable2", "show", "qos", "format=Name"]

@@ -16,7 +16,6 @@ from lilong.agent.engines.rank.parsing import parse_usage
 from lilong.agent.engines.slurm import delivery, mirror
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.commands import (
-    Place,
     build_batch_script,
     build_nodes_query,
     build_submit_options,
@@ -38,6 +37,7 @@ from lilong.agent.engines.slurm.native import (
 from lilong.agent.engines.slurm.nodes import Nodes, parse_nodes
 from lilong.agent.engines.slurm.parsing import parse_start_estimate, parse_submitted
 from lilong.agent.engines.slurm.reasons import is_ambiguous, is_for_now
+from lilong.agent.engines.slurm.starts import believe_start
 from lilong.agent.engines.slurm.users import JobUsers
 from lilong.agent.engines.slurm.watching import Watching
 from lilong.agent.spool import AUTHORITY, AttemptFolder, Spool, read_model, write_bytes, write_json
@@ -47,7 +47,6 @@ from lilong.protocol.messages import Capabilities, Inventory, Profile, Reason
 from lilong.protocol.spec import RunSpec
 
 _MARGIN_S = 120
-_ESTIMATE_MAX_S = 7 * 24 * 3600
 _GRACE_S_DEFAULT = 30
 
 log = structlog.get_logger(__name__)
@@ -133,16 +132,17 @@ class SlurmEngine(CanStage):
 
     def estimate(self, *, spec: RunSpec) -> Estimate:
         """Ask the scheduler when `spec` would start if it came now."""
-        options = self._build_options(spec, name="estimate", attempt_id="", folder=PurePosixPath("/"), organisation="")
+        name = self._users.list_names()[0]  # accounting lets only who has an account ask
+        organisation = self._users.find_mapped(name)
+        root = PurePosixPath("/")
+        options = self._build_options(spec, name="estimate", attempt_id="", folder=root, organisation=organisation)
         dry = [option for option in options if not option.startswith(("--chdir", "--output", "--error", "--comment"))]
-        anybody = self._users.of(self._users.list_names()[0])  # accounting lets only who has an account ask
-        said = anybody.submit(options=[*dry, "--test-only"], script="#!/bin/sh\n")
-        starts_at = parse_start_estimate(text=said.stderr).starts_at
+        said = self._users.of(name).submit(options=[*dry, "--test-only"], script="#!/bin/sh\n")
+        now = self._clock()
+        starts_at = believe_start(starts_at=parse_start_estimate(text=said.stderr).starts_at, now=now)
         if starts_at is None:
             return Estimate(p50_s=None, p90_s=None, basis="unknown")
-        wait_s = max(0, int((starts_at - self._clock()).total_seconds()))
-        if wait_s > _ESTIMATE_MAX_S:  # it adds up the time limits of all that wait, to the year 2473 if need be
-            return Estimate(p50_s=None, p90_s=None, basis="unknown")
+        wait_s = max(0, int((starts_at - now).total_seconds()))
         return Estimate(p50_s=wait_s, p90_s=None, basis="scheduler")
 
     def bring(self, *, job: Job, on_bytes: Callable[[int], None]) -> None:
@@ -286,14 +286,12 @@ class SlurmEngine(CanStage):
     def _build_options(
         self, spec: RunSpec, *, name: str, attempt_id: str, folder: PurePosixPath, organisation: str
     ) -> list[str]:
-        place = self._layout.place
-        account = self._layout.accounts.get(organisation, place.account)
         return build_submit_options(
             spec=spec,
             name=name,
             attempt_id=attempt_id,
             attempt_folder=folder,
-            place=Place(partition=place.partition, account=account, qos=place.qos, gres=place.gres),
+            place=self._layout.find_place(organisation_id=organisation),
             grace_s=spec.checkpoint.grace_s if spec.checkpoint else _GRACE_S_DEFAULT,
             margin_s=_MARGIN_S,
         )

@@ -2,17 +2,21 @@
 
 import os
 import pwd
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from lilong.agent.engines.local.host import may_reach
 from lilong.agent.engines.slurm.assembly import find_place, read_config
+from lilong.agent.engines.slurm.associations import Associations, list_chargings, parse_associations
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.commands import (
+    build_accounts_query,
     build_admin_query,
     build_associations_query,
     build_nodes_query,
     build_partition_query,
+    build_qos_query,
     build_submit_options,
 )
 from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
@@ -44,14 +48,32 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
         nodes=nodes,
         agent_user=agent_user,
         is_root=os.geteuid() == 0,
+        is_single_user=users.is_single,
         admin_level=levels[0] if levels else "",
         members=members,
         strangers=strangers,
         refused={name: _find_refusal(users, name, settings=settings) for name, why in members.items() if not why},
-        associated=frozenset(cluster.run(build_associations_query(users=names)).output.split()),
+        chargings=list_chargings(
+            users=settings.users,
+            service_users=settings.service_users,
+            accounts=settings.accounts,
+            account=settings.account,
+            qos_by_organisation=settings.qos_by_organisation,
+            qos=settings.qos,
+        ),
+        associations=_find_associations(cluster, names, settings=settings),
         hidden_processes=_hides_processes(),
-        shared_folder=_find_closed(settings.shared_folder),
+        shared_folder=_find_closed(settings.shared_folder, for_others=not users.is_single),
         gres=dict(settings.gres),
+    )
+
+
+def _find_associations(cluster: Cluster, names: Sequence[str], *, settings: SlurmSettings) -> Associations:
+    told = cluster.run(build_associations_query(users=names)).output
+    return Associations(
+        found=parse_associations(text=told, partition=settings.partition),
+        accounts=frozenset(cluster.run(build_accounts_query()).output.split()),
+        qos=frozenset(cluster.run(build_qos_query()).output.split()),
     )
 
 
@@ -73,7 +95,11 @@ def _find_refusal(users: JobUsers, name: str, *, settings: SlurmSettings) -> str
         name="lilong-check",
         attempt_id="",
         attempt_folder=PurePosixPath(settings.jobs_folder / name),
-        place=find_place(settings=settings),
+        place=replace(
+            find_place(settings=settings),
+            account=settings.accounts.get(users.find_mapped(name), settings.account),
+            qos=settings.qos_by_organisation.get(users.find_mapped(name), settings.qos),
+        ),
         grace_s=0,
         margin_s=0,
     )
@@ -86,13 +112,13 @@ def _find_refusal(users: JobUsers, name: str, *, settings: SlurmSettings) -> str
     return "; ".join(lines) or f"exit code {said.exit_code}" if said.exit_code else ""
 
 
-def _find_closed(folder: Path) -> str:
-    """Return why the agent and the nodes' users cannot share a folder, empty when they can."""
+def _find_closed(folder: Path, *, for_others: bool) -> str:
+    """Return why the agent and those as whom jobs run cannot share a folder, empty when they can."""
     if not folder.is_dir():
         return f"There is no folder {folder}."
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"The agent cannot write to {folder}."
-    closed = may_reach(path=folder)
+    closed = may_reach(path=folder) if for_others else None
     return f"Members' users cannot enter {closed}." if closed else ""
 
 

@@ -172,10 +172,13 @@ def _plan_files(wanted: Installation, *, uid: int, gid: int) -> Iterator[Step]:
 def _list_missing(folder: Path, uid: int) -> list[Path]:
     """Return the folders to make, outermost first, after checking that nobody else decides what lies in them."""
     missing: list[Path] = []
+    wanted = folder
     while not folder.exists():
         missing.insert(0, folder)
         folder = folder.parent
     _check_owners(folder, uid=uid)
+    if not os.access(folder, os.W_OK) and uid != _ROOT:
+        raise HelperUnfit(detail=f"{wanted} is not yours to write in: name --helper and --settings below your home.")
     return missing
 
 

@@ -1,7 +1,7 @@
 """What stands where on the cluster, and what jobs ask it for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from lilong.agent.engines.slurm.commands import Place
@@ -11,14 +11,21 @@ HELPER_S_MAX = 60  # by then the helper has ended whatever it started for us
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """accounts: Slurm account by organisation. python, shim, srun: paths on the nodes."""
+    """accounts, qos_by_organisation: where those of `place` are not meant. python, shim, srun: paths on the nodes."""
 
     place: Place
     accounts: Mapping[str, str]
+    qos_by_organisation: Mapping[str, str]
     jobs_folder: Path
     python: PurePosixPath
     shim: PurePosixPath
     srun: PurePosixPath
+
+    def find_place(self, *, organisation_id: str) -> Place:
+        """Return where the jobs of an organisation go."""
+        account = self.accounts.get(organisation_id, self.place.account)
+        qos = self.qos_by_organisation.get(organisation_id, self.place.qos)
+        return replace(self.place, account=account, qos=qos)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Files of the Slurm engine in an attempt folder: native, submitting, ordered, told (to the wrappers), over."""
+"""Files of the Slurm engine in an attempt folder: native, submitting, ordered, told (to wrappers), allotted, over."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,10 +10,11 @@ from lilong.agent.engines.slurm.layout import HELPER_S_MAX
 from lilong.agent.engines.slurm.parsing import AccountedJob, QueueRow
 from lilong.agent.engines.slurm.picking import Picked
 from lilong.agent.spool import AttemptFolder, Spool, read_model
+from lilong.protocol.messages import Allocation
 from lilong.protocol.spec import Frozen, RunSpec
 
 NATIVE, SUBMITTING, ORDERED, TOLD, OVER = "native.json", "submitting.json", "ordered.json", "told.json", "over.json"
-DROPPED = "dropped.json"
+DROPPED, ALLOTTED = "dropped.json", "allotted.json"
 
 
 class NativeRecord(Frozen):
@@ -57,6 +58,12 @@ class Ordered(Frozen):
     reason: str
     grace_s: int
     at: datetime
+
+
+class Allotted(Frozen):
+    """allotted.json: the accelerators that the job was given, by Slurm's books; asked for once, when it had started."""
+
+    allocated: tuple[Allocation, ...]
 
 
 class Over(Frozen):

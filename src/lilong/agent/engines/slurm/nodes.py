@@ -172,8 +172,15 @@ def read_gres(*, text: str) -> Mapping[str, int]:
 
 
 def _find_accelerator(name: str, *, ids: Mapping[str, str]) -> str | None:
-    if name in ids:
-        return ids[name]
+    return ids[name] if name in ids else find_registered(name=name)
+
+
+def find_registered(*, name: str) -> str | None:
+    """Return the registry's id for a generic resource with a type, None where the registry does not know the type.
+
+    >>> find_registered(name="gpu:h100"), find_registered(name="gpu:big"), find_registered(name="shard:h100")
+    ('h100-sxm5', None, None)
+    """
     kind, _, model = name.partition(":")
     if kind not in _ACCELERATOR_GRES or not model:
         return None

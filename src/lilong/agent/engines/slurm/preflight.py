@@ -4,7 +4,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from lilong.agent.engines.slurm.nodes import Nodes, Partition
+from lilong.agent.engines.slurm.associations import Associations, Charging, judge_chargings
+from lilong.agent.engines.slurm.nodes import Nodes, Partition, find_registered
 from lilong.agent.engines.slurm.parsing import ClusterConfig
 from lilong.common.errors import FieldProblem
 from lilong.protocol.accelerators import AcceleratorUnknown, resolve
@@ -18,10 +19,12 @@ _OPERATORS = ("Operator", "Administrator")
 class ClusterFacts:
     """What was found out. admin_level: the agent's user in Slurm, empty where accounting does not know it.
 
+    is_single_user: all jobs run as the agent's own user.
     members: per user for jobs, why the helper cannot act as it, empty where it can; strangers: those whom this machine
-    does not know; refused: per user, what sbatch says against a small job of it. associated: the users that have an
-    account in Slurm. hidden_processes: /proc shows a user only its own processes on the login node. shared_folder: why
-    the agent and the nodes cannot share it, empty where they can. gres: as in the settings.
+    does not know; refused: per user, what sbatch says against a small job of it. chargings: the accounts and qualities
+    of service that the settings name; associations: what slurmdbd knows of them. hidden_processes: /proc shows a user
+    only its own processes on the login node. shared_folder: why the agent and the nodes cannot share it, empty where
+    they can. gres: as in the settings.
     """
 
     config: ClusterConfig
@@ -29,19 +32,21 @@ class ClusterFacts:
     nodes: Nodes
     agent_user: str
     is_root: bool
+    is_single_user: bool
     admin_level: str
     members: Mapping[str, str]
     strangers: Collection[str]
     refused: Mapping[str, str]
-    associated: Collection[str]
+    chargings: tuple[Charging, ...]
+    associations: Associations
     hidden_processes: bool
     shared_folder: str
     gres: Mapping[str, str]
 
     @property
     def is_operator(self) -> bool:
-        """Whether the agent sees what accounting knows of others."""
-        return self.is_root or self.admin_level in _OPERATORS
+        """Whether the agent sees what accounting knows of those as whom jobs run."""
+        return self.is_root or self.is_single_user or self.admin_level in _OPERATORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +97,38 @@ def _judge_members(facts: ClusterFacts) -> Iterator[FieldProblem]:
     if not facts.members and not facts.strangers:
         message = "No user for jobs is named: set `users` or `service_users`."
         yield FieldProblem(path=path, code="agent.no_members", message=message)
-    if user in facts.members:
-        message = f"Jobs never run as {user}, who runs the agent: take it out of `users` and `service_users`."
+    if user in facts.members and not facts.is_single_user:
+        message = (
+            f"No jobs run as {user}, who runs the agent, beside those of others: take it out of `users` and "
+            "`service_users`, or leave nobody else in them."
+        )
         yield FieldProblem(path=path, code="agent.member_is_agent", message=message)
     if facts.strangers:
         message = f"This machine knows no user {', '.join(sorted(facts.strangers))}: `useradd`, here and on all nodes."
         yield FieldProblem(path=path, code="agent.member_unknown", message=message)
-    for why, names in _group({name: why for name, why in facts.members.items() if name != user}):
-        message = (
-            f"The helper cannot act as {names}: {why} Put them into the group of members, then as root "
-            f"`lilong agent install-helper --agent-user {user}`."
-        )
+    reached = {name: why for name, why in facts.members.items() if name != user or facts.is_single_user}
+    install = f"Put them into the group of members, then as root `lilong agent install-helper --agent-user {user}`."
+    if facts.is_single_user:
+        install = f"As {user}: `lilong agent install-helper --single-user`."
+    for why, names in _group(reached):
+        message = f"The helper cannot act as {names}: {why} {install}"
         yield FieldProblem(path=path, code="agent.member_out_of_reach", message=message)
-    without = [name for name in facts.members if name not in facts.associated and name != user]
-    unknown = "associations" in facts.config.enforced and facts.is_operator and without
-    if unknown:
-        message = f"No account in Slurm: `sacctmgr add user {','.join(without)} account=ACCOUNT`."
-        yield FieldProblem(path=path, code="agent.member_without_account", message=message)
+    missing = tuple(_judge_chargings(facts))
+    yield from missing
     is_open = facts.partition.up and any(node.healthy for node in facts.nodes.nodes)
-    if facts.partition.complete and is_open and not unknown:
+    if facts.partition.complete and is_open and not missing:
         for why, names in _group(facts.refused):
             message = f"sbatch refuses a small job of {names}: {why} See `account`, `qos` and the partition's limits."
             yield FieldProblem(path=path, code="agent.member_refused", message=message)
+
+
+def _judge_chargings(facts: ClusterFacts) -> Iterator[FieldProblem]:
+    if "associations" not in facts.config.enforced or not facts.is_operator:
+        return
+    here = {name for name in facts.members if name != facts.agent_user or facts.is_single_user}
+    chargings = [one for one in facts.chargings if one.user in here]
+    enforces_qos = "qos" in facts.config.enforced
+    yield from judge_chargings(chargings=chargings, known=facts.associations, enforces_qos=enforces_qos)
 
 
 def _find_warnings(facts: ClusterFacts) -> Iterator[FieldProblem]:
@@ -129,6 +144,12 @@ def _find_warnings(facts: ClusterFacts) -> Iterator[FieldProblem]:
             "`mount -o remount,hidepid=2 /proc` on every node, and in /etc/fstab."
         )
         yield FieldProblem(path="/proc", code="agent.processes_public", message=message)
+    if facts.is_single_user:
+        message = (
+            f"Jobs run as {facts.agent_user}, who runs the agent: they can read its token and whatever it reads. Sell "
+            "nothing here to others than your own organisation."
+        )
+        yield FieldProblem(path="users", code="agent.single_user", message=message)
     if facts.is_root:
         message = "The agent runs as root, which it does not need: give it a user of its own that is a Slurm operator."
         yield FieldProblem(path="agent", code="agent.is_root", message=message)
@@ -162,6 +183,12 @@ def _find_gres_trouble(accelerator: str, *, name: str, there: Collection[str]) -
         return f"Nobody can order it: {error.detail}"
     if known != accelerator:
         return f"Nobody can order it under this name: write {known}."
+    registered = find_registered(name=name)
+    if registered not in {None, known}:
+        return (
+            f"{name} means {registered} to the registry, so that what runs as {known} is disputed: give {registered} "
+            "this name, or the type in gres.conf another one."
+        )
     return "" if known in there else f"No node of the partition has {name}: see `scontrol show node`."
 
 

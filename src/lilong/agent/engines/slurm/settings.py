@@ -14,9 +14,11 @@ class SlurmSettings(BaseModel):
     shared_folder: seen under this path on the login node and on every node, writable by the agent; built environments
     and the wrapper lie in it. jobs_folder: the same for members' files, see `lilong agent install-helper`.
     users: the account of an organisation here, by organisation id; service_users: accounts lent to one organisation at
-    a time. gres: the generic resource that an accelerator of the registry is here. look_every_s: how often the queue
-    is read. settle_s: for so long the shared file system may hide what a node has written. bin, conf: where the
-    cluster's programs and slurm.conf are, if not where programs look by themselves.
+    a time. account, qos: the Slurm account and quality of service of jobs, empty for their users' own defaults;
+    accounts, qos_by_organisation: those of single organisations, by organisation id. gres: the generic resource that an
+    accelerator of the registry is here. look_every_s: how often the queue is read. settle_s: for so long the shared
+    file system may hide what a node has written. bin, conf: where the cluster's programs and slurm.conf are, if not
+    where programs look by themselves.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +31,7 @@ class SlurmSettings(BaseModel):
     accounts: dict[str, str] = Field(default_factory=dict)
     account: str = ""
     qos: str = ""
+    qos_by_organisation: dict[str, str] = Field(default_factory=dict)
     gres: dict[str, str] = Field(default_factory=dict)
     helper: Path = Path("/usr/local/libexec/lilong/job-helper")
     bin: Path = Path("/usr/bin")

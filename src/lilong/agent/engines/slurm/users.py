@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lilong.agent.engines.slurm.assignment import Refusal, choose_user
+from lilong.agent.engines.slurm.assignment import Refusal, choose_user, is_single_user
 from lilong.agent.engines.slurm.identity import JobUser
 from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.spool import read_json, write_json
@@ -44,9 +44,19 @@ class JobUsers:
         self._agent_user = pwd.getpwuid(os.geteuid()).pw_name
         self._uids: dict[str, int] = {}
 
+    @property
+    def is_single(self) -> bool:
+        """Whether all jobs run as the agent's own user."""
+        settings = self._settings
+        return is_single_user(mapped=settings.users, pool=settings.service_users, agent_user=self._agent_user)
+
     def list_names(self) -> list[str]:
         """Return every user as whom jobs may run."""
         return sorted({*self._settings.users.values(), *self._settings.service_users})
+
+    def find_mapped(self, name: str) -> str:
+        """Return the organisation that is mapped to a user, empty for a service user."""
+        return next((organisation for organisation, user in self._settings.users.items() if user == name), "")
 
     def of(self, name: str) -> JobUser:
         """Return one of them."""

@@ -11,6 +11,7 @@ import structlog
 from lilong.agent.engines.port import TERMINAL_STATES, NativeState
 from lilong.agent.engines.rank.parsing import JobFacts
 from lilong.agent.engines.slurm import mirror
+from lilong.agent.engines.slurm.allotting import Allotting
 from lilong.agent.engines.slurm.book import Book, Key
 from lilong.agent.engines.slurm.commands import parse_job_name
 from lilong.agent.engines.slurm.layout import Waits
@@ -29,6 +30,7 @@ from lilong.agent.engines.slurm.native import (
 )
 from lilong.agent.engines.slurm.picking import pick_own
 from lilong.agent.engines.slurm.reasons import is_memory_kill
+from lilong.agent.engines.slurm.starts import believe_start
 from lilong.agent.engines.slurm.states import decide_state, is_over, is_waiting, meter_accounting, meter_queue
 from lilong.agent.engines.slurm.stopping import Stopping
 from lilong.agent.engines.slurm.users import JobUsers
@@ -62,6 +64,7 @@ class Watching:
         spool: Spool,
         book: Book,
         users: JobUsers,
+        allotting: Allotting,
         waits: Waits,
         log_bytes_max: int,
         clock: Callable[[], datetime],
@@ -69,6 +72,7 @@ class Watching:
         self._spool = spool
         self._book = book
         self._users = users
+        self._allotting = allotting
         self._waits = waits
         self._log_bytes_max = log_bytes_max
         self._clock = clock
@@ -106,6 +110,7 @@ class Watching:
             seen.picked = pick_own(rows=seen.rows, accounted=(), begun_as=seen.begun_as)
         complete = self._read_accounting([seen for seen in jobs if self._needs_accounting(seen)]) and reading.complete
         self._refresh_copies(jobs)
+        self._allotting.refresh([seen for seen in jobs if seen.record.ref not in self._over])
         self._drop_released()
         states: dict[str, NativeState] = {}
         uncertain: set[str] = set()
@@ -304,7 +309,7 @@ class Watching:
             settled=self._is_settled(seen),
             forgotten=self._is_forgotten(seen, is_complete=is_complete),
         )
-        state = decision.state
+        state = decision.state and replace(decision.state, allocated=self._allotting.find(seen))
         self._meter(seen, state)
         if decision.cancel_native and seen.row is not None:
             self._stopping.cancel(seen, [seen.row.job_id])
@@ -314,6 +319,9 @@ class Watching:
             return self._close(seen, state)
         self._stopping.note_wait(seen, state)
         self._stopping.enforce(seen)
+        if state.state is AttemptState.QUEUED and seen.row is not None:
+            expected_start_at = believe_start(starts_at=seen.row.started_at, now=self._clock())
+            return replace(state, expected_start_at=expected_start_at)
         return state
 
     def _is_settled(self, seen: Seen) -> bool:
@@ -352,6 +360,7 @@ class Watching:
     def _forget_all_but(self, jobs: Sequence[Seen]) -> None:
         live = {seen.record.ref for seen in jobs}
         self._looked_at &= live
+        self._allotting.forget_all_but(live)
         for memory in (self._over, self._metered_ms, self._ended_s, self._missed_s):
             for ref in memory.keys() - live:
                 del memory[ref]

@@ -12,6 +12,7 @@ from lilong.common.django.routes import ALL_ROLES, allow, get_actor
 from lilong.common.permissions import Scope
 from lilong.common.time import utc_now
 from lilong.foundation.runs.core.runs import RunState
+from lilong.foundation.runs.core.waiting import StartBasis
 from lilong.foundation.runs.queries.runs import get_run, get_spec, list_runs
 from lilong.foundation.runs.services.logs import LOG_SLICE_MAX, read_log
 from lilong.protocol.messages import AttemptState, Fault, Reason
@@ -69,7 +70,11 @@ class AttemptOut(Schema):
 
 
 class RunOut(Schema):
-    """A run with all its attempts and artefacts; `waiting_reason` says why there is no progress."""
+    """A run with all its attempts and artefacts; `waiting_reason` says why there is no progress.
+
+    While it queues, `expected_start_basis` says whose estimate `expected_start_at` is: `scheduler`, or `unknown`
+    without one.
+    """
 
     id: str
     organisation_id: str
@@ -81,6 +86,8 @@ class RunOut(Schema):
     fault: Fault | None
     detail: str
     waiting_reason: str
+    expected_start_at: datetime | None
+    expected_start_basis: StartBasis | None
     authorised_ms: int
     metered_ms: int
     billable_ms: int

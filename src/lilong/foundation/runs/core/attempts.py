@@ -17,6 +17,8 @@ from lilong.protocol.messages import AttemptState, CheckpointNote, Fault, NodeIn
 NOTHING_ORDERED = Ordered()
 QUEUE_SLACK_S = 5
 """How much earlier than the hub an engine may think that a wait in its queue is over: clocks differ."""
+EXPECTED_START_AHEAD_MAX = timedelta(days=366)
+"""A later start, or one as long ago, is no word of a scheduler that plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,9 @@ class AttemptFacts:
     """One attempt as the hub knows it. Identity first, then what the hub decided, then what agents reported.
 
     offered_at: when an agent was first told of it; before that no agent can have started it. queue_wait_s: what it was
-    told then of the time in its queue. allocation_problem: why what the engine gave is not what was ordered.
-    settled_at: since then nothing changes what is billed. outputs_complete: everything worth keeping is kept.
+    told then of the time in its queue. expected_start_at: by the engine's scheduler, while it queues.
+    allocation_problem: why what the engine gave is not what was ordered. settled_at: since then nothing changes what is
+    billed. outputs_complete: everything worth keeping is kept.
     """
 
     attempt_id: str
@@ -50,6 +53,7 @@ class AttemptFacts:
     offered_at: datetime | None = None
     queue_wait_s: int | None = None
     observed_at: datetime | None = None
+    expected_start_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     end_seen_at: datetime | None = None
@@ -145,6 +149,7 @@ def end_attempt(
         reason=explained,
         fault=REASONS[explained].fault,
         detail=detail,
+        expected_start_at=None,
         ended_at=attempt.ended_at or now,
         end_seen_at=now,
         settled_at=now,
@@ -190,6 +195,7 @@ def _take_description(attempt: AttemptFacts, observation: Observation) -> Attemp
         observed_at=observation.observed_at,
         native_ref=observation.native_ref or attempt.native_ref,
         detail=observation.detail.replace("\0", " "),
+        expected_start_at=_believe_start(observation),
         node_names=observation.nodes or attempt.node_names,
         staging_done_bytes=observation.staging_done_bytes,
         staging_total_bytes=observation.staging_total_bytes,
@@ -265,6 +271,14 @@ def _believe_reason(attempt: AttemptFacts, reason: Reason | None, *, now: dateti
         return None
     waited = now - attempt.offered_at
     return reason if waited >= timedelta(seconds=attempt.queue_wait_s - QUEUE_SLACK_S) else None
+
+
+def _believe_start(observation: Observation) -> datetime | None:
+    """Return when the scheduler expects to start what queues, None where no clock could mean that."""
+    expected_at, said_at = observation.expected_start_at, observation.observed_at
+    if observation.state is not AttemptState.QUEUED or expected_at is None:
+        return None
+    return expected_at if abs(expected_at - said_at) <= EXPECTED_START_AHEAD_MAX else None
 
 
 def _find_fault(reason: Reason, *, state: AttemptState, claimed: Fault | None, stopped_at: datetime | None) -> Fault:

@@ -60,7 +60,7 @@ def _metered(phase: int) -> StateRule:
 
 def _end(billing: Billing, billing_if_not_members: Billing, default_reason: Reason) -> StateRule:
     return StateRule(
-        phase=7, billing=billing, billing_if_not_members=billing_if_not_members, default_reason=default_reason
+        phase=6, billing=billing, billing_if_not_members=billing_if_not_members, default_reason=default_reason
     )
 
 
@@ -69,11 +69,11 @@ STATES: Mapping[AttemptState, StateRule] = MappingProxyType(
         S.CREATED: _unbilled(0),
         S.SUBMITTED: _unbilled(1),
         S.QUEUED: _unbilled(2),
-        S.STAGING: _unbilled(3),
-        S.STARTING: _unbilled(4),
-        S.RUNNING: _metered(5),
-        S.SUSPENDED: _metered(5),
-        S.STOPPING: _metered(6),
+        S.STAGING: _unbilled(2),
+        S.STARTING: _unbilled(3),
+        S.RUNNING: _metered(4),
+        S.SUSPENDED: _metered(4),
+        S.STOPPING: _metered(5),
         S.SUCCEEDED: _end(Billing.METERED, Billing.METERED, R.COMPLETED),
         S.FAILED: _end(Billing.METERED, Billing.USABLE, R.SHIM_LOST),
         S.CANCELLED: _end(Billing.METERED, Billing.USABLE, R.CANCELLED_BY_HUB),
@@ -119,7 +119,8 @@ HAS_RUN_PHASE = STATES[S.RUNNING].phase
 def next_state(state: AttemptState, observed: AttemptState) -> AttemptState:
     """Return the state after an agent that is up to date observes `observed` of an attempt in `state`.
 
-    An end is final; nothing goes back; work that ran cannot be rejected any more, it failed.
+    An end is final; nothing goes back, but inputs may be brought before it queues or after; work that ran cannot be
+    rejected any more, it failed.
 
     >>> next_state(AttemptState.CREATED, AttemptState.RUNNING), next_state(AttemptState.RUNNING, AttemptState.QUEUED)
     (<AttemptState.RUNNING: 'running'>, <AttemptState.RUNNING: 'running'>)

@@ -1,7 +1,8 @@
-"""Say in one plain sentence why a run waits."""
+"""Say in one plain sentence why a run waits, and when it is expected to start."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from lilong.common.time import format_duration
 from lilong.foundation.runs.core.maintenance import Maintenance, describe_window, explain_maintenance, is_open
@@ -9,6 +10,21 @@ from lilong.foundation.runs.core.policy import Policy
 from lilong.foundation.runs.core.silence import is_away
 from lilong.foundation.runs.core.table import STATES
 from lilong.protocol.messages import AttemptState, Reason
+
+
+class StartBasis(StrEnum):
+    """What an expected start rests on: the plan of the engine's scheduler, or nothing."""
+
+    SCHEDULER = "scheduler"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedStart:
+    """When an attempt that queues is expected to start; `at` is None where that is unknown."""
+
+    at: datetime | None
+    basis: StartBasis
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +42,7 @@ class Waiting:
     """The attempt of a run that is not over.
 
     walltime_s: how long it may run. queue_wait_s: how long it may queue; next_pool: name of the pool that follows then,
-    empty for its own.
+    empty for its own. expected_start_at: by the engine's scheduler.
     refused: what `explain_queue_refusal` says of the attempt before it, if that left a queue.
     """
 
@@ -41,6 +57,20 @@ class Waiting:
     queue_wait_s: int | None = None
     next_pool: str = ""
     refused: str = ""
+    expected_start_at: datetime | None = None
+
+
+def find_expected_start(attempt: Waiting, *, pool: PoolStanding, now: datetime, policy: Policy) -> ExpectedStart | None:
+    """Return when an attempt that queues is expected to start; None for one that does not, or is to stop.
+
+    What an agent said that is away now tells nothing any more.
+    """
+    if attempt.state is not AttemptState.QUEUED or attempt.stopping:
+        return None
+    is_stale = is_away(last_sync_at=pool.last_sync_at, now=now, policy=policy)
+    if attempt.expected_start_at is None or is_stale:
+        return ExpectedStart(at=None, basis=StartBasis.UNKNOWN)
+    return ExpectedStart(at=attempt.expected_start_at, basis=StartBasis.SCHEDULER)
 
 
 def explain_wait(attempt: Waiting | None, *, pool: PoolStanding, now: datetime, policy: Policy) -> str:
@@ -100,7 +130,10 @@ def _explain_state(attempt: Waiting, *, pool: PoolStanding) -> str:
             waits = "free capacity" if attempt.reason is Reason.WAITING_FOR_CAPACITY else "its turn"
             limit_s, following = attempt.queue_wait_s, attempt.next_pool
             then = f"after {format_duration(limit_s)} there, pool {following} is next" if limit_s and following else ""
-            return "; ".join(filter(None, (attempt.detail or f"it waits for {waits} in pool {pool.name}", then)))
+            why = f"it waits for {waits} in pool {pool.name}"
+            if attempt.detail:
+                why = f"it waits in pool {pool.name}: {_join_on(attempt.detail)}"
+            return "; ".join(filter(None, (why, then)))
         case AttemptState.STAGING:
             done, total = attempt.staging_done_bytes, attempt.staging_total_bytes
             return attempt.detail or f"its inputs and environment are being brought: {done} of {total} bytes"
@@ -114,3 +147,9 @@ def _explain_state(attempt: Waiting, *, pool: PoolStanding) -> str:
             return ""
         case _:
             return "its outputs are being brought to the hub"
+
+
+def _join_on(sentence: str) -> str:
+    """Return a sentence as the rest of another: "A node is down." as "a node is down", "QOS limit" as it is."""
+    text = sentence.strip().removesuffix(".")
+    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"

@@ -83,6 +83,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("observed_at", models.DateTimeField(null=True)),
+                ("expected_start_at", models.DateTimeField(null=True)),
                 ("metered_ms", models.BigIntegerField(default=0)),
                 ("usable_ms", models.BigIntegerField(default=0)),
                 ("enforced_ms", models.BigIntegerField(default=0)),

@@ -35,6 +35,7 @@ def read_attempt(*, row: Attempt) -> AttemptFacts:
         offered_at=row.offered_at,
         queue_wait_s=row.queue_wait_s,
         observed_at=meter.observed_at,
+        expected_start_at=meter.expected_start_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
         end_seen_at=row.end_seen_at,
@@ -85,6 +86,7 @@ def write_attempt(*, row: Attempt, facts: AttemptFacts) -> None:
 def write_meter(*, row: Meter, facts: AttemptFacts) -> None:
     """Put the readings of an attempt into its meter."""
     row.observed_at = facts.observed_at
+    row.expected_start_at = facts.expected_start_at
     row.metered_ms = facts.metered_ms
     row.usable_ms = facts.usable_ms
     row.enforced_ms = facts.enforced_ms

@@ -12,7 +12,15 @@ from lilong.common.paging import Page
 from lilong.common.permissions import Actor
 from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.runs import OPEN_STATES, RunState, find_next_pool
-from lilong.foundation.runs.core.waiting import PoolStanding, Waiting, explain_queue_refusal, explain_wait
+from lilong.foundation.runs.core.waiting import (
+    ExpectedStart,
+    PoolStanding,
+    StartBasis,
+    Waiting,
+    explain_queue_refusal,
+    explain_wait,
+    find_expected_start,
+)
 from lilong.foundation.runs.models import Artefact, Attempt, Run
 from lilong.foundation.runs.queries.rows import (
     bill_attempt,
@@ -76,7 +84,10 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with all its attempts. finished: its last attempt has settled and no other will follow."""
+    """A run with all its attempts. finished: its last attempt has settled and no other will follow.
+
+    expected_start_basis: None for a run that stands in no queue; without one there is no expected_start_at.
+    """
 
     id: str
     organisation_id: str
@@ -88,6 +99,8 @@ class RunView:
     fault: Fault | None
     detail: str
     waiting_reason: str
+    expected_start_at: datetime | None
+    expected_start_basis: StartBasis | None
     authorised_ms: int
     metered_ms: int
     billable_ms: int
@@ -141,6 +154,7 @@ def _view_run(run: Run, *, now: datetime) -> RunView:
     next_pools = [*(row.pool.name for row in rows[1:]), ""]
     attempts = tuple(_view_attempt(row, run=run, next_pool=name) for row, name in zip(rows, next_pools, strict=False))
     is_open = run.state in OPEN_STATES
+    waiting_reason, expected_start = _explain_wait(run, rows, now=now) if is_open else ("", None)
     return RunView(
         id=run.id,
         organisation_id=run.organisation_id,
@@ -151,7 +165,9 @@ def _view_run(run: Run, *, now: datetime) -> RunView:
         reason=Reason(run.reason) if run.reason else None,
         fault=Fault(run.fault) if run.fault else None,
         detail=run.detail,
-        waiting_reason=_explain_wait(run, rows, now=now) if is_open else "",
+        waiting_reason=waiting_reason,
+        expected_start_at=expected_start.at if expected_start else None,
+        expected_start_basis=expected_start.basis if expected_start else None,
         authorised_ms=run.authorised_ms,
         metered_ms=sum(attempt.metered_ms for attempt in attempts),
         billable_ms=sum(attempt.billable_ms for attempt in attempts),
@@ -214,7 +230,7 @@ def _list_artefacts(rows: Iterable[Attempt]) -> list[ArtefactView]:
     ]
 
 
-def _explain_wait(run: Run, rows: Sequence[Attempt], *, now: datetime) -> str:
+def _explain_wait(run: Run, rows: Sequence[Attempt], *, now: datetime) -> tuple[str, ExpectedStart | None]:
     last = rows[-1]
     pool = last.pool
     standing = PoolStanding(
@@ -235,8 +251,10 @@ def _explain_wait(run: Run, rows: Sequence[Attempt], *, now: datetime) -> str:
         queue_wait_s=last.queue_wait_s,
         next_pool=_find_next_pool(run, now=now) if last.state == AttemptState.QUEUED else "",
         refused=_explain_queue_refusal(rows[-2], next_pool="") if len(rows) > 1 else "",
+        expected_start_at=last.meter.expected_start_at,
     )
-    return explain_wait(waiting, pool=standing, now=now, policy=POLICY)
+    why = explain_wait(waiting, pool=standing, now=now, policy=POLICY)
+    return why, find_expected_start(waiting, pool=standing, now=now, policy=POLICY)
 
 
 def _find_next_pool(run: Run, *, now: datetime) -> str:

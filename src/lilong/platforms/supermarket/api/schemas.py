@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from lilong.common.django.fields import Id, PositiveUc, Reason, RequestBody
 from lilong.common.django.problems import FieldProblemOut
+from lilong.foundation.runs.public import StartBasis
 from lilong.platforms.supermarket.core.policy import ORDER_MAX_UC
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.promise import Basis
@@ -177,13 +178,18 @@ class TimelineOut(Schema):
 
 
 class OrderDetailOut(Schema):
-    """An order with its timeline, and while it runs its cost until now and if it were cancelled now, at most."""
+    """An order with its timeline, and while it runs its cost until now and if it were cancelled now, at most.
+
+    `waiting_reason`, `expected_start_at` and `expected_start_basis` are those of its run.
+    """
 
     order: PlacedOut
     timeline: list[TimelineOut]
     so_far_uc: int | None
     cancel_costs_at_most_uc: int
     waiting_reason: str
+    expected_start_at: datetime | None
+    expected_start_basis: StartBasis | None
 
 
 class ExportOut(Schema):

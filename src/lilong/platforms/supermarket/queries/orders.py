@@ -8,7 +8,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
-from lilong.foundation.runs.public import RunState, RunView, get_runs
+from lilong.foundation.runs.public import RunState, RunView, StartBasis, get_runs
 from lilong.platforms.supermarket.core.policy import CANCEL_GRACE_S
 from lilong.platforms.supermarket.core.pricing import AttemptUsage, charge_usage
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
@@ -60,7 +60,8 @@ class OrderView:
 class OrderDetail:
     """An order with its timeline, and while it runs what it has cost until now and would cost if cancelled now.
 
-    The latter includes the grace in which the job may still write its checkpoint.
+    The latter includes the grace in which the job may still write its checkpoint. waiting_reason and expected_start:
+    the run's.
     """
 
     order: OrderView
@@ -68,6 +69,8 @@ class OrderDetail:
     so_far_uc: int | None
     cancel_costs_at_most_uc: int
     waiting_reason: str
+    expected_start_at: datetime | None
+    expected_start_basis: StartBasis | None
 
 
 def list_orders(*, actor: Actor, cursor: str | None, limit: int) -> Page[OrderView]:
@@ -91,19 +94,20 @@ def get_order(*, actor: Actor, order_id: str, now: datetime) -> OrderDetail:
         for row in rows
     )
     so_far_uc: int | None = None
-    cancel_uc, waiting = 0, ""
+    cancel_uc, run = 0, None
     if order.state in RUNNING_STATES:
         run = get_runs(run_ids=[order.run_id], now=now)[order.run_id]
         promise = read_promise(content=order.quote.document.encode())
         so_far_uc = _charge(promise, read_usage(run=run))
         cancel_uc = _charge(promise, _add_grace(run, RunSpec.model_validate(order.spec)))
-        waiting = run.waiting_reason
     return OrderDetail(
         order=_view(order),
         timeline=timeline,
         so_far_uc=so_far_uc,
         cancel_costs_at_most_uc=cancel_uc,
-        waiting_reason=waiting,
+        waiting_reason=run.waiting_reason if run else "",
+        expected_start_at=run.expected_start_at if run else None,
+        expected_start_basis=run.expected_start_basis if run else None,
     )
 
 

@@ -1,0 +1,35 @@
+"""How the command line says why a run waits, and when it is expected to start."""
+
+from datetime import datetime, timedelta
+
+from lilong.cli.output import format_time
+from lilong.common.time import format_duration
+from lilong.sdk.orders import OrderDetail
+from lilong.sdk.runs import Run
+
+_MINUTE_S = 60
+_ROUNDED_ABOVE = timedelta(hours=6)
+
+
+def describe_wait(waiting: Run | OrderDetail, *, now: datetime) -> str:
+    """Return why it waits and, while it queues, when it is expected to start; empty for what does not wait."""
+    said = (waiting.waiting_reason, _describe_start(waiting, now=now))
+    return "; ".join(filter(None, said)) if waiting.waiting_reason else ""
+
+
+def _describe_start(waiting: Run | OrderDetail, *, now: datetime) -> str:
+    if waiting.expected_start_basis is None:
+        return ""
+    if waiting.expected_start_at is None:
+        return "when it starts is not known"
+    return f"expected to start {_describe_moment(waiting.expected_start_at, now=now)}, by the cluster's scheduler"
+
+
+def _describe_moment(moment: datetime, *, now: datetime) -> str:
+    """Return a moment by its distance, as exactly as an estimate deserves, and by its time."""
+    ahead = moment - now
+    unit_s = _MINUTE_S * (60 if ahead > _ROUNDED_ABOVE else 1)
+    rounded_s = round(ahead.total_seconds() / unit_s) * unit_s
+    if rounded_s < _MINUTE_S:
+        return f"at any moment ({format_time(moment)})"
+    return f"in about {format_duration(rounded_s)} ({format_time(moment)})"
