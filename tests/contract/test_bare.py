@@ -93,6 +93,8 @@ PROVEN = {
     "filtered": True,
     "user_namespaces": False,
     "processes": 3,
+    "devices": ["/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"],
+    "unusable_devices": [],
     "forks": 20,
 }
 

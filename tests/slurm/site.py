@@ -11,9 +11,10 @@ from types import MappingProxyType
 from lilong.agent.engines.port import BaseProfile
 from lilong.agent.engines.slurm.assembly import prove_sandbox
 from lilong.agent.engines.slurm.install import Installation, install, plan_installation
-from lilong.agent.engines.slurm.settings import SlurmSettings
+from lilong.agent.engines.slurm.settings import AcceleratorSettings, SlurmSettings
 from lilong.agent.environments import read_profile
 from tests.slurm.cluster import SlurmCluster, running_cluster, shared_folder
+from tests.slurm.configuration import CONTROL_DEVICE
 from tests.slurm.users import temporary_users
 
 GROUP = "lilong-tm"
@@ -80,6 +81,14 @@ def running_site(
             service_users=names,
             account=ACCOUNT,
             gres=GRES,
+            accelerators={
+                "h100-sxm5": AcceleratorSettings(
+                    untrusted=True,
+                    common=(str(cluster.devices / CONTROL_DEVICE),),
+                    optional=(str(cluster.devices / "nowhere"),),
+                )
+            },
+            slurmd=cluster.slurmd,
             helper=wanted.helper,
             bin=cluster.bin,
             conf=cluster.conf,
