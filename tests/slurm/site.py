@@ -45,6 +45,12 @@ class Site:
     installation: Installation
 
 
+def open_to_all(cluster: SlurmCluster) -> AcceleratorSettings:
+    """Return what opens an accelerator to untrusted work here."""
+    control, nowhere = (str(cluster.devices / name) for name in (CONTROL_DEVICE, "nowhere"))
+    return AcceleratorSettings(untrusted=True, common=(control,), optional=(nowhere,))
+
+
 @contextmanager
 def running_site(
     *, suite: str, users: int = 2, name: str = "lilong", settings: Mapping[str, str] | None = None
@@ -81,13 +87,7 @@ def running_site(
             service_users=names,
             account=ACCOUNT,
             gres=GRES,
-            accelerators={
-                "h100-sxm5": AcceleratorSettings(
-                    untrusted=True,
-                    common=(str(cluster.devices / CONTROL_DEVICE),),
-                    optional=(str(cluster.devices / "nowhere"),),
-                )
-            },
+            accelerators={"h100-sxm5": open_to_all(cluster)},
             slurmd=cluster.slurmd,
             helper=wanted.helper,
             bin=cluster.bin,

@@ -16,9 +16,9 @@ ASK_S = 30.0
 FILES_MAX = 1024
 
 _RECORD = re.compile(r"\bGres Name=(\S+) Type=\S+ Count=(\d+) .*?\bFile=(\S+)")
-_NUMBERS = re.compile(r"\d{1,4}(?:,\d{1,4})*")
+_NUMBERS = re.compile(r"[0-9]{1,4}(?:,[0-9]{1,4})*")
 _PART = re.compile(r"(?:[^,\[\]]|\[[^\[\]]*\])+")
-_RANGES = re.compile(r"([^\[\]]*)\[(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)\]([^\[\]]*)")
+_RANGES = re.compile(r"([^\[\]]*)\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]([^\[\]]*)")
 
 
 class DevicesUnfit(OSError):
@@ -92,7 +92,7 @@ def expand_files(value: str) -> List[str]:
     """
     paths: List[str] = []
     parts = _PART.findall(value)
-    if ",".join(parts) != value:
+    if not parts or ",".join(parts) != value:
         raise DevicesUnfit("%s is no list of files." % value[:200])
     for part in parts:
         match = _RANGES.fullmatch(part)
