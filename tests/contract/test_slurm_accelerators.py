@@ -110,6 +110,17 @@ def test_neither_variables_nor_device_files_of_its_own_get_a_job_another_device(
     assert b"mounted" not in log
 
 
+def test_trusted_work_is_told_its_accelerators_and_sees_the_node_as_it_is(rig):
+    ref = submit(rig, 2, isolation=Isolation.TRUSTED, then="sleep 50")
+    rig.wait_for(ref, AttemptState.RUNNING)
+
+    variable, seen = read_seen(rig, ref)
+
+    [given] = list_given(rig, ref).values()
+    assert {f"h100-{FIRST_DEVICE + int(number)}" for number in variable.split(",")} == {name[3:] for name in given}
+    assert seen == {path.name for path in rig.site.cluster.devices.iterdir()}
+
+
 def test_a_job_without_accelerators_sees_none(rig):
     spec = RunSpec(name="job", command=f"ls {rig.site.cluster.devices} || echo none", walltime_s=60)
     ref = rig.engine.submit(job=rig.make_job(spec))

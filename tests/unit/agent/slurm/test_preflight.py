@@ -134,3 +134,19 @@ def test_associations_are_asked_for_only_where_the_cluster_enforces_them():
     config = replace(CONFIG, enforced=frozenset({"limits"}))
 
     assert not judge_cluster(facts=replace(GOOD, config=config, associated=frozenset())).refusals
+
+
+@pytest.mark.parametrize(
+    ("values", "opened", "codes"),
+    [
+        ({}, (), []),
+        ({}, ("h100-sxm5",), ["agent.devices_unconstrained"]),
+        ({"TaskPlugin": "task/none", "ConstrainDevices": "yes"}, ("h100-sxm5",), ["agent.devices_unconstrained"]),
+        ({"TaskPlugin": "task/affinity,task/cgroup"}, ("h100-sxm5",), ["agent.devices_unconstrained"]),
+        ({"TaskPlugin": "task/affinity,task/cgroup", "ConstrainDevices": "yes"}, ("h100-sxm5",), []),
+    ],
+)
+def test_where_untrusted_work_may_use_accelerators_slurm_is_to_constrain_devices_too(values, opened, codes):
+    facts = replace(GOOD, config=replace(CONFIG, values=values), opened=opened)
+
+    assert [warning.code for warning in judge_cluster(facts=facts).warnings] == codes
