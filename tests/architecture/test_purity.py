@@ -44,6 +44,7 @@ IO_MODULES = {
 PURE_FILES = {
     "src/lilong/agent/engines/slurm/devices.py",
     "src/lilong/agent/engines/slurm/nodes.py",
+    "src/lilong/agent/engines/slurm/opening.py",
     "src/lilong/agent/engines/slurm/reasons.py",
     "src/lilong/agent/engines/slurm/states.py",
 }

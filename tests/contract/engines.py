@@ -1,5 +1,6 @@
 """What the contract suite needs of each engine: make it, make it again after its agent died, stage a job, clean up."""
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +13,7 @@ from lilong.agent.engines.port import TERMINAL_STATES, Engine, Job, NativeState
 from lilong.agent.engines.slurm.assembly import SANDBOX, build_slurm_engine
 from lilong.agent.loop import Lease
 from lilong.agent.settings import AgentSettings, LocalSettings
-from lilong.agent.spool import Spool, read_json, write_json
+from lilong.agent.spool import Spool, read_json
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import EngineBusy
 from lilong.common.ids import new_id
@@ -133,7 +134,7 @@ class SlurmRig(Rig):
         self.clock = clock
         self.hub_id = new_id("hub")  # the cluster remembers the jobs of earlier tests
         self.site = site
-        write_json(home / SANDBOX, {"reason": site.sandbox_reason})
+        shutil.copyfile(site.folder / SANDBOX, home / SANDBOX)
         self.engine = self.restart()
 
     def restart(self) -> Engine:

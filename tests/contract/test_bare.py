@@ -93,6 +93,8 @@ PROVEN = {
     "filtered": True,
     "user_namespaces": False,
     "processes": 3,
+    "devices": ["/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"],
+    "unusable_devices": [],
     "forks": 20,
 }
 
@@ -108,3 +110,23 @@ def test_a_fact_that_is_missing_or_wrong_fails_closed(name):
 
     assert judge_proof({key: value for key, value in PROVEN.items() if key != name})
     assert judge_proof(PROVEN | {name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("more", "devices", "words"),
+    [
+        (["/dev/nvidia3"], ["/dev/nvidia3"], ""),
+        (["/dev/nvidia3", "/dev/nvidia4"], ["/dev/nvidia3"], "a job sees /dev/nvidia4, which it was not given"),
+        ([], ["/dev/nvidia3"], "a job does not see /dev/nvidia3, which it was given"),
+        (["/dev/nvidia3"], [], "a job sees /dev/nvidia3, which it was not given"),
+    ],
+)
+def test_a_sandbox_shows_the_devices_that_a_job_was_given_and_no_others(more, devices, words):
+    plain = ["/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"]
+    seen = PROVEN | {"devices": plain + more}
+
+    assert judge_proof(seen, devices=devices) == words
+
+
+def test_a_device_that_jobs_may_not_use_is_named():
+    assert "read and write /dev/kfd: put" in judge_proof(PROVEN | {"unusable_devices": ["/dev/kfd"]})

@@ -72,6 +72,16 @@ class SlurmCluster:
         return self._description.conf
 
     @property
+    def slurmd(self) -> Path:
+        """The program of a node."""
+        return self._description.sbin / "slurmd"
+
+    @property
+    def devices(self) -> Path:
+        """Folder of what stands for accelerators: see `configuration.list_devices`."""
+        return self._description.devices
+
+    @property
     def wrong_clock(self) -> Path:
         """Library that shows a program of `bin` another time; see faketime(1)."""
         return self._description.tree.wrong_clock

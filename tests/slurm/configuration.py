@@ -8,8 +8,10 @@ from pathlib import Path
 from tests.slurm.trees import PROGRAMS, Tree
 
 ACCELERATORS_PER_NODE = 8
+FIRST_DEVICE = 3  # Slurm counts from 0 all the same: who takes its number for the file's is found out
 CORES_PER_NODE = 32
 MEMORY_PER_NODE_MIB = 64_000
+CONTROL_DEVICE = "control"
 CLIENTS = tuple(name for name, path in PROGRAMS.items() if path.startswith("usr/bin/"))
 DATABASE = "slurm"
 
@@ -39,6 +41,11 @@ class Description:
     def bin(self) -> Path:
         """Folder of the programs that members and agents call."""
         return self.folder / "bin"
+
+    @property
+    def devices(self) -> Path:
+        """Folder of what stands for accelerators."""
+        return self.folder / "devices"
 
     @property
     def sbin(self) -> Path:
@@ -151,9 +158,9 @@ def render_daemon_conf(cluster: Description) -> str:
 
 def render_gres_conf(cluster: Description) -> str:
     """Return gres.conf, with a path of its own for each accelerator: see `list_devices`."""
-    last = ACCELERATORS_PER_NODE - 1
+    numbers = f"{FIRST_DEVICE}-{FIRST_DEVICE + ACCELERATORS_PER_NODE - 1}"
     return "AutoDetect=off\n" + "".join(
-        f"NodeName={node.name} Name=gpu Type={node.accelerator} File={_devices(cluster, node)}[0-{last}]\n"
+        f"NodeName={node.name} Name=gpu Type={node.accelerator} File={_devices(cluster, node)}[{numbers}]\n"
         for node in cluster.nodes
     )
 
@@ -169,16 +176,17 @@ def render_cgroup_conf(cluster: Description) -> str:
 
 
 def list_devices(cluster: Description) -> list[Path]:
-    """Return the paths that stand for accelerators.
+    """Return the paths that stand for accelerators, and one for a device that all of them share.
 
     They have to lead to a device: for a plain file Slurm sets neither CUDA_VISIBLE_DEVICES nor SLURM_JOB_GPUS.
     """
-    numbers = range(ACCELERATORS_PER_NODE)
-    return [Path(f"{_devices(cluster, node)}{number}") for node in cluster.nodes for number in numbers]
+    numbers = range(FIRST_DEVICE, FIRST_DEVICE + ACCELERATORS_PER_NODE)
+    own = [Path(f"{_devices(cluster, node)}{number}") for node in cluster.nodes for number in numbers]
+    return [*own, cluster.devices / CONTROL_DEVICE]
 
 
 def _devices(cluster: Description, node: Node) -> str:
-    return f"{cluster.folder}/devices/{node.name}-{node.accelerator}-"
+    return f"{cluster.devices}/{node.name}-{node.accelerator}-"
 
 
 def render_slurmdbd_conf(cluster: Description) -> str:

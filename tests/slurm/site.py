@@ -11,9 +11,10 @@ from types import MappingProxyType
 from lilong.agent.engines.port import BaseProfile
 from lilong.agent.engines.slurm.assembly import prove_sandbox
 from lilong.agent.engines.slurm.install import Installation, install, plan_installation
-from lilong.agent.engines.slurm.settings import SlurmSettings
+from lilong.agent.engines.slurm.settings import AcceleratorSettings, SlurmSettings
 from lilong.agent.environments import read_profile
 from tests.slurm.cluster import SlurmCluster, running_cluster, shared_folder
+from tests.slurm.configuration import CONTROL_DEVICE
 from tests.slurm.users import temporary_users
 
 GROUP = "lilong-tm"
@@ -42,6 +43,12 @@ class Site:
     profile: BaseProfile
     sandbox_reason: str
     installation: Installation
+
+
+def open_to_all(cluster: SlurmCluster) -> AcceleratorSettings:
+    """Return what opens an accelerator to untrusted work here."""
+    control, nowhere = (str(cluster.devices / name) for name in (CONTROL_DEVICE, "nowhere"))
+    return AcceleratorSettings(untrusted=True, common=(control,), optional=(nowhere,))
 
 
 @contextmanager
@@ -80,6 +87,8 @@ def running_site(
             service_users=names,
             account=ACCOUNT,
             gres=GRES,
+            accelerators={"h100-sxm5": open_to_all(cluster)},
+            slurmd=cluster.slurmd,
             helper=wanted.helper,
             bin=cluster.bin,
             conf=cluster.conf,

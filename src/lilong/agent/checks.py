@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from lilong.agent.assembly import examine_machine, read_profiles
-from lilong.agent.engines.slurm.assembly import prove_sandbox, read_sandbox_reason
+from lilong.agent.engines.slurm.assembly import prove_sandbox, read_closed_accelerators, read_sandbox_reason
 from lilong.agent.engines.slurm.examining import examine_cluster
 from lilong.agent.engines.slurm.preflight import Judgement, judge_cluster
 from lilong.agent.engines.slurm.settings import SlurmSettings
@@ -55,7 +55,8 @@ def check_cluster(
 ) -> Preflight:
     """Examine the cluster behind this login node as the agent will serve it.
 
-    find_sandbox_reason: why untrusted work is refused, empty when it is not; asked only where nothing is refused.
+    find_sandbox_reason: why untrusted work is refused, empty when it is not; asked only where nothing is refused, and
+    before a look at what is known of accelerators.
     """
     usable, unusable = read_profiles(profiles=profiles, for_other_users=True)
     cores = memory_mib = 0
@@ -71,13 +72,19 @@ def check_cluster(
         memory_mib = sum(node.memory_mib_total for node in facts.nodes.nodes)
     refusals = (*(() if usable else (_no_profile(),)), *judgement.refusals)
     reason = "" if refusals else find_sandbox_reason()
+    closed = {} if refusals or reason else read_closed_accelerators(home=home, settings=slurm)
     return Preflight(
         profiles=tuple(usable),
         cores=cores,
         memory_mib=memory_mib,
         sandbox=not refusals and not reason,
         refusals=refusals,
-        warnings=(*_warn_of_sandbox(reason), *_warn_of_profiles(unusable), *judgement.warnings),
+        warnings=(
+            *_warn_of_sandbox(reason),
+            *_warn_of_accelerators(closed),
+            *_warn_of_profiles(unusable),
+            *judgement.warnings,
+        ),
     )
 
 
@@ -130,6 +137,17 @@ def _no_profile() -> FieldProblem:
 def _warn_of_sandbox(reason: str) -> tuple[FieldProblem, ...]:
     message = f"Untrusted work is refused here: {reason}"
     return (FieldProblem(path="sandbox", code="agent.no_sandbox", message=message),) if reason else ()
+
+
+def _warn_of_accelerators(closed: Mapping[str, str]) -> tuple[FieldProblem, ...]:
+    return tuple(
+        FieldProblem(
+            path=f"accelerators.{accelerator}",
+            code="agent.accelerator_closed",
+            message=f"Untrusted work, as runs are by default, gets no {accelerator}: {reason}",
+        )
+        for accelerator, reason in closed.items()
+    )
 
 
 def _warn_of_profiles(unusable: Mapping[str, ProfileUnusable]) -> tuple[FieldProblem, ...]:

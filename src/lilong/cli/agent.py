@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from lilong.agent.checks import Preflight, check_agent, prove_cluster
+from lilong.agent.engines.slurm.assembly import read_closed_accelerators
 from lilong.agent.engines.slurm.install import (
     HELPER,
     HELPER_SETTINGS,
@@ -123,12 +124,15 @@ def prove(*, home: AgentHome = AGENT_HOME_DEFAULT, as_json: AsJson = False) -> N
     with errors_as_exit_codes(as_json=as_json):
         settings, slurm = _read_cluster(home)
         reason = prove_cluster(home=home.resolve(), profiles=settings.profiles, slurm=slurm)
+        closed = read_closed_accelerators(home=home.resolve(), settings=slurm)
         if as_json:
-            print_json({"sandbox": not reason, "reason": reason})
+            print_json({"sandbox": not reason, "reason": reason, "closed_accelerators": closed})
         elif reason:
             messages.print(f"[yellow]Untrusted work is refused: {reason}[/yellow]")
         else:
             messages.print("A node has run the probe in its sandbox, and nothing got through.")
+            for accelerator, why in closed.items():
+                messages.print(f"[yellow]Untrusted work gets no {accelerator}: {escape(why)}[/yellow]")
             print_next_step(f"Restart `lilong agent serve --home {home}`: it takes untrusted work then.")
 
 

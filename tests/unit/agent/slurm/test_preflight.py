@@ -228,3 +228,19 @@ def test_where_all_jobs_run_as_the_agents_user_it_needs_no_operator_and_is_warne
     assert [warning.code for warning in judgement.warnings] == ["agent.single_user"]
     assert "As lu1: `lilong agent install-helper --single-user`" in unreached.refusals[0].message
     assert [refusal.code for refusal in without.refusals] == ["agent.account_missing"]
+
+
+@pytest.mark.parametrize(
+    ("values", "opened", "codes"),
+    [
+        ({}, (), []),
+        ({}, ("h100-sxm5",), ["agent.devices_unconstrained"]),
+        ({"TaskPlugin": "task/none", "ConstrainDevices": "yes"}, ("h100-sxm5",), ["agent.devices_unconstrained"]),
+        ({"TaskPlugin": "task/affinity,task/cgroup"}, ("h100-sxm5",), ["agent.devices_unconstrained"]),
+        ({"TaskPlugin": "task/affinity,task/cgroup", "ConstrainDevices": "yes"}, ("h100-sxm5",), []),
+    ],
+)
+def test_where_untrusted_work_may_use_accelerators_slurm_is_to_constrain_devices_too(values, opened, codes):
+    facts = replace(GOOD, config=replace(CONFIG, values=values), opened=opened)
+
+    assert [warning.code for warning in judge_cluster(facts=facts).warnings] == codes

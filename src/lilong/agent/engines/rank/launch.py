@@ -60,12 +60,14 @@ class Place:
     """Where a rank runs. cores: their numbers, none where the engine itself binds the rank.
 
     device_variables: names that tell the job which accelerators the engine gave it; the shim reads which from there.
+    accelerators: what a sandboxed job sees of them, None for nothing.
     """
 
     hostname: str
     cores: tuple[int, ...] = ()
     groups: RankGroups = RankGroups()
     device_variables: tuple[str, ...] = ()
+    accelerators: sandbox.Accelerators | None = None
 
 
 class NativeJob(Frozen):
@@ -223,4 +225,21 @@ def _describe(job: NativeJob, *, folder: AttemptFolder, rank: int, place: Place,
         "rlimits": rlimits,
         "cores": list(place.cores),
         "device_variables": list(place.device_variables),
+        "accelerators": _describe_accelerators(job, place=place),
+    }
+
+
+def _describe_accelerators(job: NativeJob, *, place: Place) -> dict[str, object] | None:
+    shown, count = place.accelerators, job.spec.resources.accelerators
+    if shown is None or not count or not job.sandboxed:
+        return None
+    return {
+        "count": count,
+        # A step inherits the numbers of the job's first node, too.
+        "numbers_from": "SLURM_JOB_GPUS" if job.spec.nodes == 1 else "SLURM_STEP_GPUS",
+        "gres": shown.gres,
+        "slurmd": shown.slurmd,
+        "common": list(shown.common),
+        "optional": list(shown.optional),
+        "read_only": list(shown.read_only),
     }

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import socket
+import stat
 import sys
 import time
 from pathlib import Path
@@ -35,6 +36,23 @@ def _can_write(folder: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _list_devices() -> list[str]:
+    """Return the device files that can be opened: each is a mount of its own, since all others allow no devices."""
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    mounts = [(line.split()[4].encode().decode("unicode_escape"), line.split()[5].split(",")) for line in lines]
+    return sorted({path for path, options in mounts if "nodev" not in options and not _is_own_folder(path)})
+
+
+def _is_own_folder(path: str) -> bool:
+    """Return whether it is a folder whose devices the sandbox makes itself: its terminals."""
+    return path == "/dev/pts" and Path(path).is_dir()
+
+
+def _is_usable(path: str) -> bool:
+    mode = Path(path).stat().st_mode
+    return (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and os.access(path, os.R_OK | os.W_OK)
 
 
 def _count_forks() -> int:
@@ -69,6 +87,8 @@ def main(hidden: str, port: int) -> None:
         "processes": sum(entry.isdigit() for entry in os.listdir("/proc")),  # noqa: PTH208 - names alone
         "user_namespaces": library.unshare(0x10000000) == 0,
     }
+    facts["devices"] = devices = _list_devices()
+    facts["unusable_devices"] = [path for path in devices if not _is_usable(path)]
     facts["forks"] = _count_forks()
     print(json.dumps(facts), flush=True)  # noqa: T201 - this is how it reports
 

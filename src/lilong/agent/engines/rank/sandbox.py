@@ -59,6 +59,21 @@ class System:
     links: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Accelerators:
+    """What a sandbox shows to a job that Slurm gives accelerators to, beside the devices that it gives.
+
+    gres: the resource that Slurm counts them as. slurmd: the program on the node that tells their files. common: what
+    all of them share; optional: the same, where there are any; read_only: files and folders of the driver.
+    """
+
+    gres: str
+    slurmd: str
+    common: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
+
+
 def build_script(*, command: str, stop_signal: str, devices: str = "") -> str:
     r"""Return job.sh: it marks the start, outlives the stop signal, and leaves with the command's exit code.
 
@@ -138,7 +153,10 @@ def build_options(
     shared_memory_bytes: int,
     hostname: str,
 ) -> list[str]:
-    """Return bubblewrap's options, to be handed over by descriptor so that no process list shows them."""
+    """Return bubblewrap's options, to be handed over by descriptor so that no process list shows them.
+
+    The shim adds the devices of accelerators, which only the node knows.
+    """
     options = ["--unshare-user", "--unshare-all", "--disable-userns", "--uid", str(INNER_ID), "--gid", str(INNER_ID)]
     options += ["--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", "--hostname", hostname]
     options += ["--seccomp", str(SECCOMP_FD)]
@@ -151,7 +169,7 @@ def build_options(
     for path in _ETC + (_ETC_NETWORK if network is Network.OUTBOUND else ()):
         options += ["--ro-bind-try", path, path]
     options += ["--proc", "/proc", "--dev", "/dev"]
-    options += ["--size", str(shared_memory_bytes), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
+    options += ["--size", str(shared_memory_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108
     for name in ("tmp", "home", "work", "rendezvous"):
         options += ["--bind", sources[name], places[name]]
     for name in ("environment", "given", "secrets"):
@@ -161,7 +179,7 @@ def build_options(
         options += ["--ro-bind", f"{sources['given']}/{name}", f"/etc/{name}"]
     for name, value in variables.items():
         options += ["--setenv", name, value]
-    return [*options, "--chdir", places["work"], "--remount-ro", "/"]
+    return [*options, "--chdir", places["work"]]
 
 
 def pack_options(options: Sequence[str]) -> bytes:
@@ -175,7 +193,7 @@ def build_sandboxed_command(*, script: str, processes_max: int, python: str = ""
     python: makes the job notice SIGTERM although bubblewrap ignores it. A cluster sends it to every process of a job:
     bubblewrap would die of it at once, and the job with it, without its grace.
     """
-    bwrap = ["bwrap", "--args", str(OPTIONS_FD), "--"]
+    bwrap = ["bwrap", "--args", str(OPTIONS_FD), "--remount-ro", "/dev", "--remount-ro", "/", "--"]
     noticing = [python, "-I", "-S", "-c", _NOTICE_TERM] if python else []
     return [*bwrap, *noticing, "prlimit", f"--nproc={processes_max}:{processes_max}", "/bin/sh", script]
 

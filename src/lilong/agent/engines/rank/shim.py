@@ -24,10 +24,12 @@ import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 if TYPE_CHECKING:
+    from lilong.agent.engines.rank.accelerators import build_binds, find_devices, find_shown
     from lilong.agent.engines.rank.journal import Log, Reports, read_json, utc_text, write_json
     from lilong.agent.engines.rank.watch import Watch, list_children, list_descendants, started_ticks, walk
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from accelerators import build_binds, find_devices, find_shown
     from journal import Log, Reports, read_json, utc_text, write_json
     from watch import Watch, list_children, list_descendants, started_ticks, walk
 
@@ -71,8 +73,11 @@ class _Rank:
     def start(self) -> int:
         """Start the command and wait until all ranks run: till then it is the engine's time. Returns its output."""
         order = self.order
-        if order["device_variables"]:
-            self.write_devices()
+        if order["accelerators"]:
+            self.show_devices(order["accelerators"])
+        elif order["device_variables"]:
+            given = next((os.environ[name] for name in DEVICES_FROM if os.environ.get(name)), "")
+            self.write_devices(given)
         for number, name in order["files"].items():
             _move_fd(os.open(os.path.join(self.folder, name), os.O_RDONLY), int(number))
         (marker, marker_end), (output, output_end) = os.pipe(), os.pipe()
@@ -98,9 +103,16 @@ class _Rank:
             self.cause, self.detail = "launch_failed", self.log.tail.decode("utf-8", "replace").strip()
         return output
 
-    def write_devices(self) -> None:
+    def show_devices(self, wanted: Dict[str, Any]) -> None:
+        """Let the sandbox show the accelerators that the engine gave to this rank, which count from 0 in there."""
+        shown = find_shown(wanted, find_devices(wanted, os.environ), node=os.environ.get("SLURMD_NODENAME", ""))
+        with open(os.path.join(self.folder, "options"), "ab") as file:
+            file.write(b"".join(part.encode() + b"\0" for part in build_binds(shown, wanted["read_only"])))
+        write_json(os.path.join(self.folder, "devices.json"), {"shown": shown})
+        self.write_devices(",".join(map(str, range(wanted["count"]))))
+
+    def write_devices(self, given: str) -> None:
         """Tell the job which accelerators the engine gave it, under the names that its software looks for."""
-        given = next((os.environ[name] for name in DEVICES_FROM if os.environ.get(name)), "")
         with open(os.path.join(self.folder, "given", "devices"), "w", encoding="ascii") as file:
             plain = "".join(char for char in given if char.isalnum() or char in ",-.:")
             file.writelines(f"export {name}='{plain}'\n" for name in self.order["device_variables"])

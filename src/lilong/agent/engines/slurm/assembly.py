@@ -1,15 +1,17 @@
 """Put the Slurm engine together from its settings, and let the nodes prove their sandbox."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from lilong.agent.engines.local.host import read_system
 from lilong.agent.engines.port import BaseProfile
-from lilong.agent.engines.rank import journal, seccomp, shim, watch
+from lilong.agent.engines.rank import accelerators, journal, seccomp, shim, watch
 from lilong.agent.engines.rank.launch import MIB, Bounds, Isolation
 from lilong.agent.engines.slurm.allotting import Allotting
 from lilong.agent.engines.slurm.book import Book
@@ -21,6 +23,7 @@ from lilong.agent.engines.slurm.commands import (
 from lilong.agent.engines.slurm.delivery import Wrapping
 from lilong.agent.engines.slurm.engine import SlurmEngine
 from lilong.agent.engines.slurm.layout import Layout, Waits
+from lilong.agent.engines.slurm.opening import find_closed, open_accelerators
 from lilong.agent.engines.slurm.parsing import ClusterConfig, parse_config
 from lilong.agent.engines.slurm.proving import prove_nodes
 from lilong.agent.engines.slurm.settings import SlurmSettings
@@ -30,7 +33,7 @@ from lilong.agent.spool import Spool, read_json, write_json
 from lilong.common.errors import EngineBusy
 from lilong.common.files import write_durably
 
-_WRAPPER = (shim, journal, watch)
+_WRAPPER = (shim, accelerators, journal, watch)
 _MESSAGE_TIMEOUT_S_DEFAULT = 120  # longer than sites set it: for a cluster that does not answer now
 _FORGET_FACTOR = 10
 SANDBOX = "sandbox.json"
@@ -54,6 +57,7 @@ def build_slurm_engine(
     """Return the engine of a cluster, which need not answer now."""
     site = _build_site(home=home, settings=settings, profiles=profiles)
     reason = read_sandbox_reason(home=home, settings=settings)
+    closed = read_closed_accelerators(home=home, settings=settings)
     bare = replace(site.wrapping, isolation=replace(site.wrapping.isolation, sandboxed=False))
     waits = Waits(
         message_timeout_s=_find_message_timeout_s(site.cluster),
@@ -80,6 +84,7 @@ def build_slurm_engine(
         wrapping=bare if reason else site.wrapping,
         profiles=[base.profile for base in profiles],
         sandbox_reason=reason,
+        closed=closed,
         clock=clock,
     )
 
@@ -87,9 +92,11 @@ def build_slurm_engine(
 def prove_sandbox(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile], wait_s: float) -> str:
     """Let a node of the cluster prove its sandbox, write down what came of it, and return why it does not hold.
 
-    Raises EngineBusy when no node came to it; what was written down before stays.
+    Then one of each accelerator that is open to untrusted work. Raises EngineBusy when no node came to the first; what
+    was written down before stays.
     """
     site = _build_site(home=home, settings=settings, profiles=profiles)
+    proven = dict(_read_proven(home))
     if os.uname().machine not in seccomp.MACHINES:
         reason = f"there is no system-call filter for {os.uname().machine}."
     elif site.users.is_single:
@@ -97,8 +104,12 @@ def prove_sandbox(*, home: Path, settings: SlurmSettings, profiles: Sequence[Bas
     else:
         name = site.users.list_names()[0]
         layout = replace(site.layout, place=site.layout.find_place(organisation_id=site.users.find_mapped(name)))
-        reason = prove_nodes(user=site.users.of(name), layout=layout, wrapping=site.wrapping, wait_s=wait_s)
-    write_json(home / SANDBOX, {"reason": reason})
+        prove = partial(prove_nodes, user=site.users.of(name), layout=layout, wrapping=site.wrapping, wait_s=wait_s)
+        reason = prove()
+        for accelerator in site.wrapping.accelerators if not reason else ():
+            with suppress(EngineBusy):
+                proven[accelerator] = prove(accelerator=accelerator)
+    write_json(home / SANDBOX, {"reason": reason, "accelerators": proven})
     return reason
 
 
@@ -108,6 +119,16 @@ def read_sandbox_reason(*, home: Path, settings: SlurmSettings) -> str:
         return _SINGLE_USER
     found = read_json(home / SANDBOX)
     return str(found.get("reason", _NEVER_PROVEN)) if found is not None else _NEVER_PROVEN
+
+
+def read_closed_accelerators(*, home: Path, settings: SlurmSettings) -> dict[str, str]:
+    """Return why untrusted work does not get an accelerator, for each that settings or the last proof keep from it."""
+    return find_closed(opening=open_accelerators(settings=settings), proven=_read_proven(home))
+
+
+def _read_proven(home: Path) -> Mapping[str, object]:
+    found = (read_json(home / SANDBOX) or {}).get("accelerators")
+    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
 
 def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile]) -> Site:
@@ -137,7 +158,7 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
         cluster=cluster,
         users=JobUsers(settings=settings, home=home),
         layout=layout,
-        wrapping=Wrapping(bounds=bounds, isolation=isolation),
+        wrapping=Wrapping(bounds=bounds, isolation=isolation, accelerators=open_accelerators(settings=settings).shown),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lilong.agent.engines.port import Job
 from lilong.agent.engines.rank.launch import Bounds, Isolation, NativeJob, Place, build_rank, list_job_folders
+from lilong.agent.engines.rank.sandbox import Accelerators
 from lilong.agent.engines.slurm.conversation import AttemptFolderExists, FolderTooLarge
 from lilong.agent.engines.slurm.devices import find_device_variables
 from lilong.agent.engines.slurm.identity import JobUser, Upload
@@ -23,10 +24,11 @@ _HOSTNAME = "node"
 
 @dataclass(frozen=True, slots=True)
 class Wrapping:
-    """How ranks are wrapped on this cluster."""
+    """How ranks are wrapped on this cluster. accelerators: what sandboxes show of those that are open to them."""
 
     bounds: Bounds
     isolation: Isolation
+    accelerators: Mapping[str, Accelerators]
 
 
 def bring(
@@ -102,6 +104,7 @@ def _list_rank_files(job: Job, *, record: NativeRecord, wrapping: Wrapping) -> I
     place = Place(
         hostname=_HOSTNAME,
         device_variables=find_device_variables(accelerator_id=accelerator) if accelerator else (),
+        accelerators=wrapping.accelerators.get(accelerator) if accelerator else None,
     )
     native = NativeJob(
         ref=record.ref,
@@ -133,5 +136,5 @@ def _list_rank_files(job: Job, *, record: NativeRecord, wrapping: Wrapping) -> I
 
 
 def is_sandboxed(*, spec_isolation: Trust, isolation: Isolation) -> bool:
-    """Return whether a job runs in the sandbox: trusted work does not, for it may need the nodes' devices."""
+    """Return whether a job runs in the sandbox."""
     return isolation.sandboxed and spec_isolation is Trust.UNTRUSTED

@@ -1,11 +1,12 @@
-"""Which variables tell a program the accelerators that it may use, by the vendor of the accelerator. Pure.
+"""How a program finds its accelerators, by their vendor: by which variables, and through which device files. Pure.
 
-They steer well-behaved programs and isolate nobody. A vendor is left out where no source was found (T-Head), where the
-variable takes other numbers than those of devices (Intel Gaudi: HABANA_VISIBLE_MODULES takes module ids; AWS:
+The variables steer well-behaved programs and isolate nobody. A vendor is left out where no source was found (T-Head),
+where the variable takes other numbers than those of devices (Intel Gaudi: HABANA_VISIBLE_MODULES takes module ids; AWS:
 NEURON_RT_VISIBLE_CORES takes cores), and where accelerators are not given out by Slurm (Google, Cerebras).
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from lilong.protocol.accelerators import resolve
@@ -37,6 +38,47 @@ _VARIABLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "NVIDIA": ("CUDA_VISIBLE_DEVICES",),
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DriverFiles:
+    """What a vendor's programs open beside the file of each accelerator, which Slurm knows.
+
+    common: device files that all accelerators of a node share; optional: the same, where there are any. read_only:
+    files and folders of the driver; /usr is shown by every sandbox.
+    """
+
+    common: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
+
+
+# A vendor is left out where no source of its own was found that names them all (Moore Threads, Hygon, MetaX), or where
+# every accelerator has several files (Cambricon): `common` of the settings says them there.
+_DRIVER_FILES: Mapping[str, DriverFiles] = MappingProxyType(
+    {
+        # https://rocm.docs.amd.com/en/docs-5.3.3/deploy/docker.html: /dev/kfd for all and a renderD for each;
+        # github:ROCm/ROCR-Runtime libhsakmt/src/topology.c: KFD_SYSFS_PATH
+        "AMD": DriverFiles(common=("/dev/kfd",), read_only=("/sys/devices/virtual/kfd",)),
+        # https://www.hiascend.com/document/detail/en/mindx-dl/300/dluserguide/toolboxug/toolboxug_0008.html
+        "Huawei": DriverFiles(
+            common=("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc"),
+            read_only=("/usr/local/Ascend/driver", "/etc/ascend_install.info"),
+        ),
+        # https://docs.nvidia.com/datacenter/tesla/mig-user-guide/device-nodes-and-capabilities.html, and
+        # github:NVIDIA/libnvidia-container src/nvc_info.c. Not nvidia-caps: they let a job reconfigure an accelerator.
+        "NVIDIA": DriverFiles(common=("/dev/nvidiactl", "/dev/nvidia-uvm"), optional=("/dev/nvidia-uvm-tools",)),
+    }
+)
+
+
+def find_driver_files(*, accelerator_id: str) -> DriverFiles | None:
+    """Return the files, None where they are not known; raises AcceleratorUnknown for what the registry does not have.
+
+    >>> find_driver_files(accelerator_id="h100-sxm5").common
+    ('/dev/nvidiactl', '/dev/nvidia-uvm')
+    """
+    return _DRIVER_FILES.get(resolve(accelerator_id).vendor)
 
 
 def find_device_variables(*, accelerator_id: str) -> tuple[str, ...]:

@@ -67,9 +67,14 @@ class SlurmEngine(CanStage):
         wrapping: delivery.Wrapping,
         profiles: Sequence[Profile],
         sandbox_reason: str,
+        closed: Mapping[str, str],
         clock: Callable[[], datetime],
     ) -> None:
-        """sandbox_reason: why untrusted work is refused, empty when a probe run has proven the nodes' sandbox."""
+        """Take the parts.
+
+        sandbox_reason: why untrusted work is refused, empty when a probe run has proven the nodes' sandbox. closed: why
+        untrusted work does not get an accelerator, for each that it does not get.
+        """
         self._spool = spool
         self._cluster = cluster
         self._users = users
@@ -79,6 +84,7 @@ class SlurmEngine(CanStage):
         self._wrapping = wrapping
         self._profiles = tuple(profiles)
         self._sandbox_reason = sandbox_reason
+        self._closed = closed
         self._clock = clock
         self._nodes: Nodes | None = None
 
@@ -117,9 +123,9 @@ class SlurmEngine(CanStage):
             refuse("isolation", f"Untrusted work needs a sandbox: {self._sandbox_reason}")
         if untrusted and spec.network is run_spec.Network.OUTBOUND:
             refuse("network", "With the node's network, the job could reach what listens on it: trusted work only.")
-        if untrusted and spec.resources.accelerators:
-            refuse("isolation", "The sandbox shows no accelerators yet: trusted work only.")
         accelerator = spec.resources.accelerator
+        if untrusted and accelerator is not None and accelerator in self._closed:
+            refuse("isolation", f"Untrusted work gets no {accelerator} here: {self._closed[accelerator]}")
         if accelerator is not None and accelerator not in self._layout.place.gres:
             refuse("resources.accelerator", f"This partition has no {accelerator}.")
         if spec.environment.profile not in {profile.name for profile in self._profiles}:

@@ -20,6 +20,7 @@ from lilong.agent.engines.slurm.commands import (
     build_submit_options,
 )
 from lilong.agent.engines.slurm.nodes import parse_nodes, parse_partition
+from lilong.agent.engines.slurm.opening import open_accelerators
 from lilong.agent.engines.slurm.preflight import ClusterFacts
 from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.engines.slurm.users import JobUsers
@@ -65,6 +66,7 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
         hidden_processes=_hides_processes(),
         shared_folder=_find_closed(settings.shared_folder, for_others=not users.is_single),
         gres=dict(settings.gres),
+        opened=open_accelerators(settings=settings).shown,
     )
 
 

@@ -24,7 +24,7 @@ class ClusterFacts:
     does not know; refused: per user, what sbatch says against a small job of it. chargings: the accounts and qualities
     of service that the settings name; associations: what slurmdbd knows of them. hidden_processes: /proc shows a user
     only its own processes on the login node. shared_folder: why the agent and the nodes cannot share it, empty where
-    they can. gres: as in the settings.
+    they can. gres: as in the settings. opened: the accelerators that untrusted work may use by the settings.
     """
 
     config: ClusterConfig
@@ -42,6 +42,7 @@ class ClusterFacts:
     hidden_processes: bool
     shared_folder: str
     gres: Mapping[str, str]
+    opened: Collection[str] = ()
 
     @property
     def is_operator(self) -> bool:
@@ -164,7 +165,17 @@ def _find_warnings(facts: ClusterFacts) -> Iterator[FieldProblem]:
         yield FieldProblem(path="slurm.conf", code="agent.version_untried", message=message)
     for note in facts.nodes.notes:
         yield FieldProblem(path="gres", code="agent.gres_unknown", message=f"Left out: {note}")
+    if facts.opened and config.complete and not _constrains_devices(config):
+        message = (
+            f"Beside the sandbox only the driver keeps a job with {', '.join(sorted(facts.opened))} from others' "
+            "accelerators: set ConstrainDevices=yes in cgroup.conf and TaskPlugin=task/cgroup in slurm.conf."
+        )
+        yield FieldProblem(path="cgroup.conf", code="agent.devices_unconstrained", message=message)
     yield from _judge_gres(facts)
+
+
+def _constrains_devices(config: ClusterConfig) -> bool:
+    return "cgroup" in config.values.get("TaskPlugin", "") and config.values.get("ConstrainDevices", "") == "yes"
 
 
 def _judge_gres(facts: ClusterFacts) -> Iterator[FieldProblem]:

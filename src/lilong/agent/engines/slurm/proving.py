@@ -30,20 +30,22 @@ time.sleep(%d)
 """
 
 
-def prove_nodes(*, user: JobUser, layout: Layout, wrapping: Wrapping, wait_s: float) -> str:
+def prove_nodes(
+    *, user: JobUser, layout: Layout, wrapping: Wrapping, wait_s: float, accelerator: str | None = None
+) -> str:
     """Return why the sandbox of a node does not hold, empty when it does; raises EngineBusy if no node came to it.
 
     A job of `user` starts a listener beside the sandbox and `proof.py` inside, which must reach neither that nor the
-    wrapper's own files. Takes a free node, and a second of it.
+    wrapper's own files. Takes a free node, and a second of it. accelerator: the proof gets one of this kind, has to see
+    it, and no other device.
     """
     attempt_id = new_id("att")
     remote = AttemptFolder(layout.jobs_folder / user.user / attempt_id)
     given = remote.rank(0) / "given"
-    job = _describe_job(attempt_id, layout=layout, hidden=remote.rank(0) / "launch.json")
+    job = _describe_job(attempt_id, layout=layout, hidden=remote.rank(0) / "launch.json", accelerator=accelerator)
+    place = Place(hostname="node", accelerators=wrapping.accelerators[accelerator] if accelerator else None)
     narrow = replace(wrapping.bounds, processes_max=PROOF_PROCESSES_MAX)
-    files = build_rank(
-        folder=remote, job=job, rank=0, place=Place(hostname="node"), bounds=narrow, isolation=wrapping.isolation
-    )
+    files = build_rank(folder=remote, job=job, rank=0, place=place, bounds=narrow, isolation=wrapping.isolation)
     uploads = [Upload(f"ranks/0/{name}", content) for name, content in files.items()]
     uploads += [
         Upload("ranks/0/given/proof.py", Path(proof.__file__).read_bytes()),
@@ -61,9 +63,11 @@ def prove_nodes(*, user: JobUser, layout: Layout, wrapping: Wrapping, wait_s: fl
         user.remove(attempt_ids=[attempt_id])
 
 
-def _describe_job(attempt_id: str, *, layout: Layout, hidden: Path) -> NativeJob:
+def _describe_job(attempt_id: str, *, layout: Layout, hidden: Path, accelerator: str | None) -> NativeJob:
     command = f"{layout.python} -I -S /run/lilong/proof.py {shlex.quote(str(hidden))} $(cat /run/lilong/port)"
     remote = hidden.parents[2]
+    count = 0 if accelerator is None else 1
+    resources = Resources(memory_mib=256, disk_mib=64, accelerator=accelerator, accelerators=count)
     return NativeJob(
         ref=f"lilong-proof-{attempt_id}",
         attempt_id=attempt_id,
@@ -73,9 +77,7 @@ def _describe_job(attempt_id: str, *, layout: Layout, hidden: Path) -> NativeJob
         token="",
         nonce="",
         report_key="",
-        spec=RunSpec(
-            name="proof", command=command, resources=Resources(memory_mib=256, disk_mib=64), walltime_s=PROOF_S
-        ),
+        spec=RunSpec(name="proof", command=command, resources=resources, walltime_s=PROOF_S),
         authorised_ms=PROOF_S * 1000,
         uid=None,
         environment_folder=str(remote / "environment"),
@@ -111,11 +113,12 @@ def _submit(user: JobUser, job: NativeJob, *, remote: AttemptFolder, given: Path
 
 def _wait_for_verdict(user: JobUser, *, attempt_id: str, wait_s: float) -> str:
     deadline_s = time.monotonic() + wait_s
-    wanted = [Wanted(attempt_id, f"ranks/0/{name}", limit=64 * 1024) for name in ("exit.json", "log")]
+    wanted = [Wanted(attempt_id, f"ranks/0/{name}", limit=64 * 1024) for name in ("exit.json", "log", "devices.json")]
     while time.monotonic() < deadline_s:
-        end, log = user.get(wanted=wanted)
+        end, log, devices = user.get(wanted=wanted)
         if end is not None and log is not None:
             output = log.content.decode("utf-8", "replace")
-            return read_verdict(output=output, end=json.loads(end.content))
+            shown = json.loads(devices.content)["shown"] if devices is not None else ()
+            return read_verdict(output=output, end=json.loads(end.content), devices=shown)
         time.sleep(_LOOK_EVERY_S)
     raise EngineBusy(detail=f"No node has run the probe within {wait_s:.0f} s.")

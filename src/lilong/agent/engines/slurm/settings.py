@@ -1,11 +1,36 @@
 """The table [slurm] of agent.toml."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Positive = Annotated[int, Field(ge=1)]
+
+
+def _require_plain(path: str) -> str:
+    if not path.startswith("/") or PurePosixPath(path).as_posix() != path or ".." in path.split("/") or path == "/":
+        raise ValueError("It has to be a plain absolute path.")
+    return path
+
+
+NodePath = Annotated[str, AfterValidator(_require_plain)]
+
+
+class AcceleratorSettings(BaseModel):
+    """What the sandbox of untrusted work shows of an accelerator, beside the devices that Slurm gives to the job.
+
+    untrusted: whether it shows any: its driver is then open to strangers' code. common: device files that all of the
+    kind share; optional: the same, where a node has them; read_only: files and folders of the driver outside of /usr.
+    Those left out are as known of the vendor.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    untrusted: bool = False
+    common: tuple[NodePath, ...] | None = None
+    optional: tuple[NodePath, ...] | None = None
+    read_only: tuple[NodePath, ...] | None = None
 
 
 class SlurmSettings(BaseModel):
@@ -16,9 +41,10 @@ class SlurmSettings(BaseModel):
     users: the account of an organisation here, by organisation id; service_users: accounts lent to one organisation at
     a time. account, qos: the Slurm account and quality of service of jobs, empty for their users' own defaults;
     accounts, qos_by_organisation: those of single organisations, by organisation id. gres: the generic resource that an
-    accelerator of the registry is here. look_every_s: how often the queue is read. settle_s: for so long the shared
-    file system may hide what a node has written. bin, conf: where the cluster's programs and slurm.conf are, if not
-    where programs look by themselves.
+    accelerator of the registry is here. accelerators: which of them untrusted work may use. slurmd: where the nodes
+    have it. look_every_s: how often the queue is read. settle_s: for so long the shared file system may hide what a
+    node has written. bin, conf: where the cluster's programs and slurm.conf are, if not where programs look by
+    themselves.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +59,8 @@ class SlurmSettings(BaseModel):
     qos: str = ""
     qos_by_organisation: dict[str, str] = Field(default_factory=dict)
     gres: dict[str, str] = Field(default_factory=dict)
+    accelerators: dict[str, AcceleratorSettings] = Field(default_factory=dict[str, AcceleratorSettings])
+    slurmd: Path = Path("/usr/sbin/slurmd")
     helper: Path = Path("/usr/local/libexec/lilong/job-helper")
     bin: Path = Path("/usr/bin")
     conf: Path | None = None
