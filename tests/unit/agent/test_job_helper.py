@@ -15,6 +15,10 @@ from lilong.agent.engines.slurm.hostile_folder import Refused
 ATTEMPT = "att_" + "0" * 32
 
 
+def submit(ground, *jobs):
+    return [told["error"] for told in ask(ground, op="submit", jobs=list(jobs))[0]["jobs"]]
+
+
 @pytest.fixture
 def ground(tmp_path):
     """The folder of the user who runs the tests, and no time limits: the alarm belongs to pytest."""
@@ -252,7 +256,28 @@ def test_paths_of_options_lie_in_the_users_folder(name):
     ],
 )  # fmt: skip
 def test_a_script_that_gives_options_of_its_own_is_refused(ground, script):
-    assert refusal(ask, ground, op="submit", options=[], script=script) == "script"
+    assert submit(ground, {"options": [], "script": script}) == ["script"]
+
+
+def test_each_job_of_a_request_is_judged_by_itself(ground):
+    fine = {"options": [], "script": "#!/bin/sh\n"}
+
+    told = submit(
+        ground._replace(seconds_max=60), fine, {"options": ["--uid=0"], "script": "#!/bin/sh\n"}, {"options": []}, fine
+    )
+
+    assert told == ["program", "option", "invalid", "program"]
+
+
+def test_jobs_of_one_request_have_the_time_of_one_job_together(ground):
+    fine = {"options": [], "script": "#!/bin/sh\n"}
+
+    assert submit(ground, fine, fine, fine) == ["program", "busy", "busy"]  # there is no time at all
+
+
+@pytest.mark.parametrize("jobs", [None, {}, ["#!/bin/sh\n"], [{"options": [], "script": "#!/bin/sh\n"}] * 101])
+def test_only_a_short_list_of_jobs_is_submitted(ground, jobs):
+    assert refusal(ask, ground, op="submit", jobs=jobs) == "invalid"
 
 
 @pytest.mark.parametrize("job_id", ["", "-1", "1 2", "--signal=KILL", "1;2", "1_", "1_2_3", "a", "1\n", "1" * 13])
@@ -262,7 +287,7 @@ def test_only_job_ids_are_cancelled(ground, job_id):
 
 
 def test_a_slurm_that_is_not_there_is_named(ground):
-    assert refusal(ask, ground, op="submit", options=[], script="#!/bin/sh\n") == "program"
+    assert submit(ground, {"options": [], "script": "#!/bin/sh\n"}) == ["program"]
     assert refusal(ask, ground, op="cancel", job_ids=["1", "2_3"]) == "program"
 
 

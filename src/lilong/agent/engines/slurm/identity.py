@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from pydantic import Field
 
 from lilong.agent.engines.slurm.assignment import is_user_name
-from lilong.agent.engines.slurm.conversation import Answer, Conversation
+from lilong.agent.engines.slurm.conversation import Answer, Conversation, Failure
 from lilong.agent.engines.slurm.job_helper import GET_BYTES_MAX, GET_FILES_MAX, VERSION
-from lilong.common.errors import EngineRefused
+from lilong.common.errors import EngineRefused, LilongError
 from lilong.protocol.manifest import is_safe_path
 
 _CHUNK_BYTES = 256 * 1024
@@ -75,6 +75,14 @@ class CommandResult:
     stderr: str
 
 
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """A script for sbatch, and its options."""
+
+    options: tuple[str, ...]
+    script: str
+
+
 class _Description(Answer):
     version: int
     user: str
@@ -106,6 +114,10 @@ class _Ran(Answer):
     exit_code: int
     stdout: str
     stderr: str
+
+
+class _Submitted(Answer):
+    jobs: list[_Ran | Failure]
 
 
 class JobUser:
@@ -206,9 +218,27 @@ class JobUser:
 
     def submit(self, *, options: Sequence[str], script: str) -> CommandResult:
         """Hand a batch script to sbatch as this user; with `--test-only` nothing is submitted."""
-        request = {"op": "submit", "options": list(options), "script": script}
-        said, _ = self._helper.ask(request, _Ran, has_effect="--test-only" not in options)
-        return CommandResult(said.exit_code, said.stdout, said.stderr)
+        [said] = self.submit_many(jobs=[BatchJob(tuple(options), script)])
+        if isinstance(said, LilongError):
+            raise said
+        return said
+
+    def submit_many(self, *, jobs: Sequence[BatchJob]) -> list[CommandResult | LilongError]:
+        """Hand at most JOBS_MAX batch scripts to sbatch in one call; return for each what it said or why it did not.
+
+        What is raised holds for all of them: where the call was cut off, each may have been submitted.
+        """
+        request = {"op": "submit", "jobs": [{"options": list(job.options), "script": job.script} for job in jobs]}
+        has_effect = any("--test-only" not in job.options for job in jobs)
+        said, _ = self._helper.ask(request, _Submitted, has_effect=has_effect)
+        if len(said.jobs) != len(jobs):
+            raise self._helper.unclear("The helper's answer is of other jobs than were handed over.")
+        return [
+            CommandResult(one.exit_code, one.stdout, one.stderr)
+            if isinstance(one, _Ran)
+            else self._helper.find_error(one, runs_program="--test-only" not in job.options)
+            for job, one in zip(jobs, said.jobs, strict=True)
+        ]
 
     def cancel(self, *, job_ids: Sequence[str]) -> CommandResult:
         """Hand jobs to scancel as this user, which reaches no job of another."""

@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from typing import IO, TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar, cast
 
@@ -31,10 +32,11 @@ SETTINGS = "/etc/lilong/job-helper.json"
 SINGLE_USER = 0
 
 OWNERS = {0, SINGLE_USER}
-VERSION = 2
+VERSION = 3
 REQUEST_BYTES_MAX = 16 * 1024 * 1024  # a working folder may have 20,000 files
 SCRIPT_BYTES_MAX = 1024 * 1024
 GET_BYTES_MAX, GET_FILES_MAX = 32 * 1024 * 1024, 4096
+JOBS_MAX = 100
 ENTRIES_MAX = 100_000
 CHUNK_BYTES, OUTPUT_BYTES = 256 * 1024, 8 * 1024
 ANSWER_SECONDS, EXIT_CRASHED = 60, 70
@@ -226,17 +228,34 @@ def list_files(ground: Ground, request: Dict[str, Any], _body: IO[bytes]) -> Ans
 
 
 def submit(ground: Ground, request: Dict[str, Any], _body: IO[bytes]) -> Answer:
-    """Hand a batch script to Slurm; what the script says in comments to sbatch would pass by the list of options."""
-    script: str = take(request, "script", str)
+    """Hand batch scripts to Slurm one after the other: each is judged by itself, and all end in the time of one."""
+    ends_s = time.monotonic() + ground.seconds_max
+    told: List[Dict[str, Any]] = []
+    for job in take_objects(request, "jobs", JOBS_MAX):
+        left_s = ends_s - time.monotonic()
+        if told and left_s <= 0:
+            told.append({"error": "busy", "detail": "Those before it have taken all the time."})
+            continue
+        try:
+            options, script = check_job(ground, job)
+            told.append(run(ground, ["sbatch", "--parsable", *options], script, max(0.0, left_s)))
+        except Refused as refused:
+            told.append({"error": refused.code, "detail": refused.detail})
+    return {"jobs": told}, b""
+
+
+def check_job(ground: Ground, job: Dict[str, Any]) -> Tuple[List[str], bytes]:
+    """Return options and script; what the script says in comments to sbatch would pass by the list of options."""
+    script: str = take(job, "script", str)
     if not script.startswith("#!") or "\0" in script or DIRECTIVE.search(script):
         raise Refused("script", "The script does not begin with #!, or has a directive for a batch system.")
     content = script.encode("utf-8", "replace")
     if len(content) > SCRIPT_BYTES_MAX:
         raise Refused("script", f"The script has more than {SCRIPT_BYTES_MAX} bytes.")
-    options: List[str] = take_list(request, "options", str, 200)
+    options: List[str] = take_list(job, "options", str, 200)
     for option in options:
         check_option(option, ground.folder)
-    return run(ground, ["sbatch", "--parsable", *options], content), b""
+    return options, content
 
 
 def check_option(option: str, folder: str) -> None:
@@ -259,10 +278,10 @@ def cancel(ground: Ground, request: Dict[str, Any], _body: IO[bytes]) -> Answer:
     if not job_ids or not all(JOB_ID.fullmatch(job_id) for job_id in job_ids):
         raise Refused("invalid", "job_ids is empty or has an entry that is no job id.")
     filters = ["--state=PENDING"] if request.get("waiting_only") is True else []
-    return run(ground, ["scancel", *filters, *job_ids], b""), b""
+    return run(ground, ["scancel", *filters, *job_ids], b"", ground.seconds_max), b""
 
 
-def run(ground: Ground, argv: List[str], given: bytes) -> Dict[str, Any]:
+def run(ground: Ground, argv: List[str], given: bytes, seconds_max: float) -> Dict[str, Any]:
     """Run a program of Slurm in the user's folder; returns its exit code and the beginning of what it says."""
     signal.alarm(0)
     try:
@@ -272,12 +291,14 @@ def run(ground: Ground, argv: List[str], given: bytes) -> Dict[str, Any]:
         )  # fmt: skip
     except (FileNotFoundError, PermissionError) as error:
         raise Refused("program", f"{argv[0]} cannot be started: {error}") from None
+    except OSError as error:
+        raise Refused("system", f"{argv[0]} cannot be started now: {error}") from None
     try:
-        texts = process.communicate(given, timeout=ground.seconds_max)
+        texts = process.communicate(given, timeout=seconds_max)
     except subprocess.TimeoutExpired:
         with contextlib.suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
-        raise Refused("timeout", f"{argv[0]} did not answer within {ground.seconds_max} s.") from None
+        raise Refused("timeout", f"{argv[0]} did not answer within {seconds_max:.0f} s.") from None
     except OSError as error:  # it has begun: this must not look as if nothing had happened
         raise RuntimeError(f"{argv[0]}: {error}") from error
     stdout, stderr = [text[:OUTPUT_BYTES].decode("utf-8", "replace") for text in texts]
