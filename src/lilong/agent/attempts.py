@@ -36,7 +36,7 @@ from lilong.agent.staging import Progress, SecretFolders
 from lilong.agent.steps import Ended, Known, Step, StepFacts, build_observation, next_step
 from lilong.agent.uploads import Uploads
 from lilong.agent.work import Work, end_unrun
-from lilong.common.errors import EngineBusy, EngineLost, EngineRefused, LilongError
+from lilong.common.errors import EngineRefused, LilongError
 from lilong.protocol.messages import Cancel, Extend, Observation, Reason, Submit
 
 MISSES_UNTIL_LOST = 3
@@ -261,30 +261,33 @@ class Attempts:
                 start(kind=step, attempt_id=name, act=act)
 
     def _submit(self, waiting: Sequence[tuple[AttemptFolder, Accepted]]) -> None:
-        if not waiting:
-            return
+        unclear: list[tuple[AttemptFolder, Accepted]] = []
+        for (folder, accepted), answer in zip(waiting, self._submit_jobs(waiting), strict=True):
+            if isinstance(answer, str):
+                write_json(folder.path / SUBMITTED, {"ref": answer})
+            elif isinstance(answer, EngineRefused):
+                end_unrun(folder, now=self._clock(), reason=Reason.ENGINE_REFUSED, detail=answer.detail)
+            else:
+                name = folder.attempt_id
+                log.warning("engine did not take a job", attempt=name, code=answer.code, detail=answer.detail)
+                unclear.append((folder, accepted))
+        with suppress(LilongError):  # whether it did is unknown: the next try looks again
+            for folder, accepted in unclear:
+                self._adopt(folder, accepted)
+
+    def _submit_jobs(self, waiting: Sequence[tuple[AttemptFolder, Accepted]]) -> list[str | LilongError]:
+        """Return for each the ref, or what stands against it."""
         jobs = [self._work.build_job(folder, accepted) for folder, accepted in waiting]
         if isinstance(self._engine, CanSubmitMany):
             said = self._engine.submit_many(jobs=jobs)
-            for folder, accepted in waiting:
-                self._note_submission(folder, accepted, said[folder.attempt_id])
-            return
-        for (folder, accepted), job in zip(waiting, jobs, strict=True):
+            return [said[job.attempt_id] for job in jobs]
+        answers: list[str | LilongError] = []
+        for job in jobs:
             try:
-                answer: str | LilongError = self._engine.submit(job=job)
-            except (EngineRefused, EngineBusy, EngineLost) as error:
-                answer = error
-            self._note_submission(folder, accepted, answer)
-
-    def _note_submission(self, folder: AttemptFolder, accepted: Accepted, answer: str | LilongError) -> None:
-        if isinstance(answer, EngineRefused):
-            end_unrun(folder, now=self._clock(), reason=Reason.ENGINE_REFUSED, detail=answer.detail)
-        elif isinstance(answer, LilongError):
-            log.warning("engine did not take a job", attempt=folder.attempt_id, code=answer.code, detail=answer.detail)
-            with suppress(LilongError):  # whether it did is unknown: the next try looks again
-                self._adopt(folder, accepted)
-        else:
-            write_json(folder.path / SUBMITTED, {"ref": answer})
+                answers.append(self._engine.submit(job=job))
+            except LilongError as error:
+                answers.append(error)
+        return answers
 
     def _adopt(self, folder: AttemptFolder, accepted: Accepted) -> bool:
         """Write down a native job with our token that a cut-off submission has made; return whether there is one."""
