@@ -156,7 +156,14 @@ class SlurmEngine(CanStage, CanSubmitMany):
             raise EngineRefused(detail=problems[0].message, fields=problems)
         name = self._users.choose(organisation_id=job.organisation_id)
         record = record_job(job=job, user=name, jobs_folder=self._layout.jobs_folder)
-        delivery.bring(user=self._users.of(name), job=job, record=record, wrapping=self._wrapping, on_bytes=on_bytes)
+        delivery.bring(
+            user=self._users.of(name),
+            gathering=self._users.gather(name),
+            job=job,
+            record=record,
+            wrapping=self._wrapping,
+            on_bytes=on_bytes,
+        )
         write_json(folder.path / NATIVE, record)
 
     def fetch(self, *, ref: str, wanted: Mapping[str, int]) -> None:
