@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lilong.agent.engines.slurm.conversation import FolderTooLarge, ProgramEnded
-from lilong.agent.engines.slurm.identity import JobUser, Upload, Wanted
+from lilong.agent.engines.slurm.identity import BatchJob, CommandResult, JobUser, Upload, Wanted
 from lilong.agent.engines.slurm.job_helper import VERSION
 from lilong.common.errors import EngineBusy, EngineLost, EngineRefused
 
@@ -129,6 +129,25 @@ def test_a_program_of_slurm_that_was_cut_off_is_lost_if_it_could_have_an_effect(
     error = error_of(say(answer({"error": "timeout", "detail": "sbatch"})), name)
 
     assert type(error) is (ProgramEnded if name in {"submit", "cancel"} else EngineBusy)
+
+
+TAKEN = {"exit_code": 0, "stdout": "4711\n", "stderr": ""}
+JOBS = [BatchJob((), "#!/bin/sh\n")] * 3
+
+
+def test_of_many_jobs_each_has_an_answer_of_its_own(say):
+    refused = [{"error": code, "detail": "because"} for code in ("option", "timeout")]
+
+    taken, wrong, ended = say(answer({"jobs": [TAKEN, *refused]})).submit_many(jobs=JOBS)
+
+    assert taken == CommandResult(0, "4711\n", "")
+    assert (type(wrong), type(ended)) == (EngineRefused, ProgramEnded)
+
+
+@pytest.mark.parametrize("jobs", [[], [TAKEN] * 2, [TAKEN] * 4, [TAKEN, TAKEN, {}], [TAKEN, TAKEN, None]])
+def test_an_answer_of_other_jobs_is_no_answer(say, jobs):
+    with pytest.raises((EngineBusy, EngineLost)):
+        say(answer({"jobs": jobs})).submit_many(jobs=JOBS)
 
 
 @pytest.mark.parametrize(

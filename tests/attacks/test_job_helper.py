@@ -85,7 +85,8 @@ def test_a_file_of_the_agent_that_cannot_be_sent_leaves_nothing(node, ann, tmp_p
 @pytest.mark.parametrize("body", [b"", b"ab", b"abcd", b"abc" + b"x" * 1_000_000])
 def test_a_body_of_another_size_than_announced_leaves_nothing(node, body):
     files = '[{"path": "a", "size": 1, "mode": 384}, {"path": "b", "size": 2, "mode": 384}]'
-    line = f'{{"op": "put", "attempt_id": "{ATTEMPT}", "files": {files}, "folders": [], "whole": true}}\n'
+    attempts = f'[{{"attempt_id": "{ATTEMPT}", "files": {files}, "folders": []}}]'
+    line = f'{{"op": "put", "attempts": {attempts}, "whole": true}}\n'
 
     assert node.ask_raw(node.ann, line.encode() + body)["error"] in {"short", "body"}
     assert list(node.ground(node.ann).iterdir()) == []
@@ -93,7 +94,8 @@ def test_a_body_of_another_size_than_announced_leaves_nothing(node, body):
 
 def test_an_agent_that_is_killed_while_it_sends_leaves_nothing(node):
     files = '[{"path": "a", "size": 9000000, "mode": 384}]'
-    line = f'{{"op": "put", "attempt_id": "{ATTEMPT}", "files": {files}, "folders": [], "whole": true}}\n'
+    attempts = f'[{{"attempt_id": "{ATTEMPT}", "files": {files}, "folders": []}}]'
+    line = f'{{"op": "put", "attempts": {attempts}, "whole": true}}\n'
     process = subprocess.Popen(
         [*node.become(node.agent), "sudo", "-n", "-u", node.ann, "--", node.wanted.helper],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,

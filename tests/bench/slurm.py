@@ -1,7 +1,9 @@
 """What Lilong adds to Slurm, beside plain sbatch on the same cluster: `python -m tests.bench.slurm [JOBS]`.
 
 Latency: from the call that places an order to the moment at which the job's command runs, and the same from the call of
-sbatch. Bulk: jobs that end at once, from the first order placed (the quotes are there) to the last that has ended.
+sbatch. Bulk: from the first quote asked for to the last job that has ended, and the same from the first call of sbatch;
+for jobs that end at once, where all time is overhead, and for jobs that fill the cluster, which then sets the pace.
+Hub, agent, cluster and its nodes share this one machine, so that whatever Lilong does is taken from the jobs, too.
 """
 
 import statistics
@@ -10,23 +12,31 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from lilong.protocol.spec import Resources, RunSpec
-from lilong.sdk.quotes import Quote
 from tests.polling import wait_until
 from tests.slurm.site import Site, running_site
 from tests.slurm.stage import SlurmStage, running_stage
 
 ROUNDS = 8
-JOBS = 60
+JOBS, LONG_JOBS = 60, 40
+LONG_CORES, LONG_S = 16, 5  # two of them fill a node of the cluster
 WITHIN_S = 300
+WATCH_EVERY_S = 0.1  # watching costs hub and controller time, too
 SCRIPT = "#!/bin/sh\ndate +%s.%N > {mark}\n"
 
 
-def make_spec(command: str) -> RunSpec:
+def make_spec(command: str, *, cores: int = 1) -> RunSpec:
     """Return a small job."""
-    return RunSpec(name="bench", command=command, resources=Resources(memory_mib=64, disk_mib=8), walltime_s=60)
+    resources = Resources(cores=cores, memory_mib=64, disk_mib=8)
+    return RunSpec(name="bench", command=command, resources=resources, walltime_s=60)
+
+
+def has_ended(stage: SlurmStage, run_id: str) -> bool:
+    """Return whether the hub knows the run's end."""
+    return stage.engineer.runs.get(run_id).finished
 
 
 def time_order(stage: SlurmStage) -> float:
@@ -34,7 +44,7 @@ def time_order(stage: SlurmStage) -> float:
     quote = stage.engineer.quotes.create(spec=make_spec("date +%s.%N"))
     began_s = time.time()
     order = stage.engineer.orders.place(quote_id=quote.quote_id)
-    wait_until(lambda: stage.engineer.runs.get(order.run_id).finished, within_s=WITHIN_S)
+    wait_until(partial(has_ended, stage, order.run_id), within_s=WITHIN_S)
     return float(stage.engineer.runs.read_log(order.run_id, attempt_number=1).content) - began_s
 
 
@@ -50,31 +60,30 @@ def time_sbatch(site: Site, folder: Path) -> float:
 PLAIN = ("--partition=low", "--mem=64M", "--time=1", "--output=/dev/null", "--chdir=/tmp")
 
 
-def time_orders(stage: SlurmStage, count: int) -> float:
-    """Return the seconds from the first of `count` orders placed at once until the last run has ended."""
-    made: list[Quote] = []
+def time_orders(stage: SlurmStage, count: int, spec: RunSpec) -> float:
+    """Return the seconds from the first of `count` quotes asked for until the last run has ended."""
     began_s = time.monotonic()
 
     def order(_: int) -> str:
-        quote = stage.engineer.quotes.create(spec=make_spec("true"))
-        made.append(quote)
+        quote = stage.engineer.quotes.create(spec=spec)
         return stage.engineer.orders.place(quote_id=quote.quote_id).run_id
 
     with ThreadPoolExecutor(3) as pool:  # so many quotes may live at a time
         runs = list(pool.map(order, range(count)))
     placed_s = time.monotonic() - began_s
-    print(f"{'all placed':<28}{placed_s:>9.2f} s")
+    print(f"{'all placed':<34}{placed_s:>9.2f} s")
     for run_id in runs:
-        wait_until(lambda run_id=run_id: stage.engineer.runs.get(run_id).finished, within_s=WITHIN_S)  # type: ignore[misc]
+        wait_until(partial(has_ended, stage, run_id), within_s=WITHIN_S, every_s=WATCH_EVERY_S)
     return time.monotonic() - began_s
 
 
-def time_sbatches(site: Site, count: int) -> float:
+def time_sbatches(site: Site, count: int, spec: RunSpec) -> float:
     """Return the seconds from the first of `count` calls of sbatch until no job is left."""
     began_s = time.monotonic()
+    options = ("--parsable", *PLAIN, f"--cpus-per-task={spec.resources.cores}")
     for _ in range(count):
-        site.cluster.run("sbatch", "--parsable", *PLAIN, user=site.users[0], stdin="#!/bin/sh\ntrue\n")
-    wait_until(lambda: not site.cluster.run("squeue", "--noheader").strip(), within_s=WITHIN_S, every_s=0.05)
+        site.cluster.run("sbatch", *options, user=site.users[0], stdin=f"#!/bin/sh\n{spec.command}\n")
+    wait_until(lambda: not site.cluster.run("squeue", "--noheader").strip(), within_s=WITHIN_S, every_s=WATCH_EVERY_S)
     return time.monotonic() - began_s
 
 
@@ -82,8 +91,16 @@ def compare(title: str, ours: Callable[[], float], theirs: Callable[[], float], 
     """Return both medians of alternating rounds."""
     figures = [(ours(), theirs()) for _ in range(rounds)]
     mine, plain = (statistics.median(column) for column in zip(*figures, strict=True))
-    print(f"{title:<28}{mine:>9.2f} s{plain:>12.2f} s", flush=True)
+    print(f"{title:<34}{mine:>9.2f} s{plain:>12.2f} s", flush=True)
     return mine, plain
+
+
+def compare_bulk(stage: SlurmStage, site: Site, count: int, spec: RunSpec, *, title: str) -> None:
+    """Print how long both take for `count` jobs, how many that is a second, and the ratio of these rates."""
+    mine, plain = compare(
+        f"{count} jobs {title}", lambda: time_orders(stage, count, spec), lambda: time_sbatches(site, count, spec), 1
+    )
+    print(f"{'jobs/s':<34}{count / mine:>9.2f}  {count / plain:>12.2f}   ratio {plain / mine:.2f}", flush=True)
 
 
 def main() -> None:
@@ -96,18 +113,17 @@ def main() -> None:
         running_stage(Path(folder), sites=[site]) as stage,
     ):
         Path(marks).chmod(0o777)
-        print(f"{'':<28}{'Lilong':>11}{'sbatch':>14}")
+        print(f"{'':<34}{'Lilong':>11}{'sbatch':>14}")
         mine, plain = compare(
             f"order to running, {ROUNDS} each",
             lambda: time_order(stage),
             lambda: time_sbatch(site, Path(marks)),
             ROUNDS,
         )
-        print(f"{'added':<28}{mine - plain:>9.2f} s")
-        mine, plain = compare(
-            f"{jobs} jobs to their end", lambda: time_orders(stage, jobs), lambda: time_sbatches(site, jobs), 1
-        )
-        print(f"{'jobs/s':<28}{jobs / mine:>9.2f}  {jobs / plain:>12.2f}   ratio {plain / mine:.2f}")
+        print(f"{'added':<34}{mine - plain:>9.2f} s")
+        compare_bulk(stage, site, jobs, make_spec("true"), title="that end at once")
+        long = make_spec(f"sleep {LONG_S}", cores=LONG_CORES)
+        compare_bulk(stage, site, LONG_JOBS, long, title=f"of {LONG_S} s that fill it")
 
 
 if __name__ == "__main__":

@@ -143,11 +143,9 @@ def test_a_submission_amid_damaged_answers_makes_one_native_job(rig, seed):
     def try_all():
         for program in ("squeue", "sacct", "scontrol", "sbatch"):
             rig.damage.set(chance.choice(["", *QUICK_FAULTS]), program, share=chance.randrange(90))
-        for job in jobs:
-            try:
-                taken[job.attempt_id] = taken.get(job.attempt_id) or rig.engine.submit(job=job)
-            except (EngineBusy, EngineLost):
-                continue
+        said = rig.engine.submit_many(jobs=[job for job in jobs if job.attempt_id not in taken])
+        taken.update({attempt_id: ref for attempt_id, ref in said.items() if isinstance(ref, str)})
+        assert all(isinstance(answer, str | EngineBusy | EngineLost) for answer in said.values())
         return len(taken) == len(jobs)
 
     wait_until(try_all, within_s=90, every_s=0.5)

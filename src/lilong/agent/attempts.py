@@ -14,7 +14,7 @@ from lilong.agent.accepted import Accepted
 from lilong.agent.background import Background
 from lilong.agent.ends import ENDS
 from lilong.agent.engines.local.host import read_boot_id
-from lilong.agent.engines.port import TERMINAL_STATES, CanStage, Engine, Metered, NativeState
+from lilong.agent.engines.port import TERMINAL_STATES, CanStage, CanSubmitMany, Engine, Metered, NativeState
 from lilong.agent.environments import EnvironmentStore
 from lilong.agent.outputs import Outputs
 from lilong.agent.spool import (
@@ -36,7 +36,7 @@ from lilong.agent.staging import Progress, SecretFolders
 from lilong.agent.steps import Ended, Known, Step, StepFacts, build_observation, next_step
 from lilong.agent.uploads import Uploads
 from lilong.agent.work import Work, end_unrun
-from lilong.common.errors import EngineBusy, EngineLost, EngineRefused, LilongError
+from lilong.common.errors import EngineRefused, LilongError
 from lilong.protocol.messages import Cancel, Extend, Observation, Reason, Submit
 
 MISSES_UNTIL_LOST = 3
@@ -187,6 +187,7 @@ class Attempts:
         """Ask the engine, then carry every attempt on. `may_start`: the lease allows new submissions."""
         folders = self._spool.list_live()
         self._look(folders)
+        to_submit: list[tuple[AttemptFolder, Accepted]] = []
         for folder in folders:
             accepted = self._read_accepted(folder)
             if accepted is None:
@@ -200,7 +201,12 @@ class Attempts:
                 ended=folder.has(ENDED),
                 complete=folder.has(COMPLETE),
             )
-            self._take(next_step(facts), folder=folder, accepted=accepted, may_start=may_start)
+            step = next_step(facts)
+            if step is Step.SUBMIT and may_start:
+                to_submit.append((folder, accepted))
+            else:
+                self._take(step, folder=folder, accepted=accepted)
+        self._submit(to_submit)
 
     def _look(self, folders: Sequence[AttemptFolder]) -> None:
         """Read states and meters of all submitted jobs that have not ended, and count complete misses."""
@@ -234,13 +240,11 @@ class Attempts:
                         detail="Queue and accounting of the engine lost it.",
                     )
 
-    def _take(self, step: Step, *, folder: AttemptFolder, accepted: Accepted, may_start: bool) -> None:
+    def _take(self, step: Step, *, folder: AttemptFolder, accepted: Accepted) -> None:
         name, start = folder.attempt_id, self._background.start
         if step is Step.STAGE:
             progress = self._progress.setdefault(name, Progress())
             start(kind=step, attempt_id=name, act=lambda: self._work.stage(folder, accepted, progress=progress))
-        elif step is Step.SUBMIT and may_start:
-            self._submit(folder, accepted)
         elif step is Step.END_UNSTARTED and not self._background.is_running(name):
             self._end_unstarted(folder, accepted)
         elif step is Step.COLLECT:
@@ -256,17 +260,34 @@ class Attempts:
                 act = lambda: self._uploads.send_logs(attempt_id=name, ref=ref, log_bytes=sizes)  # noqa: E731
                 start(kind=step, attempt_id=name, act=act)
 
-    def _submit(self, folder: AttemptFolder, accepted: Accepted) -> None:
-        try:
-            ref = self._engine.submit(job=self._work.build_job(folder, accepted))
-        except EngineRefused as error:
-            end_unrun(folder, now=self._clock(), reason=Reason.ENGINE_REFUSED, detail=error.detail)
-        except (EngineBusy, EngineLost) as error:
-            log.warning("engine did not take a job", attempt=folder.attempt_id, code=error.code, detail=error.detail)
-            with suppress(LilongError):  # whether it did is unknown: the next try looks again
+    def _submit(self, waiting: Sequence[tuple[AttemptFolder, Accepted]]) -> None:
+        unclear: list[tuple[AttemptFolder, Accepted]] = []
+        for (folder, accepted), answer in zip(waiting, self._submit_jobs(waiting), strict=True):
+            if isinstance(answer, str):
+                write_json(folder.path / SUBMITTED, {"ref": answer})
+            elif isinstance(answer, EngineRefused):
+                end_unrun(folder, now=self._clock(), reason=Reason.ENGINE_REFUSED, detail=answer.detail)
+            else:
+                name = folder.attempt_id
+                log.warning("engine did not take a job", attempt=name, code=answer.code, detail=answer.detail)
+                unclear.append((folder, accepted))
+        with suppress(LilongError):  # whether it did is unknown: the next try looks again
+            for folder, accepted in unclear:
                 self._adopt(folder, accepted)
-        else:
-            write_json(folder.path / SUBMITTED, {"ref": ref})
+
+    def _submit_jobs(self, waiting: Sequence[tuple[AttemptFolder, Accepted]]) -> list[str | LilongError]:
+        """Return for each the ref, or what stands against it."""
+        jobs = [self._work.build_job(folder, accepted) for folder, accepted in waiting]
+        if isinstance(self._engine, CanSubmitMany):
+            said = self._engine.submit_many(jobs=jobs)
+            return [said[job.attempt_id] for job in jobs]
+        answers: list[str | LilongError] = []
+        for job in jobs:
+            try:
+                answers.append(self._engine.submit(job=job))
+            except LilongError as error:
+                answers.append(error)
+        return answers
 
     def _adopt(self, folder: AttemptFolder, accepted: Accepted) -> bool:
         """Write down a native job with our token that a cut-off submission has made; return whether there is one."""

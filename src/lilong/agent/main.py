@@ -15,7 +15,7 @@ from lilong.agent.assembly import build_loop
 from lilong.agent.settings import read_settings
 from lilong.common.errors import Conflict, LilongError, render_problem
 
-_THREADS = 6
+_THREADS = 12  # most wait for hub, helper or disk
 EXIT_REFUSED, EXIT_AGAIN = 2, 75
 """Started again, it would be refused again; or not, because what it needs does not answer now."""
 

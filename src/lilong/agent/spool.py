@@ -60,6 +60,8 @@ def write_json(path: Path, value: Mapping[str, object] | BaseModel, *, durable: 
 
 def remove_tree(path: Path) -> None:
     """Delete a folder whatever a job has nested in it: folders may be deeper than Python can recurse."""
+    if not os.path.lexists(path):
+        return
     subprocess.run([_RM, "-rf", "--", str(path)], check=False, capture_output=True, stdin=subprocess.DEVNULL)
 
 

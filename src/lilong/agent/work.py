@@ -61,7 +61,7 @@ class Work:
             if isinstance(self._engine, CanStage):
                 progress.total_bytes *= 2  # the same bytes travel on to where the job runs
                 self._engine.bring(job=self.build_job(folder, accepted), on_bytes=progress.add)
-            write_json(folder.path / STAGED, {"boot_id": read_boot_id()})
+            write_json(folder.path / STAGED, {"boot_id": read_boot_id()}, durable=False)  # of this boot alone
         except EngineRefused as error:
             end_unrun(folder, now=self._clock(), reason=Reason.ENGINE_REFUSED, detail=error.detail)
         except EnvironmentFailed as error:
@@ -144,7 +144,7 @@ class Work:
                 self._uploads.send_objects(folder=folder, outputs=outputs)
             except HubRefused as refusal:
                 raise HubAway(detail=f"The hub refused an upload: {refusal.detail}") from refusal
-            write_json(folder.path / COMPLETE, {})
+            write_json(folder.path / COMPLETE, {}, durable=False)  # uploads may be repeated
 
 
 def end_unrun(

@@ -15,6 +15,10 @@ from lilong.agent.engines.slurm.hostile_folder import Refused
 ATTEMPT = "att_" + "0" * 32
 
 
+def submit(ground, *jobs):
+    return [told["error"] for told in ask(ground, op="submit", jobs=list(jobs))[0]["jobs"]]
+
+
 @pytest.fixture
 def ground(tmp_path):
     """The folder of the user who runs the tests, and no time limits: the alarm belongs to pytest."""
@@ -30,9 +34,18 @@ def ask(ground, body=b"", **request):
 
 
 def put(ground, body=b"", *, files=(), folders=(), whole=True, attempt_id=ATTEMPT):
-    return ask(
-        ground, body, op="put", attempt_id=attempt_id, files=list(files), folders=list(folders), whole=whole
-    )  # fmt: skip
+    [error] = put_many(ground, body, describe(files=files, folders=folders, attempt_id=attempt_id), whole=whole)
+    if error is not None:
+        raise Refused(error, "")
+
+
+def put_many(ground, body, *attempts, whole=True):
+    told = ask(ground, body, op="put", attempts=list(attempts), whole=whole)[0]["attempts"]
+    return [one.get("error") for one in told]
+
+
+def describe(*, files=(), folders=(), attempt_id=ATTEMPT):
+    return {"attempt_id": attempt_id, "files": list(files), "folders": list(folders)}
 
 
 def file(path, size=0, mode=0o600):
@@ -118,6 +131,54 @@ def test_a_body_of_another_size_replaces_nothing(ground, tmp_path):
     assert refusal(put, ground, b"new", files=[file("a", 2), file("b", 9)], whole=False) == "short"
     assert (tmp_path / ATTEMPT / "a").read_bytes() == b"old"
     assert names_in(tmp_path / ATTEMPT) == ["a"]
+
+
+OTHERS = [f"att_{number:032x}" for number in range(1, 4)]
+
+
+def test_each_of_many_attempts_comes_whole_or_not_at_all(ground, tmp_path):
+    put(ground, b"old", files=[file("a", 3)], attempt_id=OTHERS[1])
+    asked = [describe(files=[file("a", 1), file("b/c", 1)], attempt_id=attempt_id) for attempt_id in OTHERS]
+
+    assert put_many(ground, b"123456", *asked) == [None, "exists", None]
+
+    assert [(tmp_path / OTHERS[2] / path).read_bytes() for path in ("a", "b/c")] == [b"5", b"6"]
+    assert (tmp_path / OTHERS[1] / "a").read_bytes() == b"old"
+    assert names_in(ground.folder) == OTHERS
+
+
+@pytest.mark.parametrize("body", [b"", b"1", b"123"])
+def test_a_body_of_another_size_leaves_nothing_of_any_attempt(ground, body):
+    asked = [describe(files=[file("a", 1)], attempt_id=attempt_id) for attempt_id in OTHERS[:2]]
+
+    assert refusal(put_many, ground, body, *asked) in {"short", "body"}
+    assert names_in(ground.folder) == []
+
+
+def test_an_attempt_that_stands_twice_is_put_once(ground):
+    assert put_many(ground, b"12", *[describe(files=[file("a", 1)])] * 2) == [None, "exists"]
+
+
+def test_files_come_to_those_attempts_that_are_there(ground, tmp_path):
+    put(ground, files=[], attempt_id=OTHERS[0])
+    asked = [describe(files=[file("a", 1)], attempt_id=attempt_id) for attempt_id in OTHERS[:2]]
+
+    assert put_many(ground, b"12", *asked, whole=False) == [None, "missing"]
+    assert (tmp_path / OTHERS[0] / "a").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("attempts", [None, {}, [ATTEMPT], [{}], [describe()] * 101])
+def test_only_a_short_list_of_attempts_is_put(ground, attempts):
+    assert refusal(ask, ground, op="put", attempts=attempts, whole=True) == "invalid"
+    assert names_in(ground.folder) == []
+
+
+def test_more_files_than_may_be_open_at_once_come_whole(ground, tmp_path):
+    count = 3 * job_helper.UNSYNCED_MAX + 1
+
+    put(ground, b"x" * count, files=[file(str(number), 1) for number in range(count)])
+
+    assert len(names_in(tmp_path / ATTEMPT)) == count
 
 
 @pytest.mark.parametrize(
@@ -252,7 +313,28 @@ def test_paths_of_options_lie_in_the_users_folder(name):
     ],
 )  # fmt: skip
 def test_a_script_that_gives_options_of_its_own_is_refused(ground, script):
-    assert refusal(ask, ground, op="submit", options=[], script=script) == "script"
+    assert submit(ground, {"options": [], "script": script}) == ["script"]
+
+
+def test_each_job_of_a_request_is_judged_by_itself(ground):
+    fine = {"options": [], "script": "#!/bin/sh\n"}
+
+    told = submit(
+        ground._replace(seconds_max=60), fine, {"options": ["--uid=0"], "script": "#!/bin/sh\n"}, {"options": []}, fine
+    )
+
+    assert told == ["program", "option", "invalid", "program"]
+
+
+def test_jobs_of_one_request_have_the_time_of_one_job_together(ground):
+    fine = {"options": [], "script": "#!/bin/sh\n"}
+
+    assert submit(ground, fine, fine, fine) == ["program", "busy", "busy"]  # there is no time at all
+
+
+@pytest.mark.parametrize("jobs", [None, {}, ["#!/bin/sh\n"], [{"options": [], "script": "#!/bin/sh\n"}] * 101])
+def test_only_a_short_list_of_jobs_is_submitted(ground, jobs):
+    assert refusal(ask, ground, op="submit", jobs=jobs) == "invalid"
 
 
 @pytest.mark.parametrize("job_id", ["", "-1", "1 2", "--signal=KILL", "1;2", "1_", "1_2_3", "a", "1\n", "1" * 13])
@@ -262,7 +344,7 @@ def test_only_job_ids_are_cancelled(ground, job_id):
 
 
 def test_a_slurm_that_is_not_there_is_named(ground):
-    assert refusal(ask, ground, op="submit", options=[], script="#!/bin/sh\n") == "program"
+    assert submit(ground, {"options": [], "script": "#!/bin/sh\n"}) == ["program"]
     assert refusal(ask, ground, op="cancel", job_ids=["1", "2_3"]) == "program"
 
 

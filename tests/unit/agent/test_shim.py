@@ -6,14 +6,17 @@ So is the helper of a Slurm pool, which runs on login nodes of the same age.
 import ast
 import builtins
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from lilong.agent.engines.rank import accelerators, journal, shim, watch
+from lilong.agent.engines.rank import accelerators, journal, shim, supervise, watch
 from lilong.agent.engines.slurm import hostile_folder, job_helper
+from lilong.agent.engines.slurm.assembly import place_wrapper
 
-FILES = [Path(module.__file__ or "") for module in (shim, accelerators, journal, watch, hostile_folder, job_helper)]
+MODULES = (shim, supervise, accelerators, journal, watch, hostile_folder, job_helper)
+FILES = [Path(module.__file__ or "") for module in MODULES]
+PYTHONS = [("with", sys.executable), ("without", "/no/python")]
 GENERIC_BUILTINS = {name for name in dir(builtins) if name.islower()}
 
 
@@ -50,7 +53,13 @@ def test_the_wrapper_imports_the_standard_library_alone(path):
     tree = ast.parse(path.read_text())
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    beside = {"accelerators", "journal", "watch", "hostile_folder"}  # under their full names for type checkers only
+    beside = {
+        "supervise",
+        "accelerators",
+        "journal",
+        "watch",
+        "hostile_folder",
+    }  # under their full names for type checkers only
     names = {name for name in names if not name.startswith("lilong.agent.engines.")}
 
     assert {name.split(".")[0] for name in names - beside} <= sys.stdlib_module_names
@@ -80,3 +89,11 @@ def test_a_log_is_cut_at_its_limit_with_a_mark_and_only_once(tmp_path):
 
     assert log.startswith(b"x" * 100 + b"\n[lilong: the log limit of 100 bytes")
     assert len(log) < 200
+
+
+def test_the_wrapper_is_placed_compiled_where_that_can_be(tmp_path):
+    placed = [place_wrapper(shared_folder=tmp_path / name, python=PurePosixPath(python)) for name, python in PYTHONS]
+
+    compiled = [{path.name.partition(".")[0] for path in one.parent.glob("__pycache__/*.pyc")} for one in placed]
+    assert compiled == [{"shim", "supervise", "journal", "watch"}, set()]
+    assert placed[0].name == placed[1].name == "shim.py"

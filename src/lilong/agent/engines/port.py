@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from lilong.common.errors import FieldProblem
+from lilong.common.errors import FieldProblem, LilongError
 from lilong.protocol.messages import (
     Allocation,
     AttemptState,
@@ -204,3 +204,11 @@ class CanStage(ABC):
     @abstractmethod
     def drop(self, *, attempt_id: str) -> None:
         """Delete what an attempt left where it ran; the hub has all that is kept. Without effect when it is gone."""
+
+
+class CanSubmitMany(ABC):
+    """An engine to which many jobs cost little more than one when they are submitted together."""
+
+    @abstractmethod
+    def submit_many(self, *, jobs: Sequence[Job]) -> Mapping[str, str | LilongError]:
+        """Submit each of `jobs` as `Engine.submit` does; return by attempt id the ref, or what it would raise."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from lilong.protocol.spec import Network
 
 STAGE = "/mnt"
-OPTIONS_FD, SECCOMP_FD, MARKER_FD = 7, 8, 9  # reserved in shim.py
+OPTIONS_FD, SECCOMP_FD, MARKER_FD = 7, 8, 9  # reserved in supervise.py
 INNER_ID = 1000
 SHELL_DEPTH_SANDBOXED, SHELL_DEPTH_BARE = 2, 0
 

@@ -1,6 +1,7 @@
 """Put the Slurm engine together from its settings, and let the nodes prove their sandbox."""
 
 import os
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from lilong.agent.engines.local.host import read_system
 from lilong.agent.engines.port import BaseProfile
-from lilong.agent.engines.rank import accelerators, journal, seccomp, shim, watch
+from lilong.agent.engines.rank import accelerators, journal, seccomp, shim, supervise, watch
 from lilong.agent.engines.rank.launch import MIB, Bounds, Isolation
 from lilong.agent.engines.slurm.allotting import Allotting
 from lilong.agent.engines.slurm.book import Book
@@ -33,9 +34,10 @@ from lilong.agent.spool import Spool, read_json, write_json
 from lilong.common.errors import EngineBusy
 from lilong.common.files import write_durably
 
-_WRAPPER = (shim, accelerators, journal, watch)
+_WRAPPER = (shim, supervise, accelerators, journal, watch)
 _MESSAGE_TIMEOUT_S_DEFAULT = 120  # longer than sites set it: for a cluster that does not answer now
 _FORGET_FACTOR = 10
+_COMPILE_S_MAX = 20.0
 SANDBOX = "sandbox.json"
 _SINGLE_USER = "jobs run as the agent's own user here, so that nothing but a sandbox would stand between them and it."
 _NEVER_PROVEN = "no node of this cluster has proven it yet: run `lilong agent prove`."
@@ -133,13 +135,14 @@ def _read_proven(home: Path) -> Mapping[str, object]:
 
 def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseProfile]) -> Site:
     cluster = Cluster(bin=settings.bin, conf=settings.conf, timeout_s=settings.command_timeout_s)
+    python = PurePosixPath(profiles[0].interpreter if profiles else "/usr/bin/python3")
     layout = Layout(
         place=find_place(settings=settings),
         accounts=settings.accounts,
         qos_by_organisation=settings.qos_by_organisation,
         jobs_folder=settings.jobs_folder,
-        python=PurePosixPath(profiles[0].interpreter if profiles else "/usr/bin/python3"),
-        shim=PurePosixPath(place_wrapper(shared_folder=settings.shared_folder)),
+        python=python,
+        shim=PurePosixPath(place_wrapper(shared_folder=settings.shared_folder, python=python)),
         srun=PurePosixPath(settings.bin / "srun"),
     )
     bounds = Bounds(
@@ -180,8 +183,12 @@ def read_config(*, cluster: Cluster) -> ClusterConfig:
     return parse_config(text=cluster.ask(build_config_query()).output)
 
 
-def place_wrapper(*, shared_folder: Path) -> Path:
-    """Put the wrapper's files where the nodes find them, under a name that follows from them; return its path."""
+def place_wrapper(*, shared_folder: Path, python: PurePosixPath) -> Path:
+    """Put the wrapper's files where the nodes find them, under a name that follows from them; return its path.
+
+    python: on the nodes, and here: it compiles them, since members' jobs may not write beside them. A node with another
+    version, or a failure here, costs a job some milliseconds.
+    """
     contents = {Path(module.__file__ or "").name: Path(module.__file__ or "").read_bytes() for module in _WRAPPER}
     digest = sha256(b"".join(contents[name] for name in sorted(contents))).hexdigest()[:16]
     folder = shared_folder / f"wrapper-{digest}"
@@ -191,4 +198,13 @@ def place_wrapper(*, shared_folder: Path) -> Path:
         if not (folder / name).exists():  # jobs read them while an agent starts
             write_durably(path=folder / name, content=content, mode=0o644)
         (folder / name).chmod(0o644)
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            [str(python), "-I", "-S", "-m", "compileall", "-q", str(folder)],
+            check=False,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_COMPILE_S_MAX,
+            umask=0o022,
+        )
     return folder / Path(shim.__file__ or "").name

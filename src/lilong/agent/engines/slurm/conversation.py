@@ -7,13 +7,13 @@ import itertools
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lilong.agent.engines.slurm.exchange import Exchanged, exchange
 from lilong.agent.engines.slurm.job_helper import REQUEST_BYTES_MAX
-from lilong.common.errors import EngineBusy, EngineLost, EngineRefused
+from lilong.common.errors import EngineBusy, EngineLost, EngineRefused, LilongError
 
 _HEADER_BYTES_MAX = 16 * 1024 * 1024
 _RETRY_SOON_S, _RETRY_LATER_S = 5, 60
@@ -58,7 +58,9 @@ class Answer(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-class _Failure(Answer):
+class Failure(Answer):
+    """Why something was not done."""
+
     error: str = Field(max_length=100)
     detail: str
 
@@ -107,21 +109,13 @@ class Conversation:
             raise EngineBusy(detail=str(error), retry_after_s=_RETRY_LATER_S) from error
         header, newline, content = got.output.partition(b"\n")
         if got.exit_code == 0 and newline:
-            failure = _parse(header, _Failure)
+            failure = _parse(header, Failure)
             if failure is not None:
-                self._raise(failure, runs_program=has_effect and request["op"] in {"submit", "cancel"})
+                raise self.find_error(failure, runs_program=has_effect and request["op"] in {"submit", "cancel"})
             said = _parse(header, kind)
             if said is not None:
                 return said, content
         raise self._cut_off(got, has_effect=has_effect)
-
-    def _raise(self, failure: _Failure, *, runs_program: bool) -> NoReturn:
-        detail = f"{self._user}: {failure.detail[:500]} ({failure.error})"
-        if failure.error == "timeout" and runs_program:
-            raise ProgramEnded(detail=detail)
-        if failure.error in _NOTHING_DONE_YET:
-            raise EngineBusy(detail=detail, retry_after_s=_RETRY_SOON_S)
-        raise _LEAVES.get(failure.error, EngineRefused)(detail=detail)
 
     def _cut_off(self, got: Exchanged, *, has_effect: bool) -> EngineRefused | EngineBusy | EngineLost:
         if got.exit_code == 1 and not got.output:  # sudo's own; the helper uses others
@@ -133,6 +127,15 @@ class Conversation:
         how = "did not end in time" if got.exit_code is None else f"ended with exit code {got.exit_code}"
         detail = f"The helper as {self._user} {how}. {got.errors}".strip()
         return EngineLost(detail=detail) if has_effect else EngineBusy(detail=detail, retry_after_s=_RETRY_SOON_S)
+
+    def find_error(self, failure: Failure, *, runs_program: bool) -> LilongError:
+        """Return what the helper's reason means; runs_program: a program that was ended could have had an effect."""
+        detail = f"{self._user}: {failure.detail[:500]} ({failure.error})"
+        if failure.error == "timeout" and runs_program:
+            return ProgramEnded(detail=detail)
+        if failure.error in _NOTHING_DONE_YET:
+            return EngineBusy(detail=detail, retry_after_s=_RETRY_SOON_S)
+        return _LEAVES.get(failure.error, EngineRefused)(detail=detail)
 
     def unclear(self, text: str) -> EngineBusy:
         """Return the error for an answer that cannot be: nothing follows from it."""

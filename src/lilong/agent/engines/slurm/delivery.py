@@ -11,7 +11,8 @@ from lilong.agent.engines.rank.launch import Bounds, Isolation, NativeJob, Place
 from lilong.agent.engines.rank.sandbox import Accelerators
 from lilong.agent.engines.slurm.conversation import AttemptFolderExists, FolderTooLarge
 from lilong.agent.engines.slurm.devices import find_device_variables
-from lilong.agent.engines.slurm.identity import JobUser, Upload
+from lilong.agent.engines.slurm.gathering import Gathering
+from lilong.agent.engines.slurm.identity import Delivery, JobUser, Upload, measure
 from lilong.agent.engines.slurm.native import NativeRecord
 from lilong.agent.spool import AttemptFolder, remove_tree
 from lilong.common.errors import EngineBusy
@@ -20,6 +21,7 @@ from lilong.protocol.spec import Isolation as Trust
 
 SECRETS = "secrets"
 _HOSTNAME = "node"
+_SMALL_FILES_MAX, _SMALL_BYTES_MAX = 500, 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,17 @@ class Wrapping:
 
 
 def bring(
-    *, user: JobUser, job: Job, record: NativeRecord, wrapping: Wrapping, on_bytes: Callable[[int], None]
+    *,
+    user: JobUser,
+    gathering: Gathering,
+    job: Job,
+    record: NativeRecord,
+    wrapping: Wrapping,
+    on_bytes: Callable[[int], None],
 ) -> None:
     """Put the whole attempt into the user's folder, in place of what an earlier try left there.
+
+    gathering: of that user; what is large goes by itself, so that nothing small waits for it.
 
     Nothing is removed unless something is in the way: a helper that outlives an agent that was killed would else remove
     what the next one has brought.
@@ -44,7 +54,10 @@ def bring(
     if job.secrets_folder is not None:
         uploads += [Upload(f"{SECRETS}/{name}", job.secrets_folder / name) for name in job.spec.secrets]
     try:
-        user.put(attempt_id=job.attempt_id, uploads=uploads, folders=folders)
+        if len(uploads) <= _SMALL_FILES_MAX and sum(map(measure, uploads)) <= _SMALL_BYTES_MAX:
+            gathering.put(Delivery(job.attempt_id, tuple(uploads), tuple(folders)))
+        else:
+            user.put(attempt_id=job.attempt_id, uploads=uploads, folders=folders)
     except AttemptFolderExists as error:
         user.remove(attempt_ids=[job.attempt_id])
         raise EngineBusy(detail="What an earlier try had brought was removed first.") from error

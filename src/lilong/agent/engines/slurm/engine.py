@@ -4,14 +4,15 @@ Used by one thread, but for `bring` and `fetch`, which touch one attempt's folde
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import structlog
 
 from lilong.agent.ends import ENDS
-from lilong.agent.engines.port import CanStage, Estimate, Job, Metered, Observed, OwnedJob
+from lilong.agent.engines.port import CanStage, CanSubmitMany, Estimate, Job, Metered, Observed, OwnedJob
 from lilong.agent.engines.rank.parsing import parse_usage
 from lilong.agent.engines.slurm import delivery, mirror
 from lilong.agent.engines.slurm.client import Cluster
@@ -22,7 +23,7 @@ from lilong.agent.engines.slurm.commands import (
     parse_job_name,
 )
 from lilong.agent.engines.slurm.conversation import ProgramEnded
-from lilong.agent.engines.slurm.identity import Upload
+from lilong.agent.engines.slurm.identity import BatchJob, CommandResult, Upload
 from lilong.agent.engines.slurm.layout import Layout, Waits
 from lilong.agent.engines.slurm.native import (
     NATIVE,
@@ -31,7 +32,6 @@ from lilong.agent.engines.slurm.native import (
     NativeRecord,
     Ordered,
     Submitting,
-    name_job,
     record_job,
 )
 from lilong.agent.engines.slurm.nodes import Nodes, parse_nodes
@@ -41,18 +41,19 @@ from lilong.agent.engines.slurm.starts import believe_start
 from lilong.agent.engines.slurm.users import JobUsers
 from lilong.agent.engines.slurm.watching import Watching
 from lilong.agent.spool import AUTHORITY, AttemptFolder, Spool, read_model, write_bytes, write_json
-from lilong.common.errors import EngineBusy, EngineLost, EngineRefused, FieldProblem
+from lilong.common.errors import EngineBusy, EngineLost, EngineRefused, FieldProblem, LilongError
 from lilong.protocol import spec as run_spec
 from lilong.protocol.messages import Capabilities, Inventory, Profile, Reason
 from lilong.protocol.spec import RunSpec
 
 _MARGIN_S = 120
+_SUBMITS_PER_CALL_MAX = 32
 _GRACE_S_DEFAULT = 30
 
 log = structlog.get_logger(__name__)
 
 
-class SlurmEngine(CanStage):
+class SlurmEngine(CanStage, CanSubmitMany):
     """Runs jobs on one partition of a cluster."""
 
     def __init__(
@@ -161,7 +162,14 @@ class SlurmEngine(CanStage):
             raise EngineRefused(detail=problems[0].message, fields=problems)
         name = self._users.choose(organisation_id=job.organisation_id)
         record = record_job(job=job, user=name, jobs_folder=self._layout.jobs_folder)
-        delivery.bring(user=self._users.of(name), job=job, record=record, wrapping=self._wrapping, on_bytes=on_bytes)
+        delivery.bring(
+            user=self._users.of(name),
+            gathering=self._users.gather(name),
+            job=job,
+            record=record,
+            wrapping=self._wrapping,
+            on_bytes=on_bytes,
+        )
         write_json(folder.path / NATIVE, record)
 
     def fetch(self, *, ref: str, wanted: Mapping[str, int]) -> None:
@@ -177,24 +185,28 @@ class SlurmEngine(CanStage):
 
     def submit(self, *, job: Job) -> str:
         """Hand the job to sbatch as its user, once; an earlier call that was cut off is looked for first."""
-        folder, ref = AttemptFolder(job.folder), name_job(job)
-        record = read_model(folder.path / NATIVE, NativeRecord)
-        if record is None:
-            self.bring(job=job, on_bytes=lambda _: None)
-            record = NativeRecord.model_validate_json((folder.path / NATIVE).read_bytes())
-        earlier = read_model(folder.path / SUBMITTING, Submitting)
-        if earlier is not None:
-            settled_at = earlier.find_settled_at(message_timeout_s=self._waits.message_timeout_s)
-            is_settled = self._clock() >= settled_at  # before the look: a job that it misses will then never come
-            if self._watching.is_known(record, since=earlier.called_at):
-                return ref
-            if not is_settled:
-                raise EngineBusy(detail="Whether Slurm has taken this job is not certain yet.")
-        submitting = Submitting(called_at=self._clock())
-        write_json(folder.path / SUBMITTING, submitting)
-        self._call_sbatch(job, record, submitting)
-        self._watching.expect(ref)
-        return ref
+        said = self.submit_many(jobs=[job])[job.attempt_id]
+        if isinstance(said, LilongError):
+            raise said
+        return said
+
+    def submit_many(self, *, jobs: Sequence[Job]) -> Mapping[str, str | LilongError]:
+        """Submit jobs as `submit` does, those of one user in as few calls of the helper as may be."""
+        said: dict[str, str | LilongError] = {}
+        fresh: dict[str, list[tuple[Job, NativeRecord]]] = defaultdict(list)
+        for job in jobs:
+            try:
+                record = self._find_record(job)
+                if self._was_submitted(job, record):
+                    said[job.attempt_id] = record.ref
+                else:
+                    fresh[record.user].append((job, record))
+            except LilongError as error:
+                said[job.attempt_id] = error
+        for user, mine in fresh.items():
+            for start in range(0, len(mine), _SUBMITS_PER_CALL_MAX):
+                said |= self._call_sbatch(user, mine[start : start + _SUBMITS_PER_CALL_MAX])
+        return said
 
     def observe(self, *, refs: Sequence[str]) -> Observed:
         """Return the state of each job after a look at queue, wrappers' files and, where needed, accounting."""
@@ -259,7 +271,49 @@ class SlurmEngine(CanStage):
             found[ref] = Metered(usage=usage, reports=told.reports)
         return found
 
-    def _call_sbatch(self, job: Job, record: NativeRecord, submitting: Submitting) -> None:
+    def _find_record(self, job: Job) -> NativeRecord:
+        """Return where the job was brought; it is brought there now where it never was."""
+        path = AttemptFolder(job.folder).path / NATIVE
+        record = read_model(path, NativeRecord)
+        if record is None:
+            self.bring(job=job, on_bytes=lambda _: None)
+            record = NativeRecord.model_validate_json(path.read_bytes())
+        return record
+
+    def _was_submitted(self, job: Job, record: NativeRecord) -> bool:
+        """Return whether an earlier call has made a native job; raises EngineBusy while that is not certain."""
+        earlier = read_model(AttemptFolder(job.folder).path / SUBMITTING, Submitting)
+        if earlier is None:
+            return False
+        settled_at = earlier.find_settled_at(message_timeout_s=self._waits.message_timeout_s)
+        is_settled = self._clock() >= settled_at  # before the look: a job that it misses will then never come
+        if self._watching.is_known(record, since=earlier.called_at):
+            return True
+        if not is_settled:
+            raise EngineBusy(detail="Whether Slurm has taken this job is not certain yet.")
+        return False
+
+    def _call_sbatch(self, user: str, jobs: Sequence[tuple[Job, NativeRecord]]) -> dict[str, str | LilongError]:
+        batch = [self._build_batch_job(job, record) for job, record in jobs]
+        submitting = Submitting(called_at=self._clock())
+        for job, _ in jobs:
+            write_json(AttemptFolder(job.folder).path / SUBMITTING, submitting)
+        try:
+            answers: Sequence[CommandResult | LilongError] = self._users.of(user).submit_many(jobs=batch)
+        except LilongError as error:
+            answers = [error] * len(jobs)
+        said: dict[str, str | LilongError] = {}
+        for (job, record), answer in zip(jobs, answers, strict=True):
+            try:
+                self._judge(answer, note=AttemptFolder(job.folder).path / SUBMITTING, submitting=submitting)
+            except LilongError as error:
+                said[job.attempt_id] = error
+            else:
+                self._watching.expect(record.ref)
+                said[job.attempt_id] = record.ref
+        return said
+
+    def _build_batch_job(self, job: Job, record: NativeRecord) -> BatchJob:
         layout, remote = self._layout, PurePosixPath(record.remote)
         options = self._build_options(
             job.spec, name=record.ref, attempt_id=job.attempt_id, folder=remote, organisation=job.organisation_id
@@ -272,16 +326,21 @@ class SlurmEngine(CanStage):
             srun=layout.srun,
             gres=layout.place.gres,
         )
-        note = AttemptFolder(job.folder).path / SUBMITTING
-        try:
-            said = self._users.of(record.user).submit(options=options, script=script)
-        except ProgramEnded:
-            write_json(note, submitting.model_copy(update={"answered_at": self._clock()}))
-            raise
-        words = (said.stderr.strip() or said.stdout.strip())[-800:]
-        if said.exit_code == 0 or is_ambiguous(exit_code=said.exit_code, words=words):
-            write_json(note, submitting.model_copy(update={"answered_at": self._clock()}))
-            if said.exit_code or parse_submitted(text=said.stdout) is None:
+        return BatchJob(tuple(options), script)
+
+    def _judge(self, answer: CommandResult | LilongError, *, note: Path, submitting: Submitting) -> None:
+        """Write down what is known of a call of sbatch; raises unless it has made a job."""
+        if isinstance(answer, LilongError) and not isinstance(answer, ProgramEnded):
+            raise answer
+        # Were this lost with the machine's power, the job would be waited for longer.
+        answered = submitting.model_copy(update={"answered_at": self._clock()})
+        if isinstance(answer, ProgramEnded):
+            write_json(note, answered, durable=False)
+            raise answer
+        words = (answer.stderr.strip() or answer.stdout.strip())[-800:]
+        if answer.exit_code == 0 or is_ambiguous(exit_code=answer.exit_code, words=words):
+            write_json(note, answered, durable=False)
+            if answer.exit_code or parse_submitted(text=answer.stdout) is None:
                 raise EngineLost(detail=f"sbatch: {words}")
             return
         note.unlink(missing_ok=True)

@@ -4,16 +4,16 @@ What comes back was said by that user, so it is bounded and checked like anythin
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
 from lilong.agent.engines.slurm.assignment import is_user_name
-from lilong.agent.engines.slurm.conversation import Answer, Conversation
+from lilong.agent.engines.slurm.conversation import Answer, Conversation, Failure
 from lilong.agent.engines.slurm.job_helper import GET_BYTES_MAX, GET_FILES_MAX, VERSION
-from lilong.common.errors import EngineRefused
+from lilong.common.errors import EngineRefused, LilongError
 from lilong.protocol.manifest import is_safe_path
 
 _CHUNK_BYTES = 256 * 1024
@@ -28,6 +28,15 @@ class Upload:
     path: str
     source: Path | bytes
     executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """All that an attempt begins with; `folders` are made even where no file lies in them."""
+
+    attempt_id: str
+    uploads: tuple[Upload, ...]
+    folders: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,14 @@ class CommandResult:
     stderr: str
 
 
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """A script for sbatch, and its options."""
+
+    options: tuple[str, ...]
+    script: str
+
+
 class _Description(Answer):
     version: int
     user: str
@@ -106,6 +123,14 @@ class _Ran(Answer):
     exit_code: int
     stdout: str
     stderr: str
+
+
+class _Put(Answer):
+    attempts: list[Failure | Answer]
+
+
+class _Submitted(Answer):
+    jobs: list[_Ran | Failure]
 
 
 class JobUser:
@@ -150,11 +175,22 @@ class JobUser:
 
     def put(self, *, attempt_id: str, uploads: Sequence[Upload], folders: Sequence[str] = ()) -> None:
         """Bring an attempt into being, all of it in one step; raises AttemptFolderExists where there is one."""
-        self._put(attempt_id, uploads, folders, {"whole": True})
+        [error] = self.put_many(deliveries=[Delivery(attempt_id, tuple(uploads), tuple(folders))])
+        if error is not None:
+            raise error
+
+    def put_many(self, *, deliveries: Sequence[Delivery]) -> list[LilongError | None]:
+        """Bring at most PUTS_MAX attempts into being in one call, each in one step; return what stands against each.
+
+        What is raised holds for all of them.
+        """
+        return self._put(deliveries, whole=True)
 
     def put_files(self, *, attempt_id: str, uploads: Sequence[Upload]) -> None:
         """Add or replace files of an attempt, each in one step; raises AttemptFolderMissing where there is none."""
-        self._put(attempt_id, uploads, (), {"whole": False})
+        [error] = self._put([Delivery(attempt_id, tuple(uploads), ())], whole=False)
+        if error is not None:
+            raise error
 
     def get(self, *, wanted: Sequence[Wanted]) -> list[Part | None]:
         """Return parts of files in the order asked for, None for each that is no regular file of the user.
@@ -206,9 +242,27 @@ class JobUser:
 
     def submit(self, *, options: Sequence[str], script: str) -> CommandResult:
         """Hand a batch script to sbatch as this user; with `--test-only` nothing is submitted."""
-        request = {"op": "submit", "options": list(options), "script": script}
-        said, _ = self._helper.ask(request, _Ran, has_effect="--test-only" not in options)
-        return CommandResult(said.exit_code, said.stdout, said.stderr)
+        [said] = self.submit_many(jobs=[BatchJob(tuple(options), script)])
+        if isinstance(said, LilongError):
+            raise said
+        return said
+
+    def submit_many(self, *, jobs: Sequence[BatchJob]) -> list[CommandResult | LilongError]:
+        """Hand at most JOBS_MAX batch scripts to sbatch in one call; return for each what it said or why it did not.
+
+        What is raised holds for all of them: where the call was cut off, each may have been submitted.
+        """
+        request = {"op": "submit", "jobs": [{"options": list(job.options), "script": job.script} for job in jobs]}
+        has_effect = any("--test-only" not in job.options for job in jobs)
+        said, _ = self._helper.ask(request, _Submitted, has_effect=has_effect)
+        if len(said.jobs) != len(jobs):
+            raise self._helper.unclear("The helper's answer is of other jobs than were handed over.")
+        return [
+            CommandResult(one.exit_code, one.stdout, one.stderr)
+            if isinstance(one, _Ran)
+            else self._helper.find_error(one, runs_program="--test-only" not in job.options)
+            for job, one in zip(jobs, said.jobs, strict=True)
+        ]
 
     def cancel(self, *, job_ids: Sequence[str]) -> CommandResult:
         """Hand jobs to scancel as this user, which reaches no job of another."""
@@ -227,18 +281,34 @@ class JobUser:
         said, _ = self._helper.ask(request, _Ran, has_effect=True)
         return CommandResult(said.exit_code, said.stdout, said.stderr)
 
-    def _put(
-        self, attempt_id: str, uploads: Sequence[Upload], folders: Sequence[str], how: Mapping[str, object]
-    ) -> None:
-        sizes = [_measure(upload.source) for upload in uploads]
-        files = [
-            {"path": upload.path, "size": size, "mode": 0o700 if upload.executable else 0o600}
-            for upload, size in zip(uploads, sizes, strict=True)
+    def _put(self, deliveries: Sequence[Delivery], *, whole: bool) -> list[LilongError | None]:
+        sizes = [[measure(upload) for upload in one.uploads] for one in deliveries]
+        attempts = [
+            {
+                "attempt_id": one.attempt_id,
+                "folders": list(one.folders),
+                "files": [
+                    {"path": upload.path, "size": size, "mode": 0o700 if upload.executable else 0o600}
+                    for upload, size in zip(one.uploads, its_sizes, strict=True)
+                ],
+            }
+            for one, its_sizes in zip(deliveries, sizes, strict=True)
         ]
-        request = {"op": "put", "attempt_id": attempt_id, "files": files, "folders": list(folders), **how}
-        extra_s = sum(sizes) / _BYTES_PER_S_MIN + len(files) * _S_PER_FILE_MAX
-        body = (chunk for upload, size in zip(uploads, sizes, strict=True) for chunk in _read(upload.source, size))
-        self._helper.ask(request, Answer, body=body, extra_s=extra_s, has_effect=True)
+        request = {"op": "put", "attempts": attempts, "whole": whole}
+        sent = [
+            (upload, size)
+            for one, its_sizes in zip(deliveries, sizes, strict=True)
+            for upload, size in zip(one.uploads, its_sizes, strict=True)
+        ]
+        extra_s = sum(size for _, size in sent) / _BYTES_PER_S_MIN + len(sent) * _S_PER_FILE_MAX
+        body = (chunk for upload, size in sent for chunk in _read(upload.source, size))
+        said, _ = self._helper.ask(request, _Put, body=body, extra_s=extra_s, has_effect=True)
+        if len(said.attempts) != len(deliveries):
+            raise self._helper.unclear("The helper's answer is of other attempts than were handed over.")
+        return [
+            self._helper.find_error(one, runs_program=False) if isinstance(one, Failure) else None
+            for one in said.attempts
+        ]
 
     def _get(self, batch: Sequence[Wanted]) -> list[Part | None]:
         asked = [
@@ -268,7 +338,9 @@ class JobUser:
         return self._get([Wanted(attempt_id, path, limit, offset)])[0]
 
 
-def _measure(source: Path | bytes) -> int:
+def measure(upload: Upload) -> int:
+    """Return how many bytes of it would travel now."""
+    source = upload.source
     return len(source) if isinstance(source, bytes) else source.lstat().st_size
 
 

@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from typing import IO, TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar, cast
 
@@ -31,10 +32,11 @@ SETTINGS = "/etc/lilong/job-helper.json"
 SINGLE_USER = 0
 
 OWNERS = {0, SINGLE_USER}
-VERSION = 2
+VERSION = 3
 REQUEST_BYTES_MAX = 16 * 1024 * 1024  # a working folder may have 20,000 files
 SCRIPT_BYTES_MAX = 1024 * 1024
 GET_BYTES_MAX, GET_FILES_MAX = 32 * 1024 * 1024, 4096
+JOBS_MAX, PUTS_MAX, UNSYNCED_MAX = 100, 100, 64
 ENTRIES_MAX = 100_000
 CHUNK_BYTES, OUTPUT_BYTES = 256 * 1024, 8 * 1024
 ANSWER_SECONDS, EXIT_CRASHED = 60, 70
@@ -57,6 +59,7 @@ OPTIONS = PATH_OPTIONS | {
 
 Kind = TypeVar("Kind")
 Entry = Tuple[Names, int, int]
+Delivery = Tuple[bytes, List[Names], List[Entry]]
 Answer = Tuple[Dict[str, Any], bytes]
 
 
@@ -133,53 +136,95 @@ def describe(ground: Ground, _request: Dict[str, Any], _body: IO[bytes]) -> Answ
 
 
 def put(ground: Ground, request: Dict[str, Any], body: IO[bytes]) -> Answer:
-    """Bring a whole attempt into being in one step, or files of one that is there, each in one step."""
-    attempt, whole = check_attempt(take(request, "attempt_id", str)), take(request, "whole", bool)
-    folders = [files.split_path(path) for path in take_list(request, "folders", str, ENTRIES_MAX)]
+    """Bring whole attempts into being, each in one step, or files of those that are there, each in one step.
+
+    All contents come first: where they are not as announced, nothing of any attempt is put.
+    """
+    whole = take(request, "whole", bool)
+    asked = [check_put(entry) for entry in take_objects(request, "attempts", PUTS_MAX)]
+    told: List[Dict[str, Any]] = []
+    with contextlib.ExitStack() as stack:
+        fresh: List[Tuple[Delivery, bytes, int]] = []
+        for attempt, folders, entries in asked:
+            hidden, fd = stack.enter_context(files.fresh_folder(ground.fd, FRESH + attempt + b"-"))
+            receive(fd, folders, entries, body, ground.seconds_max)
+            fresh.append(((attempt, folders, entries), hidden, fd))
+        if body.read(1):
+            raise Refused("body", "More bytes came than were announced.")
+        signal.alarm(0)
+        for (attempt, folders, entries), hidden, fd in fresh:
+            try:
+                if whole:
+                    name_attempt(ground, hidden, attempt)
+                else:
+                    move(ground, fd, attempt, folders, [names for names, _, _ in entries])
+                told.append({})
+            except Refused as refused:
+                told.append({"error": refused.code, "detail": refused.detail})
+    return {"attempts": told}, b""
+
+
+def check_put(entry: Dict[str, Any]) -> Delivery:
+    """Return what comes to one attempt: its name, folders, and files with sizes and modes."""
+    attempt = check_attempt(take(entry, "attempt_id", str))
+    folders = [files.split_path(path) for path in take_list(entry, "folders", str, ENTRIES_MAX)]
     entries = [
-        (files.split_path(take(entry, "path", str)), take_number(entry, "size"), take_number(entry, "mode") & 0o700)
-        for entry in take_objects(request, "files", ENTRIES_MAX)
+        (files.split_path(take(file, "path", str)), take_number(file, "size"), take_number(file, "mode") & 0o700)
+        for file in take_objects(entry, "files", ENTRIES_MAX)
     ]
-    if whole and files.exists(ground.fd, attempt):
-        raise Refused("exists", "The attempt has a folder already.")
-    place = None if whole else files.open_own(ground.fd, [attempt], FOLDER)
-    if not whole and place is None:
-        raise Refused("missing", "The attempt has no folder.")
-    with files.fresh_folder(ground.fd, FRESH + attempt + b"-") as (hidden, fresh):
-        receive(fresh, folders, entries, body, ground.seconds_max)
-        if place is None:
-            files.name_folder(ground.fd, hidden, attempt)
-        else:
-            move(fresh, place, folders, [names for names, _, _ in entries])
-    return {}, b""
+    return attempt, folders, entries
 
 
 def receive(fresh: int, folders: List[Names], entries: List[Entry], body: IO[bytes], seconds_max: int) -> None:
     """Write what the request brings into a fresh folder, on the disk before this returns."""
     for names in folders:
         os.close(files.make_folders(fresh, names))
-    for names, size, mode in entries:
+    written: List[int] = []
+    try:
+        for names, size, mode in entries:
+            signal.alarm(seconds_max)
+            written.append(files.create_file(fresh, names))
+            copy(body, written[-1], size, seconds_max)
+            os.fchmod(written[-1], mode)
+            if len(written) == UNSYNCED_MAX:
+                sync(written)
+        sync(written)
+    finally:
+        for fd in written:
+            os.close(fd)
+
+
+def copy(body: IO[bytes], fd: int, size: int, seconds_max: int) -> None:
+    """Write the next `size` bytes of the request into a file."""
+    while size:
+        chunk = body.read(min(size, CHUNK_BYTES))
+        if not chunk:
+            raise Refused("short", "Fewer bytes came than were announced.")
         signal.alarm(seconds_max)
-        fd = files.create_file(fresh, names)
-        with os.fdopen(fd, "wb") as file:
-            left = size
-            while left:
-                chunk = body.read(min(left, CHUNK_BYTES))
-                if not chunk:
-                    raise Refused("short", "Fewer bytes came than were announced.")
-                signal.alarm(seconds_max)
-                file.write(chunk)
-                left -= len(chunk)
-            file.flush()
-            os.fchmod(fd, mode)
-            os.fsync(fd)
-    if body.read(1):
-        raise Refused("body", "More bytes came than were announced.")
-    signal.alarm(0)
+        size -= len(chunk)
+        while chunk:
+            chunk = chunk[os.write(fd, chunk) :]
 
 
-def move(fresh: int, place: int, folders: List[Names], moved: List[Names]) -> None:
-    """Put each file into its place, and close that."""
+def sync(written: List[int]) -> None:
+    """Let files reach the disk and close them: many at once cost a file system little more than one."""
+    while written:
+        os.fsync(written[-1])
+        os.close(written.pop())
+
+
+def name_attempt(ground: Ground, hidden: bytes, attempt: bytes) -> None:
+    """Give a fresh folder the name of its attempt, unless that has one already."""
+    if files.exists(ground.fd, attempt):
+        raise Refused("exists", "The attempt has a folder already.")
+    files.name_folder(ground.fd, hidden, attempt)
+
+
+def move(ground: Ground, fresh: int, attempt: bytes, folders: List[Names], moved: List[Names]) -> None:
+    """Put each file into its place in an attempt that is there."""
+    place = files.open_own(ground.fd, [attempt], FOLDER)
+    if place is None:
+        raise Refused("missing", "The attempt has no folder.")
     try:
         for names in folders:
             os.close(files.make_folders(place, names))
@@ -226,17 +271,34 @@ def list_files(ground: Ground, request: Dict[str, Any], _body: IO[bytes]) -> Ans
 
 
 def submit(ground: Ground, request: Dict[str, Any], _body: IO[bytes]) -> Answer:
-    """Hand a batch script to Slurm; what the script says in comments to sbatch would pass by the list of options."""
-    script: str = take(request, "script", str)
+    """Hand batch scripts to Slurm one after the other: each is judged by itself, and all end in the time of one."""
+    ends_s = time.monotonic() + ground.seconds_max
+    told: List[Dict[str, Any]] = []
+    for job in take_objects(request, "jobs", JOBS_MAX):
+        left_s = ends_s - time.monotonic()
+        if told and left_s <= 0:
+            told.append({"error": "busy", "detail": "Those before it have taken all the time."})
+            continue
+        try:
+            options, script = check_job(ground, job)
+            told.append(run(ground, ["sbatch", "--parsable", *options], script, max(0.0, left_s)))
+        except Refused as refused:
+            told.append({"error": refused.code, "detail": refused.detail})
+    return {"jobs": told}, b""
+
+
+def check_job(ground: Ground, job: Dict[str, Any]) -> Tuple[List[str], bytes]:
+    """Return options and script; what the script says in comments to sbatch would pass by the list of options."""
+    script: str = take(job, "script", str)
     if not script.startswith("#!") or "\0" in script or DIRECTIVE.search(script):
         raise Refused("script", "The script does not begin with #!, or has a directive for a batch system.")
     content = script.encode("utf-8", "replace")
     if len(content) > SCRIPT_BYTES_MAX:
         raise Refused("script", f"The script has more than {SCRIPT_BYTES_MAX} bytes.")
-    options: List[str] = take_list(request, "options", str, 200)
+    options: List[str] = take_list(job, "options", str, 200)
     for option in options:
         check_option(option, ground.folder)
-    return run(ground, ["sbatch", "--parsable", *options], content), b""
+    return options, content
 
 
 def check_option(option: str, folder: str) -> None:
@@ -259,10 +321,10 @@ def cancel(ground: Ground, request: Dict[str, Any], _body: IO[bytes]) -> Answer:
     if not job_ids or not all(JOB_ID.fullmatch(job_id) for job_id in job_ids):
         raise Refused("invalid", "job_ids is empty or has an entry that is no job id.")
     filters = ["--state=PENDING"] if request.get("waiting_only") is True else []
-    return run(ground, ["scancel", *filters, *job_ids], b""), b""
+    return run(ground, ["scancel", *filters, *job_ids], b"", ground.seconds_max), b""
 
 
-def run(ground: Ground, argv: List[str], given: bytes) -> Dict[str, Any]:
+def run(ground: Ground, argv: List[str], given: bytes, seconds_max: float) -> Dict[str, Any]:
     """Run a program of Slurm in the user's folder; returns its exit code and the beginning of what it says."""
     signal.alarm(0)
     try:
@@ -272,12 +334,14 @@ def run(ground: Ground, argv: List[str], given: bytes) -> Dict[str, Any]:
         )  # fmt: skip
     except (FileNotFoundError, PermissionError) as error:
         raise Refused("program", f"{argv[0]} cannot be started: {error}") from None
+    except OSError as error:
+        raise Refused("system", f"{argv[0]} cannot be started now: {error}") from None
     try:
-        texts = process.communicate(given, timeout=ground.seconds_max)
+        texts = process.communicate(given, timeout=seconds_max)
     except subprocess.TimeoutExpired:
         with contextlib.suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
-        raise Refused("timeout", f"{argv[0]} did not answer within {ground.seconds_max} s.") from None
+        raise Refused("timeout", f"{argv[0]} did not answer within {seconds_max:.0f} s.") from None
     except OSError as error:  # it has begun: this must not look as if nothing had happened
         raise RuntimeError(f"{argv[0]}: {error}") from error
     stdout, stderr = [text[:OUTPUT_BYTES].decode("utf-8", "replace") for text in texts]

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lilong.agent.engines.slurm.assignment import Refusal, choose_user, is_single_user
+from lilong.agent.engines.slurm.gathering import Gathering
 from lilong.agent.engines.slurm.identity import JobUser
 from lilong.agent.engines.slurm.settings import SlurmSettings
 from lilong.agent.spool import read_json, write_json
@@ -43,6 +44,7 @@ class JobUsers:
         self._path = home / HELD
         self._agent_user = pwd.getpwuid(os.geteuid()).pw_name
         self._uids: dict[str, int] = {}
+        self._gatherings: dict[str, Gathering] = {}
 
     @property
     def is_single(self) -> bool:
@@ -61,6 +63,10 @@ class JobUsers:
     def of(self, name: str) -> JobUser:
         """Return one of them."""
         return JobUser(user=name, agent_user=self._agent_user, helper=self._settings.helper)
+
+    def gather(self, name: str) -> Gathering:
+        """Return where threads that bring attempts to this user meet."""
+        return self._gatherings.setdefault(name, Gathering(user=self.of(name)))
 
     def find_uid(self, name: str) -> int:
         """Return a user's number, -1 for a name that this machine does not know."""
