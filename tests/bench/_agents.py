@@ -1,0 +1,201 @@
+"""The hub's half of the bench of agents: pools full of running attempts, the hub's processes, and what they use."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from secrets import token_hex
+
+from django.db import connection
+
+from lilong.common.ids import new_id
+from lilong.common.time import utc_now
+from lilong.foundation.runs.models import Attempt, Candidate, Meter, Run
+from lilong.protocol.messages import Allocation, AttemptState, Submit
+from tests.bench._agents_load import ACCELERATOR, AgentState, Load, make_inventory, name_node
+from tests.pools import NOON, REPORT_KEY, ScriptedAgent, make_spec, open_pool, settle, submit
+from tests.running_web import running_web
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def measure(
+    *, home: Path, agents: int, live: int, period_s: int, warm_up_periods: int, periods: int
+) -> dict[str, float]:
+    """Return how well one web process keeps up with so many agents of `live` attempts each, and who used which core."""
+    states = fill(agents=agents, live=live)
+    with running_web(home=home) as web, running_worker() as worker:
+        load = Load(
+            url=web.url,
+            agents=tuple(states),
+            period_s=period_s,
+            warm_up_periods=warm_up_periods,
+            periods=periods,
+        )
+        command = [sys.executable, "-m", "tests.bench._agents_load"]
+        player = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert player.stdin is not None
+        assert player.stdout is not None
+        with player:
+            player.stdin.write(load.model_dump_json().encode())
+            player.stdin.close()
+            roots = {"web": web.list_pids()[0], "worker": worker, "database": find_postmaster(), "load": player.pid}
+            assert player.stdout.readline() == b"begin\n"
+            before, began_s = {name: read_cpu_s(pid) for name, pid in roots.items()}, time.monotonic()
+            busy_before_s = read_busy_s()
+            assert player.stdout.readline() == b"end\n"
+            took_s = time.monotonic() - began_s
+            cores = {name: (read_cpu_s(pid) - before[name]) / took_s for name, pid in roots.items()}
+            busy_cores = (read_busy_s() - busy_before_s) / took_s
+            load_average = os.getloadavg()[0]
+            syncs: list[tuple[float, float]] = json.loads(player.stdout.read())
+    latencies_s = sorted(latency_s for _, latency_s in syncs)
+    due = agents * periods
+    return {
+        "agents": agents,
+        "wanted_per_s": agents / period_s,
+        "reached_per_s": len(syncs) / (periods * period_s),
+        "on_time": sum(late_s < period_s for late_s, _ in syncs) / due,
+        "median_ms": statistics.median(latencies_s) * 1000,
+        "p95_ms": latencies_s[len(latencies_s) * 95 // 100] * 1000,
+        "worst_ms": latencies_s[-1] * 1000,
+        **{f"{name}_cores": used for name, used in cores.items()},
+        "others_cores": busy_cores - sum(cores.values()),
+        "load_average": load_average,
+    }
+
+
+def fill(*, agents: int, live: int) -> list[AgentState]:
+    """Open pools and let `live` attempts run on each: the first through the services, the others copied from it."""
+    opened = [open_pool(f"pool-{number}", seconds=seconds_now()) for number in range(agents)]
+    first = opened[0]
+    first.nodes = make_inventory(attempts=live, now=utc_now()).nodes
+    taken = run_one(first)
+    chain = first.reports[taken.attempt_id, 0]
+    copy = Copier(run_id=taken.run_id)
+    states = [
+        AgentState(
+            pool_token=agent.pool_token,
+            boot_id=agent.boot_id,
+            epoch=agent.epoch,
+            nonce=taken.nonce,
+            report_key=REPORT_KEY,
+            authorised_ms=taken.authorised_ms,
+            started_at=copy.started_at,
+            sequence=len(chain),
+            mac=chain[-1].mac,
+            attempt_ids=tuple(copy.add(pool_id=agent.pool_id) for _ in range(live - (agent is first)))
+            + ((taken.attempt_id,) if agent is first else ()),
+        )
+        for agent in opened
+    ]
+    copy.save()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return states
+
+
+def run_one(agent: ScriptedAgent) -> Submit:
+    """Let one attempt run on the agent's pool until all that follows from its start is done."""
+    spec = make_spec(walltime_s=3_600, resources={"accelerator": ACCELERATOR, "accelerators": 1})
+    submit(agent, spec=spec, authorised_ms=3_600_000, seconds=seconds_now())
+    taken = agent.take(seconds=seconds_now())
+    node = name_node(0)
+    given = {"nodes": (node,), "allocated": (Allocation(node=node, accelerator=ACCELERATOR, count=1),)}
+    for state, ms in ((AttemptState.STARTING, 0), (AttemptState.RUNNING, 1)):
+        seconds = seconds_now()
+        agent.sync(agent.see(taken, state, seconds=seconds, ms=ms, **given), seconds=seconds)
+    settle(seconds=seconds_now())
+    return taken
+
+
+class Copier:
+    """Copies of one running attempt's rows, on any pool."""
+
+    def __init__(self, *, run_id: str) -> None:
+        self._attempt = Attempt.objects.select_related("run", "candidate", "meter").get(run_id=run_id)
+        self._copies: list[tuple[Run, Candidate, Attempt, Meter]] = []
+
+    @property
+    def started_at(self) -> datetime:
+        assert self._attempt.started_at is not None
+        return self._attempt.started_at
+
+    def add(self, *, pool_id: str) -> str:
+        """Return the id of one more attempt, which `save` will write."""
+        run = copy_row(self._attempt.run, id=new_id("run"))
+        candidate = copy_row(self._attempt.candidate, id=new_id("cand"), run_id=run.id, pool_id=pool_id)
+        attempt = copy_row(
+            self._attempt,
+            id=new_id("att"),
+            run_id=run.id,
+            candidate_id=candidate.id,
+            pool_id=pool_id,
+            token=token_hex(16),
+        )
+        self._copies.append((run, candidate, attempt, copy_row(self._attempt.meter, attempt_id=attempt.id)))
+        return attempt.id
+
+    def save(self) -> None:
+        for model, rows in zip((Run, Candidate, Attempt, Meter), zip(*self._copies, strict=True), strict=True):
+            model.objects.bulk_create(rows, batch_size=1_000)
+
+
+def copy_row(row, **changes):
+    """Return a new row with the values of another."""
+    values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    return type(row)(**values | changes)
+
+
+def seconds_now() -> float:
+    """Return now on the clock of `tests.pools`."""
+    return (utc_now() - NOON).total_seconds()
+
+
+@contextmanager
+def running_worker() -> Iterator[int]:
+    """Run the hub's worker until the end of the block and yield its process id."""
+    worker = subprocess.Popen([sys.executable, "-m", "lilong.web.worker"])
+    try:
+        yield worker.pid
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+def find_postmaster() -> int:
+    """Return the process that all of PostgreSQL's are children of."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (backend,) = cursor.fetchone()
+    return int(read_stat(backend)[PARENT])
+
+
+PARENT, USER_TICKS, DEAD_CHILDREN_TICKS = 1, 11, 13
+"""Where these stand after the process's name in /proc/PID/stat; of each kind of ticks there are two."""
+
+
+def read_stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+
+
+def read_cpu_s(pid: int) -> float:
+    """Return the processor time of a process and its children, those included that have ended."""
+    ticks = sum(map(int, read_stat(pid)[USER_TICKS : DEAD_CHILDREN_TICKS + 2]))
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+        ticks += sum(map(int, read_stat(int(child))[USER_TICKS : DEAD_CHILDREN_TICKS + 2]))
+    return ticks / TICKS_PER_S
+
+
+def read_busy_s() -> float:
+    """Return the time during which cores of this machine worked, since it started."""
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(
+        int, Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq) / TICKS_PER_S
