@@ -8,18 +8,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
-from secrets import token_hex
 
 from django.db import connection
 
-from lilong.common.ids import new_id
 from lilong.common.time import utc_now
-from lilong.foundation.runs.models import Attempt, Candidate, Meter, Run
 from lilong.protocol.messages import Allocation, AttemptState, Submit
 from tests.bench._agents_load import ACCELERATOR, AgentState, Load, make_inventory, name_node
-from tests.pools import NOON, REPORT_KEY, ScriptedAgent, make_spec, open_pool, settle, submit
+from tests.bench._copies import Copier
+from tests.pools import KEEPER, NOON, REPORT_KEY, ScriptedAgent, make_spec, open_pool, settle, submit
 from tests.running_web import running_web
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -73,7 +71,7 @@ def measure(
 
 def fill(*, agents: int, live: int) -> list[AgentState]:
     """Open pools and let `live` attempts run on each: the first through the services, the others copied from it."""
-    opened = [open_pool(f"pool-{number}", seconds=seconds_now()) for number in range(agents)]
+    opened = [open_one(number) for number in range(agents)]
     first = opened[0]
     first.nodes = make_inventory(attempts=live, now=utc_now()).nodes
     taken = run_one(first)
@@ -96,9 +94,13 @@ def fill(*, agents: int, live: int) -> list[AgentState]:
         for agent in opened
     ]
     copy.save()
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
     return states
+
+
+def open_one(number: int) -> ScriptedAgent:
+    """Open the pool of a provider of its own: one organisation may not have so many."""
+    keeper = replace(KEEPER, organisation_id=f"{KEEPER.organisation_id}_{number}")
+    return open_pool(f"pool-{number}", seconds=seconds_now(), keeper=keeper)
 
 
 def run_one(agent: ScriptedAgent) -> Submit:
@@ -113,44 +115,6 @@ def run_one(agent: ScriptedAgent) -> Submit:
         agent.sync(agent.see(taken, state, seconds=seconds, ms=ms, **given), seconds=seconds)
     settle(seconds=seconds_now())
     return taken
-
-
-class Copier:
-    """Copies of one running attempt's rows, on any pool."""
-
-    def __init__(self, *, run_id: str) -> None:
-        self._attempt = Attempt.objects.select_related("run", "candidate", "meter").get(run_id=run_id)
-        self._copies: list[tuple[Run, Candidate, Attempt, Meter]] = []
-
-    @property
-    def started_at(self) -> datetime:
-        assert self._attempt.started_at is not None
-        return self._attempt.started_at
-
-    def add(self, *, pool_id: str) -> str:
-        """Return the id of one more attempt, which `save` will write."""
-        run = copy_row(self._attempt.run, id=new_id("run"))
-        candidate = copy_row(self._attempt.candidate, id=new_id("cand"), run_id=run.id, pool_id=pool_id)
-        attempt = copy_row(
-            self._attempt,
-            id=new_id("att"),
-            run_id=run.id,
-            candidate_id=candidate.id,
-            pool_id=pool_id,
-            token=token_hex(16),
-        )
-        self._copies.append((run, candidate, attempt, copy_row(self._attempt.meter, attempt_id=attempt.id)))
-        return attempt.id
-
-    def save(self) -> None:
-        for model, rows in zip((Run, Candidate, Attempt, Meter), zip(*self._copies, strict=True), strict=True):
-            model.objects.bulk_create(rows, batch_size=1_000)
-
-
-def copy_row(row, **changes):
-    """Return a new row with the values of another."""
-    values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
-    return type(row)(**values | changes)
 
 
 def seconds_now() -> float:

@@ -55,7 +55,13 @@ def main() -> None:
         with running_cluster(settings={}) as cluster:
             for agents in sizes:
                 name = f"agents_{agents}"
-                create = [sys.executable, "-c", CREATE, cluster.database_url(name="postgres"), f"CREATE DATABASE {name}"]
+                create = [
+                    sys.executable,
+                    "-c",
+                    CREATE,
+                    cluster.database_url(name="postgres"),
+                    f"CREATE DATABASE {name}",
+                ]
                 subprocess.run(create, check=True)
                 periods = PERIODS_OF_LARGEST if agents == max(sizes) else PERIODS
                 figures = measure(database_url=cluster.database_url(name=name), agents=agents, periods=periods)

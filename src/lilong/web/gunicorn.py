@@ -3,6 +3,10 @@
 One process is enough for a laptop and keeps SQLite calm; a large hub starts more web processes over PostgreSQL.
 """
 
+import gc
+
+from gunicorn.workers.base import Worker
+
 from lilong.web.config import load_settings
 
 _settings = load_settings()
@@ -24,3 +28,9 @@ accesslog = None
 errorlog = "-"
 loglevel = "warning"
 proc_name = "lilong-web"
+
+
+def post_worker_init(worker: Worker) -> None:  # noqa: ARG001 - gunicorn hands it in
+    """Keep what the application loaded out of every later garbage collection, which would look through all of it."""
+    gc.collect()
+    gc.freeze()
