@@ -1,8 +1,9 @@
 """Many agents at once against a hub as it is served: `python -m tests.bench.agents [AGENTS …]`, else 50, 100 and 200.
 
-Each has 100 live attempts, all running, and syncs every 5 s over HTTP what a real agent would tell: each job wrapper
-reports every 5 s, too, so every sync has news of all 100. Each size has a hub of its own: one web process, one worker,
-PostgreSQL as it comes (every commit is synced), the agents played by one process, all on this machine.
+Each has 100 live attempts, all running, and syncs every 5 s over HTTP what a real agent would tell: the job wrappers
+report every 5 s, too, so all 100 make progress between two syncs, and a sync tells of a quarter and names the rest as
+unchanged. Each size has a hub of its own: one web process, one worker, PostgreSQL as it comes (every commit is synced),
+and one process that plays the agents, all on this machine.
 """
 
 import json
