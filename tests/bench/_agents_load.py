@@ -1,7 +1,4 @@
-"""The agents' half of the bench of agents: one process plays all of them over HTTP. Reads a Load, prints the syncs.
-
-What an agent tells is what the real one's `choose_telling` takes of the same observations.
-"""
+"""The agents' half of the bench of agents: one process plays all of them over HTTP. Reads a Load, prints the syncs."""
 
 import asyncio
 import json
@@ -12,7 +9,7 @@ from datetime import datetime, timedelta
 import httpx
 from pydantic import BaseModel
 
-from lilong.agent.telling import Told, choose_telling
+from lilong.agent.telling import limit_progress
 from lilong.common.time import utc_now
 from lilong.foundation.runs.core.reports import sign_report
 from lilong.protocol.messages import (
@@ -73,7 +70,7 @@ class Job:
 
     def __init__(self, *, agent: AgentState, number: int) -> None:
         self._agent = agent
-        self._attempt_id = agent.attempt_ids[number]
+        self.attempt_id = agent.attempt_ids[number]
         self._node = name_node(number)
         self._sequence = agent.sequence
         self._mac = agent.mac
@@ -87,8 +84,8 @@ class Job:
             self._report()
         self._reports = [report for report in self._reports if report.sequence >= wanted]
         return Observation(
-            attempt_id=self._attempt_id,
-            native_ref=self._attempt_id,
+            attempt_id=self.attempt_id,
+            native_ref=self.attempt_id,
             state=AttemptState.RUNNING,
             observed_at=now,
             started_at=self._agent.started_at,
@@ -107,7 +104,7 @@ class Job:
         self._mac = sign_report(
             key=bytes.fromhex(self._agent.report_key),
             nonce=self._agent.nonce,
-            attempt_id=self._attempt_id,
+            attempt_id=self.attempt_id,
             report=bare,
             previous_mac=self._mac,
         )
@@ -117,24 +114,19 @@ class Job:
 
 
 class Player:
-    """One agent, which syncs again and again."""
+    """One agent, which syncs again and again: all its attempts are new at first, and then told by turns."""
 
     def __init__(self, state: AgentState) -> None:
         self._state = state
         self._jobs = [Job(agent=state, number=number) for number in range(len(state.attempt_ids))]
-        self._told: dict[str, Told] = {}
         self._wanted: dict[str, dict[int, int]] = {}
-        self._syncs = 0
+        self._next = 0
 
     async def sync(self, client: httpx.AsyncClient) -> float:
         """Sync once and return how long the answer took; raises when the hub refuses or asks for anything."""
         now = utc_now()
-        self._syncs += 1
-        observations = [
-            job.observe(now=now, wanted=self._wanted.get(attempt_id, {}).get(0, 0))
-            for job, attempt_id in zip(self._jobs, self._state.attempt_ids, strict=True)
-        ]
-        telling = choose_telling(observations=observations, told=self._told, sync=self._syncs)
+        told = self._take_turn()
+        observations = [job.observe(now=now, wanted=self._wanted.get(job.attempt_id, {}).get(0, 0)) for job in told]
         request = SyncRequest(
             protocol_version=PROTOCOL_VERSION,
             agent_version="0.1.0",
@@ -143,8 +135,8 @@ class Player:
             sent_at=now,
             complete=True,
             inventory=make_inventory(attempts=len(self._jobs), now=now),
-            unchanged=telling.unchanged,
-            observations=telling.observations,
+            unchanged=tuple(job.attempt_id for job in self._jobs if job not in told),
+            observations=tuple(observations),
         )
         content = request.model_dump_json().encode()
         began_s = time.monotonic()
@@ -155,9 +147,14 @@ class Player:
         answer = SyncResponse.model_validate_json(response.raise_for_status().content)
         if answer.commands or answer.epoch != self._state.epoch:
             raise RuntimeError(f"The hub does not take these attempts for what they are: {answer}")
-        self._told = dict(telling.told)
         self._wanted |= answer.reports_wanted
         return took_s
+
+    def _take_turn(self) -> list[Job]:
+        count = limit_progress(progressed=len(self._jobs)) if self._wanted else len(self._jobs)
+        told = [self._jobs[number % len(self._jobs)] for number in range(self._next, self._next + count)]
+        self._next += count
+        return told
 
 
 async def play(load: Load) -> list[tuple[float, float]]:

@@ -56,13 +56,22 @@ def choose_telling(*, observations: Sequence[Observation], told: Mapping[str, To
             still.append(seen.attempt_id)
             after[seen.attempt_id] = before
     progressed.sort(key=lambda one: one[0])
-    share = -(-len(progressed) // PROGRESS_TURNS)
-    count = min(max(share, PROGRESS_PER_SYNC_LEAST), PROGRESS_PER_SYNC_MAX)
+    count = limit_progress(progressed=len(progressed))
     for _, seen in progressed[:count]:
         news.append(seen)
         after[seen.attempt_id] = _remember(seen, sync=sync)
     still += [seen.attempt_id for _, seen in progressed[count:]]
     return Telling(observations=tuple(news), unchanged=tuple(still), told=after)
+
+
+def limit_progress(*, progressed: int) -> int:
+    """Return of how many attempts one sync tells at most, where so many have made progress.
+
+    >>> [limit_progress(progressed=count) for count in (10, 200, 10_000)]
+    [25, 50, 500]
+    """
+    share = -(-progressed // PROGRESS_TURNS)
+    return min(max(share, PROGRESS_PER_SYNC_LEAST), PROGRESS_PER_SYNC_MAX)
 
 
 def _remember(seen: Observation, *, sync: int) -> Told:
