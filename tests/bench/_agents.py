@@ -2,7 +2,6 @@
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from django.db import connection
 
 from lilong.common.time import utc_now
 from lilong.protocol.messages import Allocation, AttemptState, Submit
-from tests.bench._agents_load import ACCELERATOR, AgentState, Load, make_inventory, name_node
+from tests.bench._agents_load import ACCELERATOR, AgentState, Load, Sync, make_inventory, name_node
 from tests.bench._copies import Copier
 from tests.pools import KEEPER, NOON, REPORT_KEY, ScriptedAgent, make_spec, open_pool, settle, submit
 from tests.running_web import running_web
@@ -52,21 +51,26 @@ def measure(
             cores = {name: (read_cpu_s(pid) - before[name]) / took_s for name, pid in roots.items()}
             busy_cores = (read_busy_s() - busy_before_s) / took_s
             load_average = os.getloadavg()[0]
-            syncs: list[tuple[float, float]] = json.loads(player.stdout.read())
-    latencies_s = sorted(latency_s for _, latency_s in syncs)
-    due = agents * periods
+            syncs = [Sync(*sync) for sync in json.loads(player.stdout.read())]
+    done = sum(0 <= sync.ended_s < took_s for sync in syncs)
     return {
         "agents": agents,
         "wanted_per_s": agents / period_s,
-        "reached_per_s": len(syncs) / (periods * period_s),
-        "on_time": sum(late_s < period_s for late_s, _ in syncs) / due,
-        "median_ms": statistics.median(latencies_s) * 1000,
-        "p95_ms": latencies_s[len(latencies_s) * 95 // 100] * 1000,
-        "worst_ms": latencies_s[-1] * 1000,
+        "reached_per_s": done / took_s,
+        "on_time": sum(sync.due_s >= 0 for sync in syncs) / (agents * periods),
+        **sum_up(sorted(sync.took_s * 1000 for sync in syncs if sync.due_s >= 0)),
+        "web_ms": cores["web"] * took_s / done * 1000,
+        "database_ms": cores["database"] * took_s / done * 1000,
         **{f"{name}_cores": used for name, used in cores.items()},
         "others_cores": busy_cores - sum(cores.values()),
         "load_average": load_average,
     }
+
+
+def sum_up(latencies_ms: list[float]) -> dict[str, float]:
+    """Return the median, the 95th percentile and the worst of sorted latencies."""
+    median_ms, p95_ms = (latencies_ms[len(latencies_ms) * part // 100] for part in (50, 95))
+    return {"median_ms": median_ms, "p95_ms": p95_ms, "worst_ms": latencies_ms[-1]}
 
 
 def fill(*, agents: int, live: int) -> list[AgentState]:

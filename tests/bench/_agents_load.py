@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import httpx
 from pydantic import BaseModel
@@ -63,6 +64,15 @@ class Load(BaseModel):
     period_s: float
     warm_up_periods: int
     periods: int
+
+
+class Sync(NamedTuple):
+    """One sync in seconds: due and ended, since those that count began; how late it began; how long the answer took."""
+
+    due_s: float
+    ended_s: float
+    late_s: float
+    took_s: float
 
 
 class Job:
@@ -157,11 +167,11 @@ class Player:
         return told
 
 
-async def play(load: Load) -> list[tuple[float, float]]:
-    """Return how late each counted sync began and how long it took, in seconds."""
+async def play(load: Load) -> list[Sync]:
+    """Return all syncs, those of the warm-up too."""
     began_s = time.monotonic() + 1
     count_from_s = began_s + load.warm_up_periods * load.period_s
-    syncs: list[tuple[float, float]] = []
+    syncs: list[Sync] = []
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with (
         httpx.AsyncClient(base_url=load.url, limits=limits, timeout=TIMEOUT_S, trust_env=False) as client,
@@ -169,7 +179,8 @@ async def play(load: Load) -> list[tuple[float, float]]:
     ):
         for number, state in enumerate(load.agents):
             first_s = began_s + number * load.period_s / len(load.agents)
-            group.create_task(_play_one(client, load, Player(state), first_s=first_s, syncs=syncs))
+            playing = _play_one(client, load, Player(state), first_s=first_s, count_from_s=count_from_s, syncs=syncs)
+            group.create_task(playing)
         for word, at_s in (("begin", count_from_s), ("end", count_from_s + load.periods * load.period_s)):
             await asyncio.sleep(at_s - time.monotonic())
             print(word, flush=True)
@@ -177,18 +188,16 @@ async def play(load: Load) -> list[tuple[float, float]]:
 
 
 async def _play_one(
-    client: httpx.AsyncClient, load: Load, player: Player, *, first_s: float, syncs: list[tuple[float, float]]
+    client: httpx.AsyncClient, load: Load, player: Player, *, first_s: float, count_from_s: float, syncs: list[Sync]
 ) -> None:
     """Let an agent sync in each of its periods; one that the sync before it outlasts falls out."""
     for number in range(load.warm_up_periods + load.periods):
         due_s = first_s + number * load.period_s
         await asyncio.sleep(due_s - time.monotonic())
         late_s = time.monotonic() - due_s
-        if late_s >= load.period_s:
-            continue
-        took_s = await player.sync(client)
-        if number >= load.warm_up_periods:
-            syncs.append((late_s, took_s))
+        if late_s < load.period_s:
+            took_s = await player.sync(client)
+            syncs.append(Sync(due_s - count_from_s, time.monotonic() - count_from_s, late_s, took_s))
 
 
 def make_inventory(*, attempts: int, now: datetime) -> Inventory:

@@ -34,6 +34,8 @@ COLUMNS = (
     ("median", "median_ms", "{:.0f} ms"),
     ("p95", "p95_ms", "{:.0f} ms"),
     ("worst", "worst_ms", "{:.0f} ms"),
+    ("web", "web_ms", "{:.1f} ms"),
+    ("database", "database_ms", "{:.1f} ms"),
     ("web", "web_cores", "{:.2f}"),
     ("worker", "worker_cores", "{:.2f}"),
     ("database", "database_cores", "{:.2f}"),
@@ -46,11 +48,12 @@ COLUMNS = (
 def main() -> None:
     """Print a line per size.
 
-    on time: syncs that began within their period, of all that were due. web to others: cores kept busy, others being
-    what this bench did not start. load: the load average at the end.
+    on time: syncs that began within their period, of all that were due. web, database: processor time of one sync. web
+    to others: cores kept busy, others being what this bench did not start. load: the load average at the end.
     """
     sizes = [int(argument) for argument in sys.argv[1:]] or SIZES
     print(f"{LIVE} live attempts each, a sync every {PERIOD_S} s, {os.cpu_count()} cores")
+    print(f"{'syncs':>40}{'latency':>30}{'processor':>20}{'cores':>50}{'machine':>10}")
     print("".join(f"{title:>10}" for title, _, _ in COLUMNS))
     try:
         with running_cluster(settings={}) as cluster:
