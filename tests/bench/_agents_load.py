@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import ssl
 import sys
 import time
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -169,18 +171,21 @@ class Player:
 
 async def play(load: Load) -> list[Sync]:
     """Return all syncs, those of the warm-up too."""
-    began_s = time.monotonic() + 1
-    count_from_s = began_s + load.warm_up_periods * load.period_s
+    players = [Player(state) for state in load.agents]
     syncs: list[Sync] = []
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with (
-        httpx.AsyncClient(base_url=load.url, limits=limits, timeout=TIMEOUT_S, trust_env=False) as client,
-        asyncio.TaskGroup() as group,
-    ):
-        for number, state in enumerate(load.agents):
-            first_s = began_s + number * load.period_s / len(load.agents)
-            playing = _play_one(client, load, Player(state), first_s=first_s, count_from_s=count_from_s, syncs=syncs)
-            group.create_task(playing)
+    tls = ssl.create_default_context()
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        # One for each agent, as in earnest: a pool of many connections is looked through for every request.
+        clients = [
+            httpx.AsyncClient(base_url=load.url, verify=tls, timeout=TIMEOUT_S, trust_env=False) for _ in players
+        ]
+        for client in clients:
+            await stack.enter_async_context(client)
+        began_s = time.monotonic()
+        count_from_s = began_s + load.warm_up_periods * load.period_s
+        for number, (player, client) in enumerate(zip(players, clients, strict=True)):
+            first_s = began_s + number * load.period_s / len(players)
+            group.create_task(_play_one(player, client, load, first_s=first_s, count_from_s=count_from_s, syncs=syncs))
         for word, at_s in (("begin", count_from_s), ("end", count_from_s + load.periods * load.period_s)):
             await asyncio.sleep(at_s - time.monotonic())
             print(word, flush=True)
@@ -188,7 +193,7 @@ async def play(load: Load) -> list[Sync]:
 
 
 async def _play_one(
-    client: httpx.AsyncClient, load: Load, player: Player, *, first_s: float, count_from_s: float, syncs: list[Sync]
+    player: Player, client: httpx.AsyncClient, load: Load, *, first_s: float, count_from_s: float, syncs: list[Sync]
 ) -> None:
     """Let an agent sync in each of its periods; one that the sync before it outlasts falls out."""
     for number in range(load.warm_up_periods + load.periods):

@@ -22,7 +22,7 @@ from tests.postgresql import PostgresqlMissing, running_cluster
 SIZES = (50, 100, 200)
 LIVE = 100
 PERIOD_S = 5
-WARM_UP_PERIODS = 2
+WARM_UP_PERIODS = 3
 PERIODS = 4
 PERIODS_OF_LARGEST = 12
 CREATE = "import psycopg, sys; psycopg.connect(sys.argv[1], autocommit=True).execute(sys.argv[2])"
