@@ -193,10 +193,13 @@ class ScriptedAgent:
                 chain.append(bare.model_copy(update={"mac": mac}))
 
 
-def open_pool(name: str = "embedded", *, seconds: float = -10) -> ScriptedAgent:
+def open_pool(name: str = "embedded", *, seconds: float = -10, keeper: Actor = KEEPER) -> ScriptedAgent:
     """Create a pool and let an agent join and report once, so that it serves."""
-    pool_id = create_pool(actor=KEEPER, provider_organisation_id=PROVIDER, name=name, engine="local", now=at(seconds))
-    token = create_join_token(actor=KEEPER, pool_id=pool_id, now=at(seconds)).token
+    provider_id = keeper.organisation_id
+    pool_id = create_pool(
+        actor=keeper, provider_organisation_id=provider_id, name=name, engine="local", now=at(seconds)
+    )
+    token = create_join_token(actor=keeper, pool_id=pool_id, now=at(seconds)).token
     request = JoinRequest(protocol_version=PROTOCOL_VERSION, join_token=token, agent_version="0.1.0", hostname="login1")
     joined = join(request=request, now=at(seconds))
     agent = ScriptedAgent(pool_id=pool_id, pool_token=joined.pool_token, boot_id=f"boot-{name}")

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from lilong.foundation.runs.services.sync import sync
 from lilong.protocol.messages import AttemptState, Submit, SyncRequest
+from tests.bench._copies import Copier
 from tests.pools import ScriptedAgent, at, make_inventory, open_pool, settle, submit
 
 
@@ -20,7 +21,6 @@ def measure(*, live: int, told: int, rounds: int) -> dict[str, float]:
         request=SyncRequest.model_validate_json(say(agent, taken, number=0, told=live)),
         now=at(100),
     )
-    settle(seconds=100, rounds=live)
     reading_ms: list[float] = []
     working_ms: list[float] = []
     cpu_ms: list[float] = []
@@ -48,15 +48,17 @@ def measure(*, live: int, told: int, rounds: int) -> dict[str, float]:
 
 
 def fill(agent: ScriptedAgent, *, live: int) -> list[Submit]:
-    """Submit runs to the agent's pool until so many attempts run there."""
-    for _ in range(live):
-        submit(agent)
-    taken: dict[str, Submit] = {}
-    while len(taken) < live:
-        said = [agent.see(one, AttemptState.STARTING, seconds=1) for one in taken.values()]
-        commands = agent.sync(*said, seconds=2).commands
-        taken |= {one.attempt_id: one for one in commands if isinstance(one, Submit)}
-    return list(taken.values())
+    """Let so many attempts run on the agent's pool: one through the services, the others copied from it."""
+    submit(agent)
+    first = agent.take(seconds=1)
+    agent.sync(agent.see(first, AttemptState.RUNNING, seconds=2, ms=1), seconds=2)
+    settle(seconds=3)
+    copier = Copier(run_id=first.run_id)
+    copies = [first.model_copy(update={"attempt_id": copier.add(pool_id=agent.pool_id)}) for _ in range(live - 1)]
+    copier.save()
+    for copy in copies:
+        agent.reports[copy.attempt_id, 0] = list(agent.reports[first.attempt_id, 0])
+    return [first, *copies]
 
 
 def say(agent: ScriptedAgent, taken: list[Submit], *, number: int, told: int) -> bytes:

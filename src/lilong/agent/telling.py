@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from lilong.agent.engines.port import TERMINAL_STATES
 from lilong.protocol.messages import Observation, Usage
 
+PROGRESS_TURNS = 4
+PROGRESS_PER_SYNC_LEAST = 25
 PROGRESS_PER_SYNC_MAX = 500
 EXPECTED_START_STEP = timedelta(minutes=5)
 """By less an expected start may move untold: a scheduler plans its whole queue anew all the time."""
@@ -37,9 +39,10 @@ class Telling:
 def choose_telling(*, observations: Sequence[Observation], told: Mapping[str, Told], sync: int) -> Telling:
     """Return what to tell in sync number `sync`.
 
-    Ends, news and whatever differs from what was told are told at once. Of attempts with progress alone (meters,
-    reports, logs, expected start) at most PROGRESS_PER_SYNC_MAX are told, those first that were told longest ago; what
-    stands still is named only. So a sync costs by what happens, not by what lives. Cost: linear in observations.
+    Ends, news and whatever differs from what was told are told at once. Attempts with progress alone (meters, reports,
+    logs, expected start) take PROGRESS_TURNS turns, those first that were told longest ago: few are told in every sync,
+    and of very many PROGRESS_PER_SYNC_MAX. What stands still is named only. So a sync costs by what happens, not by
+    what lives. Cost: linear in observations.
     """
     news: list[Observation] = []
     progressed: list[tuple[int, Observation]] = []
@@ -57,11 +60,22 @@ def choose_telling(*, observations: Sequence[Observation], told: Mapping[str, To
             still.append(seen.attempt_id)
             after[seen.attempt_id] = before
     progressed.sort(key=lambda one: one[0])
-    for _, seen in progressed[:PROGRESS_PER_SYNC_MAX]:
+    count = limit_progress(progressed=len(progressed))
+    for _, seen in progressed[:count]:
         news.append(seen)
         after[seen.attempt_id] = _remember(seen, sync=sync)
-    still += [seen.attempt_id for _, seen in progressed[PROGRESS_PER_SYNC_MAX:]]
+    still += [seen.attempt_id for _, seen in progressed[count:]]
     return Telling(observations=tuple(news), unchanged=tuple(still), told=after)
+
+
+def limit_progress(*, progressed: int) -> int:
+    """Return of how many attempts one sync tells at most, where so many have made progress.
+
+    >>> [limit_progress(progressed=count) for count in (10, 200, 10_000)]
+    [25, 50, 500]
+    """
+    share = -(-progressed // PROGRESS_TURNS)
+    return min(max(share, PROGRESS_PER_SYNC_LEAST), PROGRESS_PER_SYNC_MAX)
 
 
 def _remember(seen: Observation, *, sync: int) -> Told:

@@ -3,6 +3,10 @@
 One process is enough for a laptop and keeps SQLite calm; a large hub starts more web processes over PostgreSQL.
 """
 
+import gc
+
+from gunicorn.workers.base import Worker
+
 from lilong.web.config import load_settings
 
 _settings = load_settings()
@@ -24,3 +28,16 @@ accesslog = None
 errorlog = "-"
 loglevel = "warning"
 proc_name = "lilong-web"
+
+
+GARBAGE_OBJECTS = 50_000
+
+
+def post_worker_init(worker: Worker) -> None:  # noqa: ARG001 - gunicorn hands it in
+    """Let garbage be looked for rarely, and never among what the application loaded.
+
+    By default that is after every 700 new objects, of which one agent's sync makes many thousands.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS)

@@ -95,5 +95,5 @@ def test_the_wrapper_is_placed_compiled_where_that_can_be(tmp_path):
     placed = [place_wrapper(shared_folder=tmp_path / name, python=PurePosixPath(python)) for name, python in PYTHONS]
 
     compiled = [{path.name.partition(".")[0] for path in one.parent.glob("__pycache__/*.pyc")} for one in placed]
-    assert compiled == [{"shim", "supervise", "journal", "watch"}, set()]
+    assert compiled == [{"shim", "supervise", "accelerators", "journal", "watch"}, set()]
     assert placed[0].name == placed[1].name == "shim.py"

@@ -2,7 +2,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilong.agent.telling import EXPECTED_START_STEP, PROGRESS_PER_SYNC_MAX, choose_telling
+from lilong.agent.telling import (
+    EXPECTED_START_STEP,
+    PROGRESS_PER_SYNC_LEAST,
+    PROGRESS_PER_SYNC_MAX,
+    PROGRESS_TURNS,
+    choose_telling,
+)
 from lilong.protocol.messages import AttemptState, Observation, Usage
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -45,16 +51,29 @@ def test_an_end_is_told_until_it_is_released():
     assert names(tell(see("a", state=AttemptState.SUCCEEDED), told=first.told, sync=2)) == ["a"]
 
 
-def test_progress_of_many_is_told_by_turns_and_of_none_twice_before_all():
-    count = 2 * PROGRESS_PER_SYNC_MAX + 10
+def tell_progress_again_and_again(*, count, syncs):
+    """Return whom each sync tells of where all make progress before each."""
     told, seen_in = tell(*(see(f"a{number}") for number in range(count))).told, []
-    for sync in range(2, 5):
+    for sync in range(2, 2 + syncs):
         telling = tell(*(see(f"a{number}", ms=sync) for number in range(count)), told=told, sync=sync)
         told = telling.told
         seen_in.append(names(telling))
         assert len(telling.observations) + len(telling.unchanged) == count
+    return seen_in
 
-    assert [len(some) for some in seen_in] == [PROGRESS_PER_SYNC_MAX] * 3
+
+@pytest.mark.parametrize(
+    ("count", "in_each", "syncs"),
+    [
+        (PROGRESS_PER_SYNC_LEAST, PROGRESS_PER_SYNC_LEAST, 1),
+        (100, 100 // PROGRESS_TURNS, PROGRESS_TURNS),
+        (PROGRESS_TURNS * PROGRESS_PER_SYNC_MAX + 10, PROGRESS_PER_SYNC_MAX, PROGRESS_TURNS + 1),
+    ],
+)
+def test_progress_is_told_by_turns_and_of_none_twice_before_all(count, in_each, syncs):
+    seen_in = tell_progress_again_and_again(count=count, syncs=syncs)
+
+    assert [len(some) for some in seen_in] == [in_each] * syncs
     assert len({name for some in seen_in for name in some}) == count
 
 

@@ -30,6 +30,9 @@ class Missing:
     last_sent_at: datetime | None = None
 
 
+NOT_MISSING = Missing()
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptFacts:
     """One attempt as the hub knows it. Identity first, then what the hub decided, then what agents reported.
@@ -73,7 +76,7 @@ class AttemptFacts:
     checkpoint: CheckpointNote | None = None
     volumes: tuple[VolumeNote, ...] = ()
     outputs_complete: bool = False
-    missing: Missing = Missing()
+    missing: Missing = NOT_MISSING
 
     @property
     def has_ended(self) -> bool:
@@ -170,7 +173,7 @@ def _take_outputs(attempt: AttemptFacts, observation: Observation, *, kept: Cont
         if _is_newest(attempt, observation) and observation.checkpoint.manifest_sha256 in kept:
             checkpoint = observation.checkpoint
     complete = observation.outputs_complete and all(sha256 in kept for sha256 in named)
-    return replace(
+    return _change(
         attempt,
         log_bytes=log_bytes,
         checkpoint=checkpoint,
@@ -187,10 +190,10 @@ def _take_description(attempt: AttemptFacts, observation: Observation) -> Attemp
     starts = [attempt.started_at] if attempt.started_at is not None else []
     if observation.started_at is not None:
         starts.append(max(observation.started_at, attempt.offered_at or attempt.created_at))
-    attempt = replace(attempt, missing=Missing(), started_at=min(starts, default=None))
+    attempt = _change(attempt, missing=NOT_MISSING, started_at=min(starts, default=None))
     if not _is_newest(attempt, observation):
         return attempt
-    return replace(
+    return _change(
         attempt,
         observed_at=observation.observed_at,
         native_ref=observation.native_ref or attempt.native_ref,
@@ -211,7 +214,7 @@ def _take_allocation(
         attempt.ordered, allocated=observation.allocated, node_names=observation.nodes, pool_nodes=pool_nodes
     )
     known = attempt.allocation_problem
-    return replace(attempt, allocation_problem=min(filter(None, (known, problem)), default=""))
+    return _change(attempt, allocation_problem=min(filter(None, (known, problem)), default=""))
 
 
 def _take_meters(attempt: AttemptFacts, observation: Observation, *, now: datetime) -> AttemptFacts:
@@ -228,7 +231,7 @@ def _take_meters(attempt: AttemptFacts, observation: Observation, *, now: dateti
             attempt_id=attempt.attempt_id,
             nodes=attempt.nodes,
         )
-    return replace(
+    return _change(
         attempt,
         metered_ms=max(attempt.metered_ms, min(observation.usage.metered_ms, passed_ms)),
         usable_ms=max(attempt.usable_ms, min(observation.usage.usable_ms, passed_ms)),
@@ -247,7 +250,7 @@ def _take_state(
     if is_old and STATES[state].phase == STATES[attempt.state].phase:
         return attempt
     if not STATES[state].has_ended:
-        return replace(attempt, state=state, reason=attempt.reason if is_old else observation.reason)
+        return _change(attempt, state=state, reason=attempt.reason if is_old else observation.reason)
     reason = explain_end(state, reason=_believe_reason(attempt, observation.reason, now=now))
     return replace(
         attempt,
@@ -293,3 +296,9 @@ def _find_fault(reason: Reason, *, state: AttemptState, claimed: Fault | None, s
 
 def _is_newest(attempt: AttemptFacts, observation: Observation) -> bool:
     return attempt.observed_at is None or observation.observed_at >= attempt.observed_at
+
+
+def _change(attempt: AttemptFacts, **facts: object) -> AttemptFacts:
+    """Return the attempt with these facts; the same object where they are its own, because a copy is dear."""
+    new = {name: fact for name, fact in facts.items() if fact != getattr(attempt, name)}
+    return replace(attempt, **new) if new else attempt

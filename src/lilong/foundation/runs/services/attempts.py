@@ -1,7 +1,9 @@
 """Write attempts in bulk, and bring runs forward when their attempts have moved."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from secrets import token_hex
 
 from lilong.common.ids import new_id
@@ -29,6 +31,8 @@ IDENTITY = {
 ATTEMPT_FIELDS = [field.name for field in Attempt._meta.concrete_fields if field.name not in IDENTITY]
 METER_FIELDS = [field.name for field in Meter._meta.concrete_fields if field.name != "attempt"]
 
+_BESIDE_METER = attrgetter(*(fact.name for fact in fields(AttemptFacts) if fact.name not in METER_FIELDS))
+
 
 def save_attempts(*, steps: Iterable[tuple[Attempt, AttemptFacts, AttemptFacts]]) -> None:
     """Write what attempts have become: rows with their facts before and after. Nothing is written of what is the same.
@@ -40,15 +44,15 @@ def save_attempts(*, steps: Iterable[tuple[Attempt, AttemptFacts, AttemptFacts]]
     for row, before, after in steps:
         if after == before:
             continue
-        was = _values(row)
-        write_attempt(row=row, facts=after)
         write_meter(row=row.meter, facts=after)
+        meters.append(row.meter)
+        if _BESIDE_METER(after) == _BESIDE_METER(before):
+            continue
+        write_attempt(row=row, facts=after)
         if after.settled_at is not None and row.billable_ms is None:
             bill = bill_attempt(row=row, run=row.run)
             row.billable_ms, row.usable_ms, row.meters_agree = bill.billable_ms, bill.usable_ms, bill.meters_agree
-        if was != _values(row):
-            attempts.append(row)
-        meters.append(row.meter)
+        attempts.append(row)
     # Inserted over themselves: one statement, where an UPDATE of each row would be many.
     Attempt.objects.bulk_create(attempts, update_conflicts=True, unique_fields=["id"], update_fields=ATTEMPT_FIELDS)
     Meter.objects.bulk_create(meters, update_conflicts=True, unique_fields=["attempt"], update_fields=METER_FIELDS)
@@ -120,7 +124,3 @@ def _advance(run: Run, *, now: datetime) -> None:
 def _find_checkpoint(attempts: Sequence[Attempt]) -> str:
     """Return the newest checkpoint that any attempt left, or nothing."""
     return next((row.checkpoint_sha256 for row in reversed(attempts) if row.checkpoint_sha256), "")
-
-
-def _values(row: Attempt) -> list[object]:
-    return [getattr(row, field) for field in ATTEMPT_FIELDS]

@@ -6,8 +6,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
-
 from lilong.common.ids import new_id
 from lilong.foundation.runs.core.attempts import AttemptFacts, decide_absence, decide_attempt
 from lilong.foundation.runs.core.policy import POLICY
@@ -52,13 +50,17 @@ def load_sightings(*, pool: Pool, request: SyncRequest) -> tuple[list[Sighting],
     """
     observations = {observation.attempt_id: observation for observation in request.observations}
     unchanged = set(request.unchanged) - observations.keys()
-    wanted, loud = Q(settled_at=None) | Q(id__in=list(observations)), list[str]()
+    attempts, loud = Attempt.objects.filter(pool=pool).select_related("run", "meter").defer("run__spec"), list[str]()
     if unchanged:
         loud = _list_loud(pool=pool, unchanged=unchanged)
-        wanted = Q(id__in=[*observations, *loud])
-    rows = Attempt.objects.filter(wanted, pool=pool).select_related("run", "meter").order_by("id")
+        rows = list(attempts.filter(id__in=[*observations, *loud]))
+    else:
+        rows = list(attempts.filter(settled_at=None))
+        # Not one query with OR: the database would look through all that the pool ever ran.
+        settled = observations.keys() - {row.id for row in rows}
+        rows += attempts.filter(id__in=settled) if settled else ()
     sightings: list[Sighting] = []
-    for row in rows.defer("run__spec"):
+    for row in sorted(rows, key=lambda row: row.id):
         facts = read_attempt(row=row)
         seen = observations.get(row.id)
         said_to_live = row.id in unchanged
