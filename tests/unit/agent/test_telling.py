@@ -120,10 +120,12 @@ def test_an_expected_start_that_comes_or_goes_is_told(before, after):
 
 
 def test_a_queue_that_is_planned_anew_is_told_by_turns():
-    count = PROGRESS_PER_SYNC_MAX + 10
+    count = PROGRESS_PER_SYNC_LEAST * 8
     told = tell(*(queue(f"a{number}", NOON) for number in range(count))).told
     moved = [queue(f"a{number}", NOON + timedelta(hours=1)) for number in range(count)]
     second = tell(*moved, told=told, sync=2)
     third = tell(*moved, told=second.told, sync=3)
 
-    assert [len(names(telling)) for telling in (second, third)] == [PROGRESS_PER_SYNC_MAX, 10]
+    assert len(names(second)) == count // PROGRESS_TURNS
+    assert names(third)
+    assert not set(names(second)) & set(names(third))
