@@ -113,10 +113,10 @@ def run_one(agent: ScriptedAgent) -> Submit:
     submit(agent, spec=spec, authorised_ms=3_600_000, seconds=seconds_now())
     taken = agent.take(seconds=seconds_now())
     node = name_node(0)
-    given = {"nodes": (node,), "allocated": (Allocation(node=node, accelerator=ACCELERATOR, count=1),)}
+    given = (Allocation(node=node, accelerator=ACCELERATOR, count=1),)
     for state, ms in ((AttemptState.STARTING, 0), (AttemptState.RUNNING, 1)):
         seconds = seconds_now()
-        agent.sync(agent.see(taken, state, seconds=seconds, ms=ms, **given), seconds=seconds)
+        agent.sync(agent.see(taken, state, seconds=seconds, ms=ms, nodes=(node,), allocated=given), seconds=seconds)
     settle(seconds=seconds_now())
     return taken
 

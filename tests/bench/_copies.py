@@ -14,7 +14,10 @@ class Copier:
 
     def __init__(self, *, run_id: str) -> None:
         self._attempt = Attempt.objects.select_related("run", "candidate", "meter").get(run_id=run_id)
-        self._copies: list[tuple[Run, Candidate, Attempt, Meter]] = []
+        self._runs: list[Run] = []
+        self._candidates: list[Candidate] = []
+        self._attempts: list[Attempt] = []
+        self._meters: list[Meter] = []
 
     @property
     def started_at(self) -> datetime:
@@ -27,13 +30,18 @@ class Copier:
         candidate = copy_row(self._attempt.candidate, id=new_id("cand"), run_id=run.id, pool_id=pool_id)
         changes = {"run_id": run.id, "candidate_id": candidate.id, "pool_id": pool_id, "token": token_hex(16)}
         attempt = copy_row(self._attempt, id=new_id("att"), **changes)
-        self._copies.append((run, candidate, attempt, copy_row(self._attempt.meter, attempt_id=attempt.id)))
-        return attempt.id
+        self._runs.append(run)
+        self._candidates.append(candidate)
+        self._attempts.append(attempt)
+        self._meters.append(copy_row(self._attempt.meter, attempt_id=attempt.id))
+        return str(attempt.id)
 
     def save(self) -> None:
         """Write all copies, and let the database know how many rows there are now."""
-        for model, rows in zip((Run, Candidate, Attempt, Meter), zip(*self._copies, strict=True), strict=True):
-            model.objects.bulk_create(rows, batch_size=1_000)
+        Run.objects.bulk_create(self._runs, batch_size=1_000)
+        Candidate.objects.bulk_create(self._candidates, batch_size=1_000)
+        Attempt.objects.bulk_create(self._attempts, batch_size=1_000)
+        Meter.objects.bulk_create(self._meters, batch_size=1_000)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
 

@@ -5,8 +5,6 @@ One process is enough for a laptop and keeps SQLite calm; a large hub starts mor
 
 import gc
 
-from gunicorn.workers.base import Worker
-
 from lilong.web.config import load_settings
 
 _settings = load_settings()
@@ -33,7 +31,7 @@ proc_name = "lilong-web"
 GARBAGE_OBJECTS = 50_000
 
 
-def post_worker_init(worker: Worker) -> None:  # noqa: ARG001 - gunicorn hands it in
+def post_worker_init(worker: object) -> None:  # noqa: ARG001 - gunicorn hands it in
     """Let garbage be looked for rarely, and never among what the application loaded.
 
     By default that is after every 700 new objects, of which one agent's sync makes many thousands.

@@ -173,7 +173,9 @@ def _take_outputs(attempt: AttemptFacts, observation: Observation, *, kept: Cont
         if _is_newest(attempt, observation) and observation.checkpoint.manifest_sha256 in kept:
             checkpoint = observation.checkpoint
     complete = observation.outputs_complete and all(sha256 in kept for sha256 in named)
-    return _change(
+    if log_bytes == attempt.log_bytes and checkpoint == attempt.checkpoint and not complete:
+        return attempt
+    return replace(
         attempt,
         log_bytes=log_bytes,
         checkpoint=checkpoint,
@@ -190,10 +192,12 @@ def _take_description(attempt: AttemptFacts, observation: Observation) -> Attemp
     starts = [attempt.started_at] if attempt.started_at is not None else []
     if observation.started_at is not None:
         starts.append(max(observation.started_at, attempt.offered_at or attempt.created_at))
-    attempt = _change(attempt, missing=NOT_MISSING, started_at=min(starts, default=None))
+    started_at = min(starts, default=None)
+    if attempt.missing != NOT_MISSING or started_at != attempt.started_at:
+        attempt = replace(attempt, missing=NOT_MISSING, started_at=started_at)
     if not _is_newest(attempt, observation):
         return attempt
-    return _change(
+    return replace(
         attempt,
         observed_at=observation.observed_at,
         native_ref=observation.native_ref or attempt.native_ref,
@@ -214,7 +218,8 @@ def _take_allocation(
         attempt.ordered, allocated=observation.allocated, node_names=observation.nodes, pool_nodes=pool_nodes
     )
     known = attempt.allocation_problem
-    return _change(attempt, allocation_problem=min(filter(None, (known, problem)), default=""))
+    first = min(filter(None, (known, problem)), default="")
+    return attempt if first == known else replace(attempt, allocation_problem=first)
 
 
 def _take_meters(attempt: AttemptFacts, observation: Observation, *, now: datetime) -> AttemptFacts:
@@ -231,7 +236,7 @@ def _take_meters(attempt: AttemptFacts, observation: Observation, *, now: dateti
             attempt_id=attempt.attempt_id,
             nodes=attempt.nodes,
         )
-    return _change(
+    return replace(
         attempt,
         metered_ms=max(attempt.metered_ms, min(observation.usage.metered_ms, passed_ms)),
         usable_ms=max(attempt.usable_ms, min(observation.usage.usable_ms, passed_ms)),
@@ -250,7 +255,9 @@ def _take_state(
     if is_old and STATES[state].phase == STATES[attempt.state].phase:
         return attempt
     if not STATES[state].has_ended:
-        return _change(attempt, state=state, reason=attempt.reason if is_old else observation.reason)
+        reason = attempt.reason if is_old else observation.reason
+        is_same = state is attempt.state and reason is attempt.reason
+        return attempt if is_same else replace(attempt, state=state, reason=reason)
     reason = explain_end(state, reason=_believe_reason(attempt, observation.reason, now=now))
     return replace(
         attempt,
@@ -296,9 +303,3 @@ def _find_fault(reason: Reason, *, state: AttemptState, claimed: Fault | None, s
 
 def _is_newest(attempt: AttemptFacts, observation: Observation) -> bool:
     return attempt.observed_at is None or observation.observed_at >= attempt.observed_at
-
-
-def _change(attempt: AttemptFacts, **facts: object) -> AttemptFacts:
-    """Return the attempt with these facts; the same object where they are its own, because a copy is dear."""
-    new = {name: fact for name, fact in facts.items() if fact != getattr(attempt, name)}
-    return replace(attempt, **new) if new else attempt
