@@ -23,7 +23,7 @@ from tests.slurm.trees import PROGRAMS, TREES, SlurmMissing, Tree, find_tree
 
 ACCELERATORS = ("h100", "h100", "ascend910b", "ascend910b")
 # Below the ports that the kernel hands out by itself, so that nobody gets one between our look and Slurm's start.
-PORTS = range(20_000, 32_000)
+PORTS = range(10_000, 20_000)  # hubs that are started beside clusters take theirs above
 # Slurm cannot read paths with spaces everywhere, and a socket's path has at most 107 bytes.
 PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/+-]{1,70}")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
