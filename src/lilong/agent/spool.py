@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -60,6 +61,8 @@ def write_json(path: Path, value: Mapping[str, object] | BaseModel, *, durable: 
 
 def remove_tree(path: Path) -> None:
     """Delete a folder whatever a job has nested in it: folders may be deeper than Python can recurse."""
+    with suppress(OSError):
+        path.rmdir()  # most are empty, and starting a program costs more
     if not os.path.lexists(path):
         return
     subprocess.run([_RM, "-rf", "--", str(path)], check=False, capture_output=True, stdin=subprocess.DEVNULL)

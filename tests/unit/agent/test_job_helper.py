@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lilong.agent.engines.slurm import job_helper
+from lilong.agent.engines.slurm import hostile_folder, job_helper
 from lilong.agent.engines.slurm.hostile_folder import Refused
 
 ATTEMPT = "att_" + "0" * 32
@@ -174,7 +174,7 @@ def test_only_a_short_list_of_attempts_is_put(ground, attempts):
 
 
 def test_more_files_than_may_be_open_at_once_come_whole(ground, tmp_path):
-    count = 3 * job_helper.UNSYNCED_MAX + 1
+    count = 3 * hostile_folder.UNSYNCED_MAX + 1
 
     put(ground, b"x" * count, files=[file(str(number), 1) for number in range(count)])
 

@@ -19,8 +19,9 @@ SHELL_DEPTH_SANDBOXED, SHELL_DEPTH_BARE = 2, 0
 WORK, HOME, TMP = "/work", "/home/job", "/tmp"  # noqa: S108 - the job's own /tmp, inside its sandbox
 ENVIRONMENT, SECRETS, RENDEZVOUS, GIVEN = "/opt/environment", "/run/secrets", "/run/rendezvous", "/run/lilong"
 
+# `_signal` is what `signal` wraps in enumerations, which take a third of the time until the job runs.
 _NOTICE_TERM = (
-    "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
+    "import _signal, os, sys; _signal.signal(_signal.SIGTERM, _signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
 )
 _ETC = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/ssl", "/etc/mime.types")
 _ETC_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services")

@@ -15,7 +15,6 @@ import fcntl
 import os
 import resource
 import select
-import shutil
 import signal
 import stat
 import subprocess
@@ -281,6 +280,8 @@ class _Rank:
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(os.path.join(self.folder, "reserve"))
                 if self.attached and self.order["secrets"]:
+                    import shutil  # noqa: PLC0415 - few jobs have secrets, and it loads three compressors
+
                     shutil.rmtree(self.order["secrets"], ignore_errors=True)
                 write_json(os.path.join(self.folder, "exit.json"), end)
                 return

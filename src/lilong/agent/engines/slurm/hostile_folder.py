@@ -8,18 +8,20 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import stat
-from typing import Dict, Generator, List, Optional, Set, Tuple
+from typing import IO, Dict, Generator, List, Optional, Set, Tuple
 
 NAMES_MAX, PATH_CHARACTERS_MAX = 64, 512
 ENTRIES_MAX, LISTING_BYTES_MAX = 200_000, 12 * 1024 * 1024
-PASSES_IN_VAIN = 50
+PASSES_IN_VAIN, CHUNK_BYTES, UNSYNCED_MAX = 50, 256 * 1024, 64
 FRESH, TRASH = b".fresh-", b".trash-"
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 FOLDER = READ | os.O_DIRECTORY
 AS_IF_MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENXIO, errno.ENAMETOOLONG}
 
 Names = List[bytes]
+Entry = Tuple[Names, int, int]  # a file's path, size and mode
 
 
 class Refused(Exception):
@@ -144,6 +146,44 @@ def create_file(folder: int, names: Names) -> int:
         os.close(parent)
 
 
+def receive(fresh: int, folders: List[Names], entries: List[Entry], body: IO[bytes], seconds_max: int) -> None:
+    """Write what the request brings into a fresh folder, on the disk before this returns."""
+    for names in folders:
+        os.close(make_folders(fresh, names))
+    written: List[int] = []
+    try:
+        for names, size, mode in entries:
+            signal.alarm(seconds_max)
+            written.append(create_file(fresh, names))
+            _copy(body, written[-1], size, seconds_max)
+            os.fchmod(written[-1], mode)
+            if len(written) == UNSYNCED_MAX:
+                _sync(written)
+        _sync(written)
+    finally:
+        for fd in written:
+            os.close(fd)
+
+
+def _copy(body: IO[bytes], fd: int, size: int, seconds_max: int) -> None:
+    """Write the next `size` bytes of the request into a file."""
+    while size:
+        chunk = body.read(min(size, CHUNK_BYTES))
+        if not chunk:
+            raise Refused("short", "Fewer bytes came than were announced.")
+        signal.alarm(seconds_max)
+        size -= len(chunk)
+        while chunk:
+            chunk = chunk[os.write(fd, chunk) :]
+
+
+def _sync(written: List[int]) -> None:
+    """Let files reach the disk and close them: many at once cost a file system little more than one."""
+    while written:
+        os.fsync(written[-1])
+        os.close(written.pop())
+
+
 def move_file(source: int, target: int, names: Names) -> None:
     """Move a file from one folder to the same path of another, over what is there, in one step."""
     source_parent, target_parent = open_own(source, names[:-1], FOLDER), make_folders(target, names[:-1])
@@ -159,8 +199,24 @@ def move_file(source: int, target: int, names: Names) -> None:
             os.close(source_parent)
 
 
+def move_files(source: int, ground: int, attempt: bytes, folders: List[Names], moved: List[Names]) -> None:
+    """Move files from a fresh folder into an attempt that is there, each in one step."""
+    place = open_own(ground, [attempt], FOLDER)
+    if place is None:
+        raise Refused("missing", "The attempt has no folder.")
+    try:
+        for names in folders:
+            os.close(make_folders(place, names))
+        for names in moved:
+            move_file(source, place, names)
+    finally:
+        os.close(place)
+
+
 def name_folder(folder: int, old: bytes, new: bytes) -> None:
-    """Give a folder another name in one step; refused when something else came to have it."""
+    """Give a folder another name in one step; refused when something else has it, or came to have it."""
+    if exists(folder, new):
+        raise Refused("exists", "The attempt has a folder already.")
     try:
         os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError as error:

@@ -12,19 +12,17 @@ import os
 import pwd
 import re
 import signal
-import subprocess
 import sys
 import time
-import traceback
 from typing import IO, TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar, cast
 
 if TYPE_CHECKING or __name__ != "__main__":
     from lilong.agent.engines.slurm import hostile_folder as files
-    from lilong.agent.engines.slurm.hostile_folder import FOLDER, FRESH, TRASH, Names, Refused
+    from lilong.agent.engines.slurm.hostile_folder import FOLDER, FRESH, TRASH, Entry, Names, Refused
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import hostile_folder as files
-    from hostile_folder import FOLDER, FRESH, TRASH, Names, Refused
+    from hostile_folder import FOLDER, FRESH, TRASH, Entry, Names, Refused
 
 # Two lines that are written anew at the installation. SINGLE_USER: the user id that agent and jobs share, if they do;
 # then its files are trusted like those of root.
@@ -36,9 +34,9 @@ VERSION = 3
 REQUEST_BYTES_MAX = 16 * 1024 * 1024  # a working folder may have 20,000 files
 SCRIPT_BYTES_MAX = 1024 * 1024
 GET_BYTES_MAX, GET_FILES_MAX = 32 * 1024 * 1024, 4096
-JOBS_MAX, PUTS_MAX, UNSYNCED_MAX = 100, 100, 64
+JOBS_MAX, PUTS_MAX = 100, 100
 ENTRIES_MAX = 100_000
-CHUNK_BYTES, OUTPUT_BYTES = 256 * 1024, 8 * 1024
+OUTPUT_BYTES = 8 * 1024
 ANSWER_SECONDS, EXIT_CRASHED = 60, 70
 
 ATTEMPT_ID = re.compile(r"[a-z]{2,5}_[0-9a-f]{32}")
@@ -58,7 +56,6 @@ OPTIONS = PATH_OPTIONS | {
 }  # fmt: skip
 
 Kind = TypeVar("Kind")
-Entry = Tuple[Names, int, int]
 Delivery = Tuple[bytes, List[Names], List[Entry]]
 Answer = Tuple[Dict[str, Any], bytes]
 
@@ -147,7 +144,7 @@ def put(ground: Ground, request: Dict[str, Any], body: IO[bytes]) -> Answer:
         fresh: List[Tuple[Delivery, bytes, int]] = []
         for attempt, folders, entries in asked:
             hidden, fd = stack.enter_context(files.fresh_folder(ground.fd, FRESH + attempt + b"-"))
-            receive(fd, folders, entries, body, ground.seconds_max)
+            files.receive(fd, folders, entries, body, ground.seconds_max)
             fresh.append(((attempt, folders, entries), hidden, fd))
         if body.read(1):
             raise Refused("body", "More bytes came than were announced.")
@@ -155,9 +152,9 @@ def put(ground: Ground, request: Dict[str, Any], body: IO[bytes]) -> Answer:
         for (attempt, folders, entries), hidden, fd in fresh:
             try:
                 if whole:
-                    name_attempt(ground, hidden, attempt)
+                    files.name_folder(ground.fd, hidden, attempt)
                 else:
-                    move(ground, fd, attempt, folders, [names for names, _, _ in entries])
+                    files.move_files(fd, ground.fd, attempt, folders, [names for names, _, _ in entries])
                 told.append({})
             except Refused as refused:
                 told.append({"error": refused.code, "detail": refused.detail})
@@ -173,65 +170,6 @@ def check_put(entry: Dict[str, Any]) -> Delivery:
         for file in take_objects(entry, "files", ENTRIES_MAX)
     ]
     return attempt, folders, entries
-
-
-def receive(fresh: int, folders: List[Names], entries: List[Entry], body: IO[bytes], seconds_max: int) -> None:
-    """Write what the request brings into a fresh folder, on the disk before this returns."""
-    for names in folders:
-        os.close(files.make_folders(fresh, names))
-    written: List[int] = []
-    try:
-        for names, size, mode in entries:
-            signal.alarm(seconds_max)
-            written.append(files.create_file(fresh, names))
-            copy(body, written[-1], size, seconds_max)
-            os.fchmod(written[-1], mode)
-            if len(written) == UNSYNCED_MAX:
-                sync(written)
-        sync(written)
-    finally:
-        for fd in written:
-            os.close(fd)
-
-
-def copy(body: IO[bytes], fd: int, size: int, seconds_max: int) -> None:
-    """Write the next `size` bytes of the request into a file."""
-    while size:
-        chunk = body.read(min(size, CHUNK_BYTES))
-        if not chunk:
-            raise Refused("short", "Fewer bytes came than were announced.")
-        signal.alarm(seconds_max)
-        size -= len(chunk)
-        while chunk:
-            chunk = chunk[os.write(fd, chunk) :]
-
-
-def sync(written: List[int]) -> None:
-    """Let files reach the disk and close them: many at once cost a file system little more than one."""
-    while written:
-        os.fsync(written[-1])
-        os.close(written.pop())
-
-
-def name_attempt(ground: Ground, hidden: bytes, attempt: bytes) -> None:
-    """Give a fresh folder the name of its attempt, unless that has one already."""
-    if files.exists(ground.fd, attempt):
-        raise Refused("exists", "The attempt has a folder already.")
-    files.name_folder(ground.fd, hidden, attempt)
-
-
-def move(ground: Ground, fresh: int, attempt: bytes, folders: List[Names], moved: List[Names]) -> None:
-    """Put each file into its place in an attempt that is there."""
-    place = files.open_own(ground.fd, [attempt], FOLDER)
-    if place is None:
-        raise Refused("missing", "The attempt has no folder.")
-    try:
-        for names in folders:
-            os.close(files.make_folders(place, names))
-        for names in moved:
-            files.move_file(fresh, place, names)
-    finally:
-        os.close(place)
 
 
 def get(ground: Ground, request: Dict[str, Any], _body: IO[bytes]) -> Answer:
@@ -326,6 +264,8 @@ def cancel(ground: Ground, request: Dict[str, Any], _body: IO[bytes]) -> Answer:
 
 def run(ground: Ground, argv: List[str], given: bytes, seconds_max: float) -> Dict[str, Any]:
     """Run a program of Slurm in the user's folder; returns its exit code and the beginning of what it says."""
+    import subprocess  # noqa: PLC0415 - most calls run nothing, and it is a third of what they load
+
     signal.alarm(0)
     try:
         process = subprocess.Popen(
@@ -443,7 +383,7 @@ def main() -> int:
     except OSError as error:
         told = {"error": "system", "detail": str(error)}
     except Exception:  # noqa: BLE001 - sudo has the exit code 1, which Python would take, for itself
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType]
         return EXIT_CRASHED
     signal.alarm(ANSWER_SECONDS)
     sys.stdout.buffer.write(json.dumps(told).encode("ascii") + b"\n" + content)
