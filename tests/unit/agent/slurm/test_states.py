@@ -280,11 +280,14 @@ def test_a_job_that_waits_again_has_ended_at_its_last_sign_of_life(word):
     assert decision.cancel_native
 
 
-def test_a_job_that_had_ended_before_a_controller_put_it_back_has_ended_so():
-    decision = decide(make_row("PENDING", nodes=()), wrapper=make_facts(make_rank(exit_code=0)))
+def test_a_job_that_had_ended_before_a_controller_put_it_back_has_ended_so_once_slurm_tells_how_long_it_ran():
+    ended = make_facts(make_rank(exit_code=0))
+    decision = decide(make_row("PENDING", nodes=()), wrapper=ended)
 
-    assert told(decision) == (S.SUCCEEDED, R.COMPLETED, F.NOBODY)
+    assert told(decision) == (S.STOPPING, None, None)
     assert decision.cancel_native
+    cancelled = decide(make_row("CANCELLED", nodes=()), make_segment("CANCELLED", cancelled_by=1000), wrapper=ended)
+    assert told(cancelled) == (S.SUCCEEDED, R.COMPLETED, F.NOBODY)
     half = make_facts(make_rank(exit_code=0), make_rank())
     assert decide(make_row("PENDING", nodes=()), wrapper=half).state.reason is R.PREEMPTED_BY_PROVIDER
 

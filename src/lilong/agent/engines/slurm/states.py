@@ -103,7 +103,12 @@ def decide_state(
     segments = list(accounting.segments) if accounting else []
     own = find_own_segment(segments=segments, began_at=parse_state(_as_live(wrapper)).started_at)
     if begun and native is not None and native.state in _WAITS:
-        return Decision(_tell_requeued(wrapper, own), cancel_native=True)
+        told = _find_own_end(wrapper)
+        if told is None:
+            return Decision(_tell_requeued(wrapper, own), cancel_native=True)
+        # For how long it ran, Slurm tells once it is cancelled.
+        stopping = NativeState(state=AttemptState.STOPPING, started_at=told.started_at, log_bytes=told.log_bytes)
+        return Decision(stopping, cancel_native=True)
     if begun and own is not None and own is not segments[-1] and own.state in _ENDS:
         lives = native.state not in _ENDS if native else segments[-1].state not in _ENDS
         return Decision(_tell_requeued(wrapper, own), cancel_native=lives)
@@ -300,15 +305,19 @@ def _end(reason: Reason, *, detail: str, like: NativeState | None = None) -> Nat
 
 
 def _tell_requeued(wrapper: JobFacts, own: Segment | None) -> NativeState:
-    """Return the end of an attempt that the cluster would start again.
-
-    A controller that died may do so with a job that had ended by itself: then that is how it ended.
-    """
-    told = parse_state(_as_ended(wrapper))
-    has_word = bool(wrapper.ranks) and all(rank.end is not None for rank in wrapper.ranks)
-    if has_word and told.reason is not Reason.PREEMPTED_BY_PROVIDER and not _is_killed(told):
+    """Return the end of an attempt that the cluster would start again."""
+    told = _find_own_end(wrapper)
+    if told is not None:
         return replace(told, nodes=own.nodes if own else ())
     return _tell_last_sign(wrapper, own, *_ENDS["REQUEUED"])
+
+
+def _find_own_end(wrapper: JobFacts) -> NativeState | None:
+    """Return how a job ended by itself, None where it did not: a controller that died may start such a job again."""
+    told = parse_state(_as_ended(wrapper))
+    has_word = bool(wrapper.ranks) and all(rank.end is not None for rank in wrapper.ranks)
+    is_taken = told.reason is Reason.PREEMPTED_BY_PROVIDER or _is_killed(told)
+    return told if has_word and not is_taken else None
 
 
 def _tell_last_sign(wrapper: JobFacts, own: Segment | None, reason: Reason, detail: str) -> NativeState:
