@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pathspec import GitIgnoreSpec
+from pathspec.pattern import RegexPattern
 
 from lilong.protocol.manifest import PATH_CHARACTERS_MAX, is_safe_path
 
@@ -44,11 +45,22 @@ class IgnoreRules:
             return True
         rules: IgnoreRules | None = self
         while rules is not None:
-            verdict = rules.own.check_file(path.removeprefix(rules.folder)).include
-            if verdict is not None:
-                return verdict
+            inside = path.removeprefix(rules.folder)
+            for pattern in reversed(rules.own.patterns):
+                if pattern.include is not None and _fits(pattern, inside):
+                    return pattern.include
             rules = rules.above
         return False
+
+
+def _fits(pattern: RegexPattern, path: str) -> bool:
+    """Return whether a pattern fits the path itself: pathspec's fit whatever lies below such a path, too."""
+    if pattern.regex is None:
+        return False
+    text, ends = str(pattern.pattern), {match.end() for match in pattern.regex.finditer(path)}
+    if text.endswith("/**") and text != "/**":
+        return bool(ends) and min(ends) < len(path)
+    return len(path) in ends
 
 
 def find_name_problem(path: str) -> str:

@@ -159,7 +159,7 @@ class _Walk:
         except OSError as error:
             self.problems.append(_problem(at or ".", f"it cannot be read ({error.strerror})"))
             return
-        if at and any(entry.name == ENVIRONMENT_MARK for entry in entries):
+        if at and any(entry.name == ENVIRONMENT_MARK and entry.is_file() for entry in entries):
             self.left.append(at)
             return
         rules = rules.enter(folder=at, lines=list(_read_ignore_lines(folder)))
