@@ -246,26 +246,26 @@ def running_cluster(
     folder.chmod(0o755)
     if not _may_be_entered(folder):
         raise SlurmMissing(f"other users may not enter {folder}: use a folder where everybody may")
-    controller_port, accounting_port, *node_ports = _find_ports(2 + len(ACCELERATORS))
-    description = Description(
-        name=name,
-        folder=folder,
-        tree=_place_tree(find_tree(suite, trees=trees), place=folder / "tree"),
-        controller_port=controller_port,
-        accounting_port=accounting_port,
-        nodes=tuple(
-            Node(name=f"n{number}", accelerator=accelerator, port=port)
-            for number, (accelerator, port) in enumerate(zip(ACCELERATORS, node_ports, strict=True), start=1)
-        ),
-        settings=settings or {},
-    )
-    _write_files(description)
-    cluster = SlurmCluster(description)
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.close()
+    with _reserving_ports(2 + len(ACCELERATORS)) as (controller_port, accounting_port, *node_ports):
+        description = Description(
+            name=name,
+            folder=folder,
+            tree=_place_tree(find_tree(suite, trees=trees), place=folder / "tree"),
+            controller_port=controller_port,
+            accounting_port=accounting_port,
+            nodes=tuple(
+                Node(name=f"n{number}", accelerator=accelerator, port=port)
+                for number, (accelerator, port) in enumerate(zip(ACCELERATORS, node_ports, strict=True), start=1)
+            ),
+            settings=settings or {},
+        )
+        _write_files(description)
+        cluster = SlurmCluster(description)
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.close()
 
 
 @contextmanager
@@ -289,18 +289,30 @@ def _may_be_entered(folder: Path) -> bool:
     return all(path.stat().st_mode & 0o001 for path in (folder, *folder.parents))
 
 
-def _find_ports(count: int) -> list[int]:
-    """Return free ports of this machine, all different."""
-    with ExitStack() as stack:
-        ports: list[int] = []
-        for port in random.sample(PORTS, k=len(PORTS)):
-            probe = stack.enter_context(socket.socket())
-            with suppress(OSError):
-                probe.bind(("", port))
-                ports.append(port)
-            if len(ports) == count:
-                return ports
+@contextmanager
+def _reserving_ports(count: int) -> Iterator[range]:
+    """Yield free ports of this machine that no other cluster takes meanwhile: each holds the port before its own."""
+    guards = PORTS[:: count + 1]
+    for guard_port in random.sample(guards, k=len(guards)):
+        ports = range(guard_port + 1, guard_port + 1 + count)
+        with socket.socket() as guard:
+            if _binds(guard, guard_port) and all(_is_free(port) for port in ports):
+                yield ports
+                return
     raise RuntimeError(f"this machine has no {count} free ports between {PORTS.start} and {PORTS.stop}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return _binds(probe, port)
+
+
+def _binds(probe: socket.socket, port: int) -> bool:
+    try:
+        probe.bind(("", port))
+    except OSError:
+        return False
+    return True
 
 
 def _write_files(cluster: Description) -> None:
