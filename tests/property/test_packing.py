@@ -130,6 +130,8 @@ patterns = st.sampled_from(
         "**",
         "a/**/b",
         "*/a",
+        "!",
+        "a\\",
     ]
 )
 

@@ -4,12 +4,13 @@ Ignore files follow gitignore's rules: the last pattern that fits decides, a dee
 lies in a folder that stays behind cannot be brought back. In one folder `.lilongignore` is read after `.gitignore`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from pathspec import GitIgnoreSpec
-from pathspec.pattern import RegexPattern
+from pathspec.patterns.gitignore.base import GitIgnorePatternError
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from lilong.protocol.manifest import PATH_CHARACTERS_MAX, is_safe_path
 
@@ -22,16 +23,32 @@ ENVIRONMENT_MARK = "pyvenv.cfg"
 
 
 @dataclass(frozen=True, slots=True)
+class _Pattern:
+    """One line of an ignore file. leaves: whether it makes stay behind what it fits, or brings it back."""
+
+    text: str
+    regex: re.Pattern[str]
+    leaves: bool
+
+    def fits(self, path: str) -> bool:
+        """Return whether it fits the path itself: pathspec's regex fits whatever lies below such a path, too."""
+        ends = {match.end() for match in self.regex.finditer(path)}
+        if self.text.endswith("/**") and self.text != "/**":
+            return bool(ends) and min(ends) < len(path)
+        return len(path) in ends
+
+
+@dataclass(frozen=True, slots=True)
 class IgnoreRules:
     """The ignore files from the working folder down to one of its folders; `folder` ends with a slash, or is empty."""
 
     folder: str = ""
-    own: GitIgnoreSpec = field(default_factory=lambda: GitIgnoreSpec([]))
+    own: tuple[_Pattern, ...] = ()
     above: "IgnoreRules | None" = None
 
     def enter(self, *, folder: str, lines: Sequence[str]) -> "IgnoreRules":
         """Return the rules inside `folder`, whose ignore files hold `lines`."""
-        return IgnoreRules(folder=folder, own=GitIgnoreSpec.from_lines(lines), above=self)
+        return IgnoreRules(folder=folder, own=tuple(_parse(lines)), above=self)
 
     def leaves(self, path: str) -> bool:
         """Return whether `path`, relative to the working folder, stays behind. The path of a folder ends with a slash.
@@ -46,21 +63,21 @@ class IgnoreRules:
         rules: IgnoreRules | None = self
         while rules is not None:
             inside = path.removeprefix(rules.folder)
-            for pattern in reversed(rules.own.patterns):
-                if pattern.include is not None and _fits(pattern, inside):
-                    return pattern.include
+            for pattern in reversed(rules.own):
+                if pattern.fits(inside):
+                    return pattern.leaves
             rules = rules.above
         return False
 
 
-def _fits(pattern: RegexPattern, path: str) -> bool:
-    """Return whether a pattern fits the path itself: pathspec's fit whatever lies below such a path, too."""
-    if pattern.regex is None:
-        return False
-    text, ends = str(pattern.pattern), {match.end() for match in pattern.regex.finditer(path)}
-    if text.endswith("/**") and text != "/**":
-        return bool(ends) and min(ends) < len(path)
-    return len(path) in ends
+def _parse(lines: Iterable[str]) -> Iterator[_Pattern]:
+    for line in lines:
+        try:
+            regex, leaves = GitIgnoreSpecPattern.pattern_to_regex(line)
+        except GitIgnorePatternError:  # git passes over such a line, too
+            continue
+        if regex is not None and leaves is not None:
+            yield _Pattern(text=line.rstrip(), regex=re.compile(regex), leaves=leaves)
 
 
 def find_name_problem(path: str) -> str:
