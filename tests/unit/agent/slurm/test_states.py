@@ -379,6 +379,13 @@ def test_accounting_meters_nothing_before_it_knows_an_end(segments):
     assert meter_accounting(segments=segments) is None
 
 
+@pytest.mark.parametrize(("ended_at", "metered_s"), [(at(65), 65), (at(900), 90), (at(-1), 0)])
+def test_of_a_job_that_its_controller_has_forgotten_accounting_supports_the_time_to_its_end(ended_at, metered_s):
+    segments = [make_segment("RUNNING", ended_at=None, elapsed_s=90)]
+
+    assert meter_accounting(segments=segments, began_at=at(5), ended_at=ended_at) == metered_s * 1000
+
+
 @pytest.mark.parametrize(
     ("row", "called_s", "metered_s"),
     [

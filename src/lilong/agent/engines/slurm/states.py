@@ -142,14 +142,23 @@ def find_own_segment(*, segments: Sequence[Segment], began_at: datetime | None) 
     return next(iter(started), None)
 
 
-def meter_accounting(*, segments: Sequence[Segment], began_at: datetime | None = None) -> int | None:
+def meter_accounting(
+    *, segments: Sequence[Segment], began_at: datetime | None = None, ended_at: datetime | None = None
+) -> int | None:
     """Return the milliseconds of our own segment without suspensions, None while accounting knows no end of it.
 
     Both versions count elapsed time up to their answer, by the cluster's clock alone. began_at: since when all ranks of
-    the wrapper run, where that is known.
+    the wrapper run, where that is known. ended_at: of an attempt of whose end accounting will never know, because its
+    controller has forgotten it: accounting counts on, and nothing after this.
     """
     own = find_own_segment(segments=segments, began_at=began_at)
-    return own.elapsed_s * 1000 if own is not None and own.ended_at is not None else None
+    if own is None:
+        return None
+    if own.ended_at is not None:
+        return own.elapsed_s * 1000
+    if own.started_at is None or ended_at is None:
+        return None
+    return min(own.elapsed_s * 1000, max(0, int((ended_at - own.started_at).total_seconds() * 1000)))
 
 
 def meter_queue(*, row: QueueRow, called_at: datetime) -> int:

@@ -354,7 +354,11 @@ class Watching:
         if seen.row is not None:
             metered_ms = max(metered_ms, meter_queue(row=seen.row, called_at=seen.submitting.called_at))
         segments = seen.accounting.segments if seen.accounting else ()
-        accounted_ms = meter_accounting(segments=segments, began_at=state.started_at if state else None)
+        accounted_ms = meter_accounting(
+            segments=segments,
+            began_at=state.started_at if state else None,
+            ended_at=state.ended_at if state and seen.row is None else None,
+        )
         self._metered_ms[ref] = metered_ms if accounted_ms is None else accounted_ms
 
     def _forget_all_but(self, jobs: Sequence[Seen]) -> None:
