@@ -6,7 +6,7 @@ import pytest
 
 from lilong.agent.engines.slurm.parsing import AccountedJob
 from lilong.agent.engines.slurm.picking import Picked, pick_own
-from tests.unit.agent.slurm.test_states import at, make_row, make_segment
+from tests.unit.agent.slurm.rows import at, make_row, make_segment
 
 
 def running(job_id, *, since=0):

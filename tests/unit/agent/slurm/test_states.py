@@ -1,37 +1,19 @@
 """Where an attempt stands, from the queue, accounting and the wrappers' files."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from lilong.agent.engines.rank.parsing import JobFacts, RankFacts
-from lilong.agent.engines.slurm.parsing import AccountedJob, QueueRow, Segment
-from lilong.agent.engines.slurm.states import Decision, decide_state, meter_accounting, meter_queue
+from lilong.agent.engines.slurm.parsing import AccountedJob
+from lilong.agent.engines.slurm.states import Decision, decide_state
 from lilong.common.time import format_moment
 from lilong.protocol.messages import AttemptState, Fault, Reason
+from tests.unit.agent.slurm.rows import NOON, at, make_row, make_segment
 
 S, R, F = AttemptState, Reason, Fault
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-END = NOON + timedelta(seconds=100)
 TOLD = {"started_at": format_moment(NOON + timedelta(seconds=5)), "elapsed_ms": 60_000, "checkpoint_ms": 0}
-
-
-def at(seconds):
-    return NOON + timedelta(seconds=seconds)
-
-
-def make_row(state, *, reason="None", nodes=("n1",), **changed):
-    fields: dict[str, Any] = {"job_id": 7, "uid": 1000, "partition": "main", "elapsed_s": 90, "name": "lilong"}
-    moments = {"submitted_at": at(-60), "started_at": NOON, "ended_at": at(100)}
-    return QueueRow(**(fields | moments | {"state": state, "reason": reason, "nodes": nodes} | changed))
-
-
-def make_segment(state, *, started_at=NOON, ended_at=END, nodes=("n1",), **changed):
-    fields = {"job_id": 7, "cancelled_by": None, "uid": 1000, "partition": "main", "exit_code": 0, "exit_signal": 0}
-    fields |= {"submitted_at": at(-60), "elapsed_s": 100, "suspended_s": 0, "name": "lilong", "state": state}
-    return Segment(**(fields | {"started_at": started_at, "ended_at": ended_at, "nodes": nodes} | changed))
 
 
 def make_rank(*, has_shim=True, running=True, usage=None, **end):
@@ -353,56 +335,3 @@ def test_a_job_that_slurm_has_long_forgotten_is_lost_unless_its_wrapper_said_how
         decide(None, *segments, wrapper=make_facts(make_rank(exit_code=0)), forgotten=True).state.state is S.SUCCEEDED
     )
     assert told(decide(None, *segments, forgotten=True)) == (S.LOST, R.NODE_LOST, F.PROVIDER)
-
-
-@pytest.mark.parametrize(
-    ("segments", "metered_s"),
-    [
-        ([make_segment("COMPLETED")], 100),
-        ([make_segment("COMPLETED", elapsed_s=3, suspended_s=97)], 3),
-        ([make_segment("NODE_FAIL"), make_segment("COMPLETED", started_at=at(300), elapsed_s=900)], 100),
-    ],
-)
-def test_accounting_supports_the_time_of_our_own_start(segments, metered_s):
-    assert meter_accounting(segments=segments) == metered_s * 1000
-
-
-@pytest.mark.parametrize(
-    "segments",
-    [
-        [],
-        [make_segment("PENDING", started_at=None, ended_at=None, nodes=())],
-        [make_segment("RUNNING", ended_at=None, elapsed_s=3)],
-    ],
-)
-def test_accounting_meters_nothing_before_it_knows_an_end(segments):
-    assert meter_accounting(segments=segments) is None
-
-
-@pytest.mark.parametrize(("ended_at", "metered_s"), [(at(65), 65), (at(900), 90), (at(-1), 0)])
-def test_of_a_job_that_its_controller_has_forgotten_accounting_supports_the_time_to_its_end(ended_at, metered_s):
-    segments = [make_segment("RUNNING", ended_at=None, elapsed_s=90)]
-
-    assert meter_accounting(segments=segments, began_at=at(5), ended_at=ended_at) == metered_s * 1000
-
-
-@pytest.mark.parametrize(
-    ("row", "called_s", "metered_s"),
-    [
-        (make_row("PENDING"), -60, 0),
-        (make_row("RUNNING"), -60.9, 90),
-        (make_row("RUNNING"), -59.1, 90),
-        (make_row("RUNNING", elapsed_s=3690), 3540.7, 90),  # our clock is an hour ahead of the controller's
-        (make_row("RUNNING", elapsed_s=3600), 7200, 0),
-        (make_row("COMPLETED"), 3540, 90),  # of what has ended squeue knows both moments from the controller
-        (make_row("RUNNING"), -3660, 90),
-    ],
-)
-def test_a_clock_that_is_ahead_of_the_controllers_meters_nothing_more(row, called_s, metered_s):
-    assert meter_queue(row=row, called_at=at(called_s)) == metered_s * 1000
-
-
-def test_accounting_supports_the_start_in_which_the_wrapper_began():
-    segments = [make_segment("BOOT_FAIL"), make_segment("COMPLETED", started_at=at(300), elapsed_s=900)]
-
-    assert meter_accounting(segments=segments, began_at=at(305)) == 900_000
