@@ -84,7 +84,7 @@ def test_a_controller_that_dies_loses_no_job_that_runs_ends_or_is_submitted(rig)
     assert rig.wait_for(runs, AttemptState.RUNNING)
     assert rig.wait_for_end(ends, within_s=60).reason is Reason.COMPLETED  # nodes tell of it every 15 seconds
     metered = rig.engine.usage(refs=[ends])[ends]
-    assert 12_000 <= metered.reports[-1].elapsed_ms <= 13_000
+    assert 11_900 <= metered.reports[-1].elapsed_ms <= 13_000  # from when the wrapper has seen it start
     assert metered.usage.metered_ms >= 12_000
     assert [len(list_native(rig, one)) for one in (ref, runs)] == [1, 1]
 
