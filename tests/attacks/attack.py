@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -113,8 +114,9 @@ def trace_process(pid):
 def find_process(mark):
     mine = str(os.getpid())
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and entry.name != mine and mark.encode() in (entry / "cmdline").read_bytes():
-            return
+        with suppress(OSError):  # one that has just ended says nothing of the others
+            if entry.name.isdigit() and entry.name != mine and mark.encode() in (entry / "cmdline").read_bytes():
+                return
     raise OSError("no such process in sight")
 
 

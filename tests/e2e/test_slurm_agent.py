@@ -103,7 +103,7 @@ def count_healthy(stage: Stage) -> int:
 
 
 def test_a_members_job_runs_sandboxed_as_its_organisations_user_and_is_paid(provider):
-    order = provider.order(f"id -u; hostname; {UNTIL_LET_GO}")
+    order = provider.order(f"id -u; hostname; sleep 2; {UNTIL_LET_GO}")  # Slurm counts whole seconds
     provider.wait_for_state(order, "running")
     owner = getpwnam(provider.members[0]).pw_uid
     running = [row for row in list_processes() if row[1].endswith("/bwrap")]
