@@ -1,6 +1,8 @@
 """A witness over HTTP, with nothing but the standard library. Put TLS before it where it is not on loopback."""
 
+import contextlib
 import signal
+import socket
 import sys
 import threading
 from http import HTTPStatus
@@ -20,6 +22,7 @@ from lilong.witness.memory import load_key, load_logs, lock_witness, save_logs
 KEY = "/key"
 PORT_MAX = 65_535
 SECONDS_A_REQUEST = 10
+DISCARDED_BYTES_MAX = 1024 * 1024
 PLAIN = "text/plain; charset=utf-8"
 STATUSES = {
     RefusalCode.MALFORMED: HTTPStatus.BAD_REQUEST,
@@ -124,10 +127,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         if self.path != ADD_CHECKPOINT:
-            self._answer(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
-        elif not length.isdigit() or int(length) > REQUEST_BYTES_MAX:
-            self.close_connection = True
-            self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request has at most {REQUEST_BYTES_MAX} bytes.\n")
+            self._refuse_unread(HTTPStatus.NOT_FOUND, "There is nothing here.\n")
+        elif not length.isdecimal() or int(length) > REQUEST_BYTES_MAX:
+            said = f"A request has at most {REQUEST_BYTES_MAX} bytes.\n"
+            self._refuse_unread(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said)
         else:
             self._cosign(self.rfile.read(int(length)))
 
@@ -161,10 +164,23 @@ class _Handler(BaseHTTPRequestHandler):
         content = f"{decided.last_size}\n" if tells_size else f"{decided.code}\n"
         self._answer(STATUSES[decided.code], content, content_type=SIZE_CONTENT_TYPE if tells_size else PLAIN)
 
+    def _refuse_unread(self, status: HTTPStatus, content: str) -> None:
+        """Answer a request whose body is not looked at: the connection ends, or the body would be the next request."""
+        self.close_connection = True
+        self._answer(status, content)
+        # A socket closed over unread bytes is reset, and the answer may be lost with it.
+        self.connection.shutdown(socket.SHUT_WR)
+        left = DISCARDED_BYTES_MAX
+        with contextlib.suppress(OSError):
+            while left > 0 and (read := self.connection.recv(min(left, 65_536))):
+                left -= len(read)
+
     def _answer(self, status: HTTPStatus, content: str, *, content_type: str = PLAIN) -> None:
         encoded = content.encode()
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(encoded)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(encoded)

@@ -1,6 +1,7 @@
 """The witness as an auditor runs it: a process of its own, spoken to over HTTP."""
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,7 +123,20 @@ def test_an_oversized_request_is_refused_unread(folder):
         answer = client.post("/add-checkpoint", content="x" * 70_000)
         after = client.post("/add-checkpoint", content=TRUE.request(0, 12))
 
-    assert (answer.status_code, after.status_code) == (413, 200)
+    assert (answer.status_code, answer.headers["connection"], after.status_code) == (413, "close", 200)
+
+
+def test_the_body_of_a_request_to_nowhere_is_not_read_as_the_next_request(folder):
+    with running_witness(folder) as (_, client, _):
+        smuggled = "GET /key HTTP/1.1\r\nHost: w\r\n\r\n"
+        with socket.create_connection((client.base_url.host, client.base_url.port), timeout=20) as connection:
+            head = f"POST /nowhere HTTP/1.1\r\nHost: w\r\nContent-Length: {len(smuggled)}\r\n\r\n"
+            connection.sendall((head + smuggled).encode())
+            connection.shutdown(socket.SHUT_WR)
+            answers = b"".join(iter(lambda: connection.recv(4096), b""))
+
+    assert answers.count(b"HTTP/1.1 ") == 1
+    assert b"404" in answers.splitlines()[0]
 
 
 def test_a_lost_memory_is_said_plainly(folder):
