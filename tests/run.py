@@ -47,12 +47,12 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one suite did; `trouble` is empty when it passed, `skips` holds one line per skipped test."""
+    """What one suite did; `trouble` is empty when it passed; one line per failed and per skipped test."""
 
     suite: Suite
     seconds: float = 0.0
     passed: int = 0
-    failed: int = 0
+    failures: tuple[str, ...] = ()
     skips: tuple[str, ...] = ()
     trouble: str = ""
 
@@ -129,35 +129,43 @@ def read_report(report: Path, *, suite: Suite, seconds: float, trouble: str) -> 
     """Count the outcomes in pytest's JUnit report; a suite that wrote none has one failure: itself."""
     if not report.exists():
         trouble = trouble or "wrote no report"
-        return Result(suite=suite, seconds=seconds, failed=1, trouble=trouble)
-    passed = failed = 0
+        return Result(suite=suite, seconds=seconds, failures=(trouble,), trouble=trouble)
+    passed = 0
+    failures: list[str] = []
     skips: list[str] = []
     for case in ET.parse(report).iter("testcase"):  # noqa: S314 - our own pytest wrote it
+        name = f"{case.get('classname')}::{case.get('name')}"
         skip = case.find("skipped")
-        if case.find("failure") is not None or case.find("error") is not None:
-            failed += 1
+        bad = [found for kind in ("failure", "error") if (found := case.find(kind)) is not None]
+        if bad:
+            failures.append(f"{name}: {(bad[0].get('message') or 'failed').splitlines()[0]}")
         elif skip is not None:
-            skips.append(f"{case.get('classname')}::{case.get('name')}: {skip.get('message')}")
+            skips.append(f"{name}: {skip.get('message')}")
         else:
             passed += 1
     if trouble:
-        failed = max(failed, 1)
+        failures = failures or [trouble]
     elif os.environ.get("CI") == "true" and skips:
         trouble = "skipped tests"
-    return Result(suite=suite, seconds=seconds, passed=passed, failed=failed, skips=tuple(skips), trouble=trouble)
+    return Result(
+        suite=suite, seconds=seconds, passed=passed, failures=tuple(failures), skips=tuple(skips), trouble=trouble
+    )
 
 
 def print_table(results: Sequence[Result]) -> None:
-    """Print what was skipped, a line per suite, and the sums as the last line."""
+    """Print what was skipped, a line per suite, what failed, and the sums as the last line."""
     for result in results:
         for skip in result.skips:
             print(f"skipped in {result.suite.label}: {skip}")
     print(f"\n{'suite':<28}{'outcome':<24}{'seconds':>9}{'budget':>9}{'passed':>9}{'failed':>9}{'skipped':>9}")
     for result in results:
-        counts = f"{result.passed:>9}{result.failed:>9}{len(result.skips):>9}"
+        counts = f"{result.passed:>9}{len(result.failures):>9}{len(result.skips):>9}"
         budget_s = f"{result.suite.minutes * 60:>9.0f}"
         print(f"{result.suite.label:<28}{result.outcome:<24}{result.seconds:>9.1f}{budget_s}{counts}")
-    sums = [sum(numbers) for numbers in zip(*((r.passed, r.failed, len(r.skips)) for r in results), strict=True)]
+    for result in results:
+        for failure in result.failures:
+            print(f"failed in {result.suite.label}: {failure}")
+    sums = [sum(numbers) for numbers in zip(*((r.passed, len(r.failures), len(r.skips)) for r in results), strict=True)]
     print("\n{} passed, {} failed, {} skipped".format(*sums), flush=True)
 
 
@@ -215,7 +223,10 @@ def main() -> int:
         results = run_lanes(runnable, environment=environment, folder=folder)
     if missing:
         trouble = missing if os.environ.get("CI") == "true" else ""
-        results += [Result(one, failed=bool(trouble), skips=(missing,), trouble=trouble) for one in on_postgresql]
+        results += [
+            Result(one, failures=(trouble,) if trouble else (), skips=(missing,), trouble=trouble)
+            for one in on_postgresql
+        ]
     print_table(results)
     return 1 if any(result.trouble for result in results) else 0
 

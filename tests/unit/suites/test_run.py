@@ -49,7 +49,7 @@ def test_a_suite_over_its_budget_is_stopped_and_has_failed(run):
     result = run(ENDLESS, minutes=0.05)
 
     assert result.outcome == "stopped: over 0.05 min"
-    assert result.failed == 1
+    assert result.failures == (result.outcome,)
     assert result.seconds < 30
 
 
@@ -57,13 +57,21 @@ def test_a_suite_without_a_test_has_failed(run):
     assert run("").outcome == "found no test"
 
 
-def test_the_sums_stand_alone_on_the_last_line(capsys):
+def test_what_failed_is_named_before_the_sums_which_stand_alone_on_the_last_line(capsys):
     suite = Suite(name="it", arguments=(), database="sqlite", minutes=1, lane="hub")
     print_table(
-        [Result(suite=suite, passed=3, skips=("a: why",)), Result(suite=suite, passed=1, failed=2, trouble="x")]
+        [
+            Result(suite=suite, passed=3, skips=("a: why",)),
+            Result(suite=suite, passed=1, failures=("b: this", "c: that"), trouble="x"),
+        ]
     )
 
-    assert capsys.readouterr().out.splitlines()[-1] == "4 passed, 2 failed, 1 skipped"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "4 passed, 2 failed, 1 skipped"
+    assert [line for line in lines if line.startswith("failed")] == [
+        "failed in it on sqlite: b: this",
+        "failed in it on sqlite: c: that",
+    ]
 
 
 MEETS = """from pathlib import Path
@@ -86,7 +94,7 @@ def test_suites_of_two_lanes_run_at_once_and_are_told_in_their_order_each_in_one
 
     results = run_lanes(suites, environment=os.environ, folder=tmp_path)
 
-    assert [(one.suite.name, one.passed, one.failed) for one in results] == [("a", 1, 0), ("b", 1, 0)]
+    assert [(one.suite.name, one.passed, one.failures) for one in results] == [("a", 1, ()), ("b", 1, ())]
     shown = capsys.readouterr().out
     for name in ("a", "b"):
         assert str(tmp_path / name) in shown.split(f"=== {name} on sqlite")[1].split("===")[0]
