@@ -27,13 +27,14 @@ def run(tmp_path):
 def test_a_suite_that_passes_is_counted(run):
     result = run(PASSING)
 
-    assert (result.passed, result.failed, result.skips, result.outcome) == (1, 0, (), "passed")
+    assert (result.passed, result.failures, result.skips, result.outcome) == (1, (), (), "passed")
 
 
 def test_a_suite_that_fails_is_told(run):
     result = run(FAILING)
 
-    assert (result.passed, result.failed, result.outcome) == (0, 1, "failed")
+    assert (result.passed, result.outcome) == (0, "failed")
+    assert result.failures == ("test_it::test_it_fails: AssertionError",)
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", "skipped"), ("true", "skipped tests")])
