@@ -11,6 +11,8 @@ from lilong.cli.output import credits_text, messages, print_fields, print_next_s
 from lilong.cli.waiting import describe_wait
 from lilong.common.errors import NotFound
 from lilong.common.time import utc_now
+from lilong.protocol.messages import Reason
+from lilong.protocol.reasons import SENTENCES
 from lilong.sdk.client import Lilong
 from lilong.sdk.orders import OrderDetail
 from lilong.sdk.patience import ask_patiently
@@ -81,7 +83,7 @@ def print_outcome(hub: Lilong, detail: OrderDetail) -> None:
         "Given back": f"{credits_text(order.refunded_uc)} of {credits_text(order.max_uc)}",
     }
     if run.reason and run.state != "succeeded":
-        fields["Why"] = " ".join(filter(None, (run.reason, f"(fault: {run.fault})" if run.fault else "", run.detail)))
+        fields["Why"] = " ".join(filter(None, (_describe_end(run.reason, fault=run.fault), run.detail)))
     print_fields(fields)
     if run.artefacts:
         print_next_step(f"`lilong artefacts {order.id} --to FOLDER` fetches {len(run.artefacts)} files.")
@@ -97,11 +99,18 @@ def _show_waiting(hub: Lilong, run_id: str) -> None:
         said = (run.waiting_reason, run.expected_start_at, run.expected_start_basis)
         if run.waiting_reason and said != shown:
             shown = said
-            messages.print(f"[dim]{escape(describe_wait(run, now=utc_now()))}[/dim]")
+            messages.print(f"[dim]Waiting: {escape(describe_wait(run, now=utc_now()))}[/dim]")
         time.sleep(POLL_S)
 
 
 def _explain_restart(run: Run, number: int) -> str:
     before = run.attempts[number - 2]
     where = " from its checkpoint" if run.attempts[number - 1].resumed else " from the beginning"
-    return f"Attempt {before.number} ended ({before.reason}, fault: {before.fault}); attempt {number} goes on{where}."
+    ended = _describe_end(before.reason or "no reason told", fault=before.fault)
+    return f"Attempt {before.number} ended. {ended} Attempt {number} goes on{where}."
+
+
+def _describe_end(code: str, *, fault: str | None) -> str:
+    """Return what the code of an end says, with the code, which documents and searches are by."""
+    said = SENTENCES[Reason(code)] if code in {*Reason} else ""
+    return " ".join(filter(None, (said, f"({code}, fault: {fault})" if fault else f"({code})")))

@@ -66,7 +66,8 @@ def quote(file: JobFileArgument, max_cost: MaxCost = "", as_json: AsJson = False
             print_json(offered)
             return
         print_quote(offered, spec=spec, providers=_name_providers(hub))
-        print_next_step(f"`lilong run {file} --max-cost {format_credits(offered.max_uc)}` takes this quote.")
+        after = "After that, " if any(note.path == "funds" for note in offered.notes) else ""
+        print_next_step(f"{after}`lilong run {file} --max-cost {format_credits(offered.max_uc)}` takes this quote.")
 
 
 @app.command()

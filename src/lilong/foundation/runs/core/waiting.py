@@ -136,7 +136,8 @@ def _explain_state(attempt: Waiting, *, pool: PoolStanding) -> str:
             return "; ".join(filter(None, (why, then)))
         case AttemptState.STAGING:
             done, total = attempt.staging_done_bytes, attempt.staging_total_bytes
-            return attempt.detail or f"its inputs and environment are being brought: {done} of {total} bytes"
+            progress = f": {done} of {total} bytes" if total else ""
+            return attempt.detail or f"its inputs and environment are being brought{progress}"
         case AttemptState.STARTING:
             return attempt.detail or "it is starting"
         case AttemptState.SUSPENDED:
