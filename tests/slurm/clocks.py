@@ -82,7 +82,8 @@ def read_accounting(cluster: SlurmCluster) -> dict[str, Accounted]:
     found: dict[str, Accounted] = {}
     for line in told.splitlines():
         state, elapsed_s, suspended, started_s, ended_s, nodes, name = line.split("|")
-        if name.startswith("lilong-") and nodes != "None assigned":
+        # 24.11 may name nodes for a job that was cancelled before it began: its start is "None".
+        if name.startswith("lilong-") and nodes != "None assigned" and started_s.isdigit():
             one = Accounted(
                 state=state.split()[0],
                 elapsed_ms=int(elapsed_s) * 1000,
