@@ -105,7 +105,7 @@ class Bench:
         self.executor.shutdown()
         self.hub.close()
 
-    def accept(self, command):
+    def accept(self, command, **fields):
         attempt_id = new_id("att")
         submit = Submit(
             attempt_id=attempt_id,
@@ -118,6 +118,7 @@ class Bench:
             environment=make_lock(),
             authorised_ms=60_000,
             epoch=1,
+            **fields,
         )
         self.attempts.accept(submit, hub_id="hub_1")
         return attempt_id
@@ -224,6 +225,19 @@ def test_an_agent_killed_after_the_submission_finds_the_job_and_cancels_it(bench
 
     assert end.started_at is not None
     assert world.submissions == 1
+
+
+def test_an_agent_killed_between_staging_and_submission_submits_under_the_charge_code_that_it_was_told(
+    bench, world, peer
+):
+    attempt = bench.accept("sleep 60", charge_code="prg_1")
+    wait_until(lambda: bench.attempts.advance(may_start=False) or _is_staged(bench, attempt), within_s=20)
+
+    after = Bench(bench.home, peer, world)
+    after.advance_until(attempt, AttemptState.RUNNING)
+    after.close()
+
+    assert [one.job.charge_code for one in world.jobs.values()] == ["prg_1"]
 
 
 def test_without_a_lease_nothing_new_is_submitted(bench, world):

@@ -64,6 +64,8 @@ class Rig(ABC):
         hub_id: str = "",
         secrets: Path | None = None,
         queue_wait_s: int | None = None,
+        organisation_id: str = "org_1",
+        charge_code: str = "",
     ) -> Job:
         attempt_id = new_id("att")
         folder = self.spool.create(attempt_id, {})
@@ -72,7 +74,8 @@ class Rig(ABC):
             attempt_id=attempt_id,
             run_id="run_1",
             number=1,
-            organisation_id="org_1",
+            organisation_id=organisation_id,
+            charge_code=charge_code,
             hub_id=hub_id or self.hub_id,
             token=f"t{attempt_id[-8:]}",
             nonce="nonce",

@@ -111,6 +111,7 @@ class Work:
             run_id=submit.run_id,
             number=submit.number,
             organisation_id=submit.organisation_id,
+            charge_code=submit.charge_code,
             hub_id=accepted.hub_id,
             token=submit.token,
             nonce=submit.nonce,

@@ -269,6 +269,8 @@ class Submit(Frozen):
     """Start this attempt unless the engine already has it: same attempt id, same native job.
 
     token goes into the native job's name. nonce goes into every report of the job wrapper.
+    charge_code: an opaque text under which the hub books what is paid for the run; empty where there is none. Jobs of
+    one code may have limits of their own on an engine.
     volumes: manifest of each volume of `spec.inputs` that has content, by volume id; one without content starts empty.
     queue_wait_s: how long it may stand in the engine's queue (None: as long as it takes). Then the engine withdraws it,
     also while the hub is away, unless it has left the queue: it ends REJECTED by QUEUE_WAIT_EXCEEDED.
@@ -279,6 +281,7 @@ class Submit(Frozen):
     run_id: str
     number: int = Field(ge=1)
     organisation_id: str
+    charge_code: str = ""
     token: str
     nonce: str
     spec: RunSpec

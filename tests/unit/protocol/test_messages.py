@@ -9,6 +9,7 @@ SUBMIT = Submit(
     run_id="run_1",
     number=1,
     organisation_id="org_1",
+    charge_code="prg_1",
     token="t",
     nonce="n",
     spec=make_spec(),
@@ -44,3 +45,11 @@ def test_without_a_limit_from_an_older_hub_a_job_may_queue_as_long_as_it_takes()
 
     assert isinstance(submit, Submit)
     assert submit.queue_wait_s is None
+
+
+def test_a_job_from_an_older_hub_is_charged_under_nothing():
+    said = ANSWER.model_dump(mode="json")
+    del said["commands"][0]["charge_code"]
+    [submit] = SyncResponse.model_validate(said).commands
+
+    assert submit == SUBMIT.model_copy(update={"charge_code": ""})

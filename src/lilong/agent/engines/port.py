@@ -54,13 +54,15 @@ class Job:
 
     token: ours, part of the native name; report_key: hexadecimal key of the wrapper's reports, made by the agent;
     environment_folder: the built environment; secrets_folder: empty path when the spec names no secret.
-    queue_wait_s: see `Submit`; the engine withdraws what still queues then, and never what has left the queue.
+    charge_code: see `Submit`; so is queue_wait_s: the engine withdraws what still queues then, and never what has left
+    the queue.
     """
 
     attempt_id: str
     run_id: str
     number: int
     organisation_id: str
+    charge_code: str
     hub_id: str
     token: str
     nonce: str

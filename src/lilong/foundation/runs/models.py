@@ -137,7 +137,8 @@ class RunSet(models.QuerySet["Run"]):
 class Run(models.Model):
     """The intent to run something, and how it ended.
 
-    authorised_ms: over all attempts. stopped_at, stop_reason: what should be; the next sync brings it to the agent.
+    charge_code: the caller's, and opaque here; the agents of its attempts are told. authorised_ms: over all attempts.
+    stopped_at, stop_reason: what should be; the next sync brings it to the agent.
     volumes: manifest of each volume of the spec that had content at the order, by volume id.
     kept_at: when what the run needed was let go and what it made was kept for its organisation.
     """
@@ -145,6 +146,7 @@ class Run(models.Model):
     id = models.CharField(max_length=64, primary_key=True)
     organisation_id = models.CharField(max_length=64)
     person_id = models.CharField(max_length=64)
+    charge_code = models.CharField(max_length=64, default="", blank=True)
     name = models.CharField(max_length=64)
     spec = models.JSONField()
     spec_sha256 = models.CharField(max_length=64)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from lilong.agent.engines.slurm.associations import Association, Associations, Charging, list_chargings
+from lilong.agent.engines.slurm.charging import Charges
 from lilong.agent.engines.slurm.nodes import Nodes, Partition
 from lilong.agent.engines.slurm.parsing import ClusterConfig
 from lilong.agent.engines.slurm.preflight import PRIVATE, ClusterFacts, judge_cluster
@@ -148,15 +149,15 @@ def test_associations_are_asked_for_only_where_the_cluster_enforces_them():
 
 
 def charge(**settings):
-    nothing = {"users": {}, "service_users": (), "accounts": {}, "account": "", "qos_by_organisation": {}, "qos": ""}
-    return list_chargings(**{**nothing, **settings})
+    workers = {name: settings.pop(name, {}) for name in ("users", "service_users")}
+    return list_chargings(**workers, charges=Charges(**settings))
 
 
 def test_who_works_under_which_account_and_quality_of_service_follows_from_the_settings():
     chargings = charge(
         users={"org_1": "lu1"},
         service_users=("s1", "s2"),
-        accounts={"org_1": "bc", "org_2": "guests"},
+        accounts_by_organisation={"org_1": "bc", "org_2": "guests"},
         account="pool",
         qos_by_organisation={"org_3": "gold"},
         qos="normal",
@@ -172,6 +173,26 @@ def test_who_works_under_which_account_and_quality_of_service_follows_from_the_s
     )
 
 
+def test_every_user_may_come_to_work_under_every_programme_whoever_it_works_for():
+    chargings = charge(
+        users={"org_1": "lu1"},
+        service_users=("s1",),
+        account="pool",
+        accounts_by_organisation={"org_1": "bc"},
+        accounts_by_programme={"prg_1": "city"},
+        qos_by_programme={"prg_1": "public", "prg_2": "idle"},
+    )
+
+    assert chargings == (
+        Charging("lu1", "bc", ""),
+        Charging("lu1", "bc", "idle"),
+        Charging("lu1", "city", "public"),
+        Charging("s1", "city", "public"),
+        Charging("s1", "pool", ""),
+        Charging("s1", "pool", "idle"),
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "code", "words"),
     [
@@ -183,7 +204,8 @@ def test_who_works_under_which_account_and_quality_of_service_follows_from_the_s
             "`sacctmgr add account old`, then `sacctmgr add user lu1,lu2 acc",
         ),
         ({"account": "root"}, "agent.account_missing", "no account root: `sacctmgr add user lu1,lu2 account=root`"),
-        ({"accounts": {"org_9": "old"}}, "agent.account_missing", "lu1,lu2 account=old"),
+        ({"accounts_by_organisation": {"org_9": "old"}}, "agent.account_missing", "lu1,lu2 account=old"),
+        ({"accounts_by_programme": {"prg_9": "old"}}, "agent.account_missing", "lu1,lu2 account=old"),
         (
             {"qos": "gold"},
             "agent.qos_missing",
@@ -191,6 +213,11 @@ def test_who_works_under_which_account_and_quality_of_service_follows_from_the_s
         ),
         (
             {"account": "bc", "qos_by_organisation": {"org_9": "idle"}},
+            "agent.qos_missing",
+            "no quality of service idle: `sacctmgr modify user lu1,lu2 where account=bc set qos+=idle`",
+        ),
+        (
+            {"accounts_by_programme": {"prg_9": "bc"}, "qos_by_programme": {"prg_9": "idle"}},
             "agent.qos_missing",
             "no quality of service idle: `sacctmgr modify user lu1,lu2 where account=bc set qos+=idle`",
         ),

@@ -138,8 +138,7 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
     python = PurePosixPath(profiles[0].interpreter if profiles else "/usr/bin/python3")
     layout = Layout(
         place=find_place(settings=settings),
-        accounts=settings.accounts,
-        qos_by_organisation=settings.qos_by_organisation,
+        charges=settings.charges,
         jobs_folder=settings.jobs_folder,
         python=python,
         shim=PurePosixPath(place_wrapper(shared_folder=settings.shared_folder, python=python)),
@@ -166,8 +165,8 @@ def _build_site(*, home: Path, settings: SlurmSettings, profiles: Sequence[BaseP
 
 
 def find_place(*, settings: SlurmSettings) -> Place:
-    """Return where on the cluster jobs go, but for those of organisations with an account or quality of their own."""
-    return Place(partition=settings.partition, account=settings.account, qos=settings.qos, gres=dict(settings.gres))
+    """Return where on the cluster jobs go; under which account and quality of service is another question."""
+    return Place(partition=settings.partition, gres=dict(settings.gres))
 
 
 def _find_message_timeout_s(cluster: Cluster) -> int:

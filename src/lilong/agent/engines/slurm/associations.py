@@ -1,8 +1,9 @@
-"""Which account and quality of service the jobs of whom go to, and whether Slurm lets their users have them. Pure."""
+"""Whether Slurm lets users have the accounts and qualities of service that their jobs may go to. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lilong.agent.engines.slurm.charging import Charges
 from lilong.agent.engines.slurm.parsing import whole_lines
 from lilong.common.errors import FieldProblem
 
@@ -50,31 +51,25 @@ def parse_associations(*, text: str, partition: str) -> tuple[Association, ...]:
     )
 
 
-def list_chargings(
-    *,
-    users: Mapping[str, str],
-    service_users: Sequence[str],
-    accounts: Mapping[str, str],
-    account: str,
-    qos_by_organisation: Mapping[str, str],
-    qos: str,
-) -> tuple[Charging, ...]:
+def list_chargings(*, users: Mapping[str, str], service_users: Sequence[str], charges: Charges) -> tuple[Charging, ...]:
     """Return every account and quality of service that jobs may be submitted under, as the settings say, by user.
 
-    A service user may come to work for any organisation that is mapped to no user of its own.
+    A service user may come to work for any organisation that is mapped to no user of its own, and every programme may
+    pay for any organisation. Cost: linear in users, organisations and programmes multiplied.
 
-    >>> rest = {"service_users": ["s1"], "account": "pool", "qos_by_organisation": {}, "qos": ""}
-    >>> list_chargings(users={"org_1": "lu1"}, accounts={"org_1": "bc"}, **rest)
-    (Charging(user='lu1', account='bc', qos=''), Charging(user='s1', account='pool', qos=''))
+    >>> charges = Charges(account="pool", accounts_by_programme={"prg_1": "city"})
+    >>> list_chargings(users={"org_1": "lu1"}, service_users=[], charges=charges)
+    (Charging(user='lu1', account='city', qos=''), Charging(user='lu1', account='pool', qos=''))
     """
-
-    def charge(user: str, organisation: str) -> Charging:
-        return Charging(user, accounts.get(organisation, account), qos_by_organisation.get(organisation, qos))
-
-    unmapped = sorted({*accounts, *qos_by_organisation} - {*users})
-    mapped = {charge(user, organisation) for organisation, user in users.items()}
-    lent = {charge(user, organisation) for user in service_users for organisation in ("", *unmapped)}
-    return tuple(sorted(mapped | lent))
+    unmapped = ("", *sorted(charges.organisations - {*users}))
+    workers = [(user, organisation) for organisation, user in users.items()]
+    workers += [(user, organisation) for user in service_users for organisation in unmapped]
+    found = {
+        Charging(user, *charges.choose(organisation_id=organisation, charge_code=programme))
+        for user, organisation in workers
+        for programme in ("", *charges.programmes)
+    }
+    return tuple(sorted(found))
 
 
 def judge_chargings(

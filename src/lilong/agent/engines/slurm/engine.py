@@ -17,6 +17,7 @@ from lilong.agent.engines.rank.parsing import parse_usage
 from lilong.agent.engines.slurm import delivery, mirror
 from lilong.agent.engines.slurm.client import Cluster
 from lilong.agent.engines.slurm.commands import (
+    Place,
     build_batch_script,
     build_nodes_query,
     build_submit_options,
@@ -140,9 +141,8 @@ class SlurmEngine(CanStage, CanSubmitMany):
     def estimate(self, *, spec: RunSpec) -> Estimate:
         """Ask the scheduler when `spec` would start if it came now."""
         name = self._users.list_names()[0]  # accounting lets only who has an account ask
-        organisation = self._users.find_mapped(name)
-        root = PurePosixPath("/")
-        options = self._build_options(spec, name="estimate", attempt_id="", folder=root, organisation=organisation)
+        place = self._layout.find_place(organisation_id=self._users.find_mapped(name))
+        options = self._build_options(spec, name="estimate", attempt_id="", folder=PurePosixPath("/"), place=place)
         dry = [option for option in options if not option.startswith(("--chdir", "--output", "--error", "--comment"))]
         said = self._users.of(name).submit(options=[*dry, "--test-only"], script="#!/bin/sh\n")
         now = self._clock()
@@ -315,9 +315,8 @@ class SlurmEngine(CanStage, CanSubmitMany):
 
     def _build_batch_job(self, job: Job, record: NativeRecord) -> BatchJob:
         layout, remote = self._layout, PurePosixPath(record.remote)
-        options = self._build_options(
-            job.spec, name=record.ref, attempt_id=job.attempt_id, folder=remote, organisation=job.organisation_id
-        )
+        place = layout.find_place(organisation_id=job.organisation_id, charge_code=job.charge_code)
+        options = self._build_options(job.spec, name=record.ref, attempt_id=job.attempt_id, folder=remote, place=place)
         script = build_batch_script(
             spec=job.spec,
             attempt_folder=remote,
@@ -349,14 +348,14 @@ class SlurmEngine(CanStage, CanSubmitMany):
         raise EngineRefused(detail=f"sbatch: {words}")
 
     def _build_options(
-        self, spec: RunSpec, *, name: str, attempt_id: str, folder: PurePosixPath, organisation: str
+        self, spec: RunSpec, *, name: str, attempt_id: str, folder: PurePosixPath, place: Place
     ) -> list[str]:
         return build_submit_options(
             spec=spec,
             name=name,
             attempt_id=attempt_id,
             attempt_folder=folder,
-            place=self._layout.find_place(organisation_id=organisation),
+            place=place,
             grace_s=spec.checkpoint.grace_s if spec.checkpoint else _GRACE_S_DEFAULT,
             margin_s=_MARGIN_S,
         )

@@ -54,14 +54,7 @@ def examine_cluster(*, home: Path, settings: SlurmSettings) -> ClusterFacts:
         members=members,
         strangers=strangers,
         refused={name: _find_refusal(users, name, settings=settings) for name, why in members.items() if not why},
-        chargings=list_chargings(
-            users=settings.users,
-            service_users=settings.service_users,
-            accounts=settings.accounts,
-            account=settings.account,
-            qos_by_organisation=settings.qos_by_organisation,
-            qos=settings.qos,
-        ),
+        chargings=list_chargings(users=settings.users, service_users=settings.service_users, charges=settings.charges),
         associations=_find_associations(cluster, names, settings=settings),
         hidden_processes=_hides_processes(),
         shared_folder=_find_closed(settings.shared_folder, for_others=not users.is_single),
@@ -92,16 +85,13 @@ def _find_trouble(users: JobUsers, name: str, *, settings: SlurmSettings) -> str
 
 def _find_refusal(users: JobUsers, name: str, *, settings: SlurmSettings) -> str:
     """Return what sbatch says against a small job of this user, empty when it would take it. Nothing is submitted."""
+    account, qos = settings.charges.choose(organisation_id=users.find_mapped(name), charge_code="")
     options = build_submit_options(
         spec=_SMALL,
         name="lilong-check",
         attempt_id="",
         attempt_folder=PurePosixPath(settings.jobs_folder / name),
-        place=replace(
-            find_place(settings=settings),
-            account=settings.accounts.get(users.find_mapped(name), settings.account),
-            qos=settings.qos_by_organisation.get(users.find_mapped(name), settings.qos),
-        ),
+        place=replace(find_place(settings=settings), account=account, qos=qos),
         grace_s=0,
         margin_s=0,
     )

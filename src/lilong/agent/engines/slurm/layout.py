@@ -1,9 +1,9 @@
 """What stands where on the cluster, and what jobs ask it for."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from lilong.agent.engines.slurm.charging import Charges
 from lilong.agent.engines.slurm.commands import Place
 
 HELPER_S_MAX = 60  # by then the helper has ended whatever it started for us
@@ -11,20 +11,18 @@ HELPER_S_MAX = 60  # by then the helper has ended whatever it started for us
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """accounts, qos_by_organisation: where those of `place` are not meant. python, shim, srun: paths on the nodes."""
+    """place: but for account and quality of service, which `charges` say. python, shim, srun: paths on the nodes."""
 
     place: Place
-    accounts: Mapping[str, str]
-    qos_by_organisation: Mapping[str, str]
+    charges: Charges
     jobs_folder: Path
     python: PurePosixPath
     shim: PurePosixPath
     srun: PurePosixPath
 
-    def find_place(self, *, organisation_id: str) -> Place:
-        """Return where the jobs of an organisation go."""
-        account = self.accounts.get(organisation_id, self.place.account)
-        qos = self.qos_by_organisation.get(organisation_id, self.place.qos)
+    def find_place(self, *, organisation_id: str, charge_code: str = "") -> Place:
+        """Return where an organisation's jobs under a charge code go."""
+        account, qos = self.charges.choose(organisation_id=organisation_id, charge_code=charge_code)
         return replace(self.place, account=account, qos=qos)
 
 

@@ -141,6 +141,7 @@ def _build_submit(sighting: Sighting, environment: LockedEnvironment, *, spec: R
         run_id=row.run_id,
         number=row.number,
         organisation_id=organisation_id,
+        charge_code=row.run.charge_code,
         token=row.token,
         nonce=row.nonce,
         spec=spec,

@@ -66,11 +66,13 @@ def submit_run(
     locks: Mapping[str, EnvironmentLock],
     authorised_ms: int,
     now: datetime,
+    charge_code: str = "",
 ) -> None:
     """Intend to run `spec` on the first candidate that takes it, for `authorised_ms` over all attempts.
 
-    Idempotent by run_id. locks: the resolved environment for each candidate's pool. Raises ObjectMissing for inputs,
-    SecretMissing for secrets that the organisation does not have, SubmissionInvalid, VolumeBusy, RunDiffers.
+    Idempotent by run_id. locks: the resolved environment for each candidate's pool. charge_code: opaque here; whichever
+    pool gets the run is told of it. Raises ObjectMissing for inputs, SecretMissing for secrets that the organisation
+    does not have, SubmissionInvalid, VolumeBusy, RunDiffers.
     """
     with transaction.atomic():
         known = Run.objects.filter(id=run_id).first()
@@ -86,6 +88,7 @@ def submit_run(
             id=run_id,
             organisation_id=organisation_id,
             person_id=person_id,
+            charge_code=charge_code,
             name=spec.name,
             spec=spec.model_dump(mode="json"),
             spec_sha256=spec.digest,

@@ -12,6 +12,8 @@ from lilong.foundation.ledger.public import require_posted
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import Signature, append, sign
 from lilong.foundation.runs.public import Candidate, cancel_run, submit_run
+from lilong.platforms.funding.public import find_programmes
+from lilong.platforms.supermarket.core.charging import choose_charge_code
 from lilong.platforms.supermarket.core.checks import QuoteExpired, gather_refusals
 from lilong.platforms.supermarket.core.postings import plan_pend, plan_void
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
@@ -19,7 +21,14 @@ from lilong.platforms.supermarket.core.states import OrderState, OrderStep, Step
 from lilong.platforms.supermarket.events import OrderPlaced
 from lilong.platforms.supermarket.models import RUNNING_STATES, Order, Quote
 from lilong.platforms.supermarket.queries.quotes import render_quote
-from lilong.platforms.supermarket.services.books import advance, list_holds, list_reserves, note_step, post_group
+from lilong.platforms.supermarket.services.books import (
+    advance,
+    list_holds,
+    list_reserves,
+    note_step,
+    post_group,
+    split_promise,
+)
 from lilong.platforms.supermarket.services.checks import check_promise
 from lilong.platforms.supermarket.services.quotes import BUYERS, end_live_quote
 from lilong.protocol.messages import EnvironmentLock, Reason
@@ -136,5 +145,14 @@ def _submit(order: Order, spec: RunSpec, promise: Promise, *, quote: Quote, now:
         ],
         locks={pool_id: EnvironmentLock.model_validate(lock) for pool_id, lock in quote.locks.items()},
         authorised_ms=promise.max_ms,
+        charge_code=_find_charge_code(promise),
         now=now,
     )
+
+
+def _find_charge_code(promise: Promise) -> str:
+    """Return the programme that carries most of the hold, empty when the wallet carries all of it."""
+    programmes = find_programmes(voucher_ids=[voucher.voucher_id for voucher in promise.vouchers])
+    parts_uc = split_promise(promise=promise, due_uc=promise.max_uc).vouchers_uc
+    payers = [programmes[voucher.voucher_id] for voucher in promise.vouchers]
+    return choose_charge_code(parts=list(zip(payers, parts_uc, strict=True)))
