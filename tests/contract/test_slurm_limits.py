@@ -40,15 +40,25 @@ def change_settings(rig, **settings):
     rig.restart()
 
 
-def submit(rig, *, accelerators=1):
+def make_job(rig, *, accelerators=1, **whose):
     resources = Resources(accelerator="h100-sxm5", accelerators=accelerators)
     spec = RunSpec(name="job", command="sleep 60", walltime_s=120, isolation=Isolation.TRUSTED, resources=resources)
-    return rig.engine.submit(job=rig.make_job(spec))
+    return rig.make_job(spec, **whose)
+
+
+def submit(rig, **wanted):
+    return rig.engine.submit(job=make_job(rig, **wanted))
 
 
 def show(rig, ref):
     """Return account and quality of service of a native job."""
     return rig.site.cluster.run("squeue", "--all", "--noheader", f"--name={ref}", "--format=%a %q").split()
+
+
+def find_accounted(rig, ref):
+    """Return account and quality of service of a native job by the accounting, once that knows it."""
+    command = ("sacct", "--allocations", "--allusers", "--noheader", "--parsable2", f"--name={ref}")
+    return wait_until(lambda: rig.site.cluster.run(*command, "--format=Account,QOS").strip(), within_s=30).split("|")
 
 
 def wait_for_words(rig, ref, words):
@@ -61,7 +71,7 @@ def find_missing(rig):
 
 
 def test_what_the_settings_name_and_slurm_lacks_is_refused_until_the_commands_that_it_prints_are_run(rig, name):
-    change_settings(rig, accounts={"org_1": f"{name}a"}, qos_by_organisation={"org_1": f"{name}q"})
+    change_settings(rig, accounts_by_organisation={"org_1": f"{name}a"}, qos_by_organisation={"org_1": f"{name}q"})
 
     for code in ("agent.account_missing", "agent.qos_missing"):
         [problem] = find_missing(rig)
@@ -94,9 +104,65 @@ def test_a_limit_of_the_account_of_an_organisation_is_named_in_plain_words(rig, 
     administer(rig, f"add account {name}")
     administer(rig, f"modify account {name} set GrpTRES=gres/gpu=2")
     administer(rig, f"add user {','.join(rig.site.users)} account={name}")
-    change_settings(rig, accounts={"org_1": name})
+    change_settings(rig, accounts_by_organisation={"org_1": name})
     rig.wait_for(submit(rig, accelerators=2), AttemptState.RUNNING)
 
     waiting = wait_for_words(rig, submit(rig), "limit")
 
     assert waiting.detail == "The limit of its account on accelerators is reached."
+
+
+def test_what_a_programme_lacks_in_slurm_is_refused_for_every_user_until_the_printed_commands_are_run(rig, name):
+    change_settings(rig, accounts_by_programme={"prg_1": f"{name}a"}, qos_by_programme={"prg_1": f"{name}q"})
+
+    for code in ("agent.account_missing", "agent.qos_missing"):
+        [problem] = find_missing(rig)
+        assert problem.code == code
+        assert ",".join(sorted(rig.site.users)) in problem.message
+        for command in re.findall(r"`sacctmgr ([^`]+)`", problem.message):
+            administer(rig, command)
+
+    assert find_missing(rig) == []
+    for organisation in ("org_1", "org_2"):
+        ref = submit(rig, organisation_id=organisation, charge_code="prg_1")
+        assert show(rig, ref) == [f"{name}a", f"{name}q"]
+
+
+def test_of_one_organisation_a_run_under_a_programme_waits_for_its_limit_and_one_beside_it_runs(rig, name):
+    administer(rig, f"add qos {name},{name}o")
+    administer(rig, f"modify qos {name} set MaxTRESPerUser=gres/gpu=2")
+    for user in rig.site.users:
+        administer(rig, f"modify user {user} set qos+={name},{name}o")
+    change_settings(rig, qos_by_organisation={"org_1": f"{name}o"}, qos_by_programme={"prg_1": name})
+    rig.wait_for(submit(rig, accelerators=2, charge_code="prg_1"), AttemptState.RUNNING)
+    limited = make_job(rig, charge_code="prg_1")
+    rig.engine.bring(job=limited, on_bytes=lambda _: None)
+    rig.restart()
+    second = rig.engine.submit(job=limited)
+
+    waiting = wait_for_words(rig, second, "limit")
+    beside = submit(rig)
+    rig.wait_for(beside, AttemptState.RUNNING)
+
+    assert waiting.detail == "The limit of its quality of service on accelerators for one user is reached."
+    assert rig.look(second).state is AttemptState.QUEUED
+    assert find_accounted(rig, second)[1] == name
+    assert find_accounted(rig, beside)[1] == f"{name}o"
+
+
+def test_the_limit_of_a_programmes_account_is_shared_by_all_organisations_for_whom_it_pays(rig, name):
+    administer(rig, f"add account {name}")
+    administer(rig, f"modify account {name} set GrpTRES=gres/gpu=2")
+    administer(rig, f"add user {','.join(rig.site.users)} account={name}")
+    change_settings(rig, accounts_by_programme={"prg_1": name})
+    first = submit(rig, accelerators=2, charge_code="prg_1")
+    rig.wait_for(first, AttemptState.RUNNING)
+    second = submit(rig, organisation_id="org_2", charge_code="prg_1")
+
+    waiting = wait_for_words(rig, second, "limit")
+    beside = submit(rig, organisation_id="org_2")
+    rig.wait_for(beside, AttemptState.RUNNING)
+
+    assert waiting.detail == "The limit of its account on accelerators is reached."
+    assert rig.look(second).state is AttemptState.QUEUED
+    assert [find_accounted(rig, ref)[0] for ref in (first, second, beside)] == [name, name, rig.site.settings.account]
