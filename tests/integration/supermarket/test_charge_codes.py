@@ -70,10 +70,10 @@ def test_the_next_provider_is_told_the_same_after_a_failure():
     programme = grant(buyer, "City", rate_ppm=300_000)
     buy(buyer, spec=SPEC)
     first = cheap.agent.take(seconds=1)
-    lost = {"reason": Reason.NODE_LOST, "nodes": ("n0",)}
     cheap.agent.sync(cheap.agent.see(first, AttemptState.RUNNING, seconds=4, ms=1_000), seconds=4)
     dear.agent.sync(seconds=5)
-    cheap.agent.sync(cheap.agent.see(first, AttemptState.LOST, seconds=6, ms=1_000, **lost), seconds=6)
+    lost = cheap.agent.see(first, AttemptState.LOST, seconds=6, ms=1_000, reason=Reason.NODE_LOST, nodes=("n0",))
+    cheap.agent.sync(lost, seconds=6)
     second = dear.agent.take(seconds=30)
 
     assert (first.charge_code, second.charge_code) == (programme, programme)
