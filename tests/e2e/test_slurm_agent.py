@@ -5,6 +5,7 @@ Lilong is installed from its wheel; the agent, its helper and the members' jobs 
 
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -28,7 +29,7 @@ from lilong.protocol.spec_yaml import parse_spec
 from tests.hub import running_hub
 from tests.polling import wait_until
 from tests.slurm.cluster import running_cluster, shared_folder
-from tests.slurm.provider import JOB, UNTIL_LET_GO, WITHIN_S, Provider, following_the_tutorial, remove_users
+from tests.slurm.provider import JOB, UNTIL_LET_GO, WITHIN_S, Provider, following_the_tutorial, remove_users, sell
 from tests.slurm.tutorial import Shell, list_processes
 from tests.slurm.users import change_users
 
@@ -120,6 +121,32 @@ def test_a_members_job_runs_sandboxed_as_its_organisations_user_and_is_paid(prov
     assert owner in {uid for uid, _, _ in running}
     assert ours
     assert not [row for row in ours if row[0] == 0 and not row[1].endswith("/sudo")]
+
+
+def test_what_a_programme_pays_most_of_runs_under_the_account_that_the_provider_has_for_it(provider):
+    toml, account = provider.home / "agent.toml", f"t{secrets.token_hex(4)}"
+    before = toml.read_text()
+    entry = f'accounts_by_programme = {{ "{provider.stage.programme_id}" = "{account}" }}'
+    toml.write_text(before.replace("[slurm]\n", f"[slurm]\n{entry}\n"))
+    missing = json.loads(provider.lilong("agent check --home ~/agent --json").stdout)["refusals"]
+    for command in re.findall(r"`sacctmgr ([^`]+)`", " ".join(refusal["message"] for refusal in missing)):
+        provider.cluster.run("sacctmgr", "--immediate", *command.split())
+    mended = provider.lilong("agent check --home ~/agent")
+    provider.kill()
+    provider.start()
+    order = provider.order(UNTIL_LET_GO)
+    attempt = provider.wait_for_state(order, "running").attempts[0]
+    queue = provider.cluster.run("squeue", "--all", "--noheader", "--format=%a %j").splitlines()
+    provider.let_go(order)
+    settled = provider.wait_for_money(order)
+    toml.write_text(before)
+    provider.kill()
+    provider.start()
+
+    assert [refusal["code"] for refusal in missing] == ["agent.account_missing"]
+    assert mended.returncode == 0
+    assert [line.split()[0] for line in queue if attempt.id in line] == [account]
+    assert (settled.run_state, settled.voucher_uc > 0) == ("succeeded", True)
 
 
 def test_a_member_whose_job_waits_in_the_clusters_queue_reads_why_and_until_when(provider):
@@ -293,19 +320,6 @@ def connect_another_pool(stage: Stage) -> None:
     join_pool(home=stage.agent_home, hub_url=stage.hub.url, join_token=token)
     wait_for(lambda: stage.provider.pools.get(pool.id).inventory, what="hear from the other agent")
     sell(stage, pool.id, name="Cores of one machine", price_uc=stage.terms.price_uc + UC_PER_CREDIT)
-
-
-def sell(stage: Stage, pool_id: str, *, name: str, price_uc: int) -> None:
-    """Offer the cores of a pool."""
-    offer_id = stage.provider.offers.create(
-        provider_id=stage.provider_id,
-        pool_id=pool_id,
-        name=name,
-        unit="core_s",
-        cores_per_unit=1,
-        memory_mib_per_unit=4096,
-    )
-    stage.provider.offers.add_price(offer_id, price_uc=price_uc, source="Price list of today")
 
 
 def test_an_agent_that_is_stopped_ends_at_once_and_the_next_one_finds_the_job(provider):

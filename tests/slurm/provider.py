@@ -178,6 +178,19 @@ def refuse_first(join: str, provider: Provider) -> None:
     assert done.returncode == 3, done.stdout + done.stderr
 
 
+def sell(stage: Stage, pool_id: str, *, name: str, price_uc: int) -> None:
+    """Offer the cores of a pool."""
+    offer_id = stage.provider.offers.create(
+        provider_id=stage.provider_id,
+        pool_id=pool_id,
+        name=name,
+        unit="core_s",
+        cores_per_unit=1,
+        memory_mib_per_unit=4096,
+    )
+    stage.provider.offers.add_price(offer_id, price_uc=price_uc, source="Price list of today")
+
+
 def remove_users(names: list[str], group: str) -> None:
     """Remove users with their homes and whatever still runs as them, and the group."""
     for name in names:
