@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import StaticFilesStorage
-from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
 HASH_DIGITS = 12
 
@@ -36,7 +36,7 @@ class HashedStorage(StaticFilesStorage):
         return super().url(hash_name(name or ""))
 
 
-class HashedStatic(WhiteNoiseMiddleware):
+class HashedStatic(WhiteNoiseMiddleware):  # type: ignore[misc]
     """Serves every static file under its hashed name and no other."""
 
     def add_files_from_finders(self) -> None:

@@ -31,7 +31,7 @@ def count(number: int) -> str:
 
 @register.filter
 def amount(amount_uc: int) -> str:
-    """Write an exact amount of credits without a unit, for columns whose heading names it: `{{ row.due_uc|amount }}`."""
+    """Write an exact amount of credits without a unit, where a heading names it: `{{ row.due_uc|amount }}`."""
     return formatting.format_amount(amount_uc, language=_language())
 
 
@@ -99,7 +99,7 @@ def spark(values: Sequence[float], label: str) -> SafeString:
 
 @register.simple_tag
 def bar(part: int, whole: int) -> SafeString:
-    """Draw which share of the whole the part is, with the share in per cent beside it: `{% bar row.free row.total %}`."""
+    """Draw which share of the whole the part is, and write it beside: `{% bar row.free row.total %}`."""
     return draw_bar(part=part, whole=whole, share=formatting.format_share(part, whole=whole, language=_language()))
 
 

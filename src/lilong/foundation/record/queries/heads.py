@@ -35,7 +35,7 @@ class PublishedHead:
 
 @dataclass(frozen=True, slots=True)
 class HeadView:
-    """The newest published head as outsiders see it. witnesses: names of those who cosigned it; note: the signed text."""
+    """The newest published head as outsiders see it. witnesses: names of who cosigned it; note: the signed text."""
 
     origin: str
     size: int
