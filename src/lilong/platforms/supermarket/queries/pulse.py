@@ -57,7 +57,8 @@ def _count_units(sold: dict[str, set[str]], *, now: datetime) -> tuple[Counter[s
     total: Counter[str] = Counter()
     free: Counter[str] = Counter()
     for pool in get_pools(pool_ids=list(sold), now=now).values():
-        takes_work = not (pool.away or pool.draining)
+        is_closed = pool.maintenance is not None and pool.maintenance.starts_at <= now
+        takes_work = not (pool.away or pool.draining or is_closed)
         for node in pool.inventory.nodes if pool.inventory else ():
             usable = takes_work and node.healthy
             kinds = {kind.accelerator: (kind.total, kind.free) for kind in node.accelerators}
