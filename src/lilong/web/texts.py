@@ -76,7 +76,9 @@ def compile_catalogue(catalog: Catalog) -> bytes:
 def find_problems() -> list[str]:
     """Return what is wrong with the catalogue: texts that lack, wait, mean nothing any more, or are not compiled."""
     kept, found = read_catalogue(), extract_texts()
-    problems = [f"not in the catalogue: {each.id!r}" for each in found if each.id and not _has(kept, each.id, each.context)]
+    problems = [
+        f"not in the catalogue: {each.id!r}" for each in found if each.id and not _has(kept, each.id, each.context)
+    ]
     for each in kept:
         if not each.id:
             continue
