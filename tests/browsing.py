@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import product
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 CHROMIUM = "chromium"

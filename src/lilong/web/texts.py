@@ -30,7 +30,7 @@ LANGUAGE = "zh_Hans"
 FOLDER = PACKAGE / "locale" / LANGUAGE / "LC_MESSAGES"
 CATALOGUE, COMPILED = FOLDER / "django.po", FOLDER / "django.mo"
 LINE_WIDTH = 110
-HEADER = "# What people read on the pages of Lilong, in Simplified Chinese. `make texts` finds the texts and compiles this.\n#"
+HEADER = "# What people read on the pages of Lilong, in Simplified Chinese. See docs/explanation/pages.md.\n#"
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 """Stands in every header, so that nothing changes in a catalogue but its texts."""
 
@@ -122,7 +122,7 @@ def _extract_file(path: Path) -> Iterator[tuple[int, str | tuple[str, ...], list
         source = "\n".join(line.lstrip() for line in python.splitlines())
     elif WITH_CONTEXT.search(source):
         keywords["_"] = ((1, "c"), 2)
-    yield from extract("python", io.BytesIO(source.encode()), keywords, comment_tags=["Translators:"])  # type: ignore[misc]
+    yield from extract("python", io.BytesIO(source.encode()), keywords, comment_tags=["Translators:"])
 
 
 def _list_error_texts() -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from tests.integration.web.page_errors import FAILURES
 from tests.market import open_stall
 from tests.pools import NOON, make_node
 
-BROWSER = {"HTTP_ACCEPT": "text/html,application/xhtml+xml,*/*;q=0.8"}
+HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
 QUERIES_MAX = 12
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +24,7 @@ def on_this_machine(settings):
 
 
 def look(path, *, language="en", **headers):
-    return Client().get(path, HTTP_ACCEPT_LANGUAGE=language, **(BROWSER | headers))
+    return Client(headers={"accept": HTML, "accept-language": language} | headers).get(path)
 
 
 def read(response):
@@ -75,11 +75,11 @@ def test_capacity_of_a_pool_whose_agent_is_away_is_not_free():
 
 
 def test_the_browsers_language_decides_until_another_is_chosen():
-    client = Client(**BROWSER)
-    assert "当前算力" in read(client.get("/", HTTP_ACCEPT_LANGUAGE="zh-CN,zh;q=0.9"))
+    client = Client(headers={"accept": HTML, "accept-language": "zh-CN,zh;q=0.9"})
+    assert "当前算力" in read(client.get("/"))
     client.post("/preferences", {"language": "en", "next": "/"})
 
-    assert "Capacity now" in read(client.get("/", HTTP_ACCEPT_LANGUAGE="zh-CN,zh;q=0.9"))
+    assert "Capacity now" in read(client.get("/"))
 
 
 @pytest.mark.parametrize(
@@ -212,13 +212,13 @@ class TestRefusals:
         assert "This address does not take this method" in read(response)
 
     def test_a_form_from_elsewhere_is_refused(self):
-        response = Client(enforce_csrf_checks=True).post("/form", **BROWSER)
+        response = Client(enforce_csrf_checks=True, headers={"accept": HTML}).post("/form")
 
         assert response.status_code == 403
         assert "This form is too old, or from elsewhere" in read(response)
 
     def test_a_host_that_is_not_ours_gets_a_page_too(self):
-        response = look("/", HTTP_HOST="evil.example")
+        response = look("/", host="evil.example")
 
         assert response.status_code == 400
         assert "The hub could not read what your browser sent" in read(response)

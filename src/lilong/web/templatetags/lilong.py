@@ -1,7 +1,7 @@
 """Figures, times, states and ids in templates. Loaded everywhere: no template needs `{% load %}`."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django import template
 from django.utils.html import format_html
@@ -17,6 +17,8 @@ from lilong.web.labels import Tone, find_label
 from lilong.web.sparks import draw_bar, draw_spark
 
 register = template.Library()
+
+PRESENT = timedelta(seconds=5)
 
 
 def _language() -> str:
@@ -67,7 +69,9 @@ def accelerator_name(accelerator: str) -> str:
 def when(moment: datetime, now: datetime | None = None) -> SafeString:
     """Write how long ago or until, the exact moment on hover and for programs: `{% when order.placed_at %}`."""
     exact = formatting.format_moment(moment, language=_language())
-    ago = formatting.format_ago(moment, now=now or utc_now(), language=_language())
+    at = now or utc_now()
+    is_present = abs(at - moment) < PRESENT
+    ago = _("just now") if is_present else formatting.format_ago(moment, now=at, language=_language())
     return format_html('<time datetime="{}" title="{}">{}</time>', format_rfc3339(moment), exact, ago)
 
 
