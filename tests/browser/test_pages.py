@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browsing import LOOKS, PAGES, WIDE
+from tests.browsing import LOOKS, PAGES, WIDE, inspect_page
 
 EVERY_LOOK = pytest.mark.parametrize("look", [str(look) for look in LOOKS])
 EVERY_PAGE = pytest.mark.parametrize("name", PAGES)
@@ -40,6 +40,14 @@ def test_the_console_stays_empty(visits, name, look):
 @EVERY_LOOK
 def test_no_page_is_wider_than_the_window(visits, name, look):
     assert visits[name, look].overflow_px <= 0
+
+
+def test_what_is_wrong_with_a_page_is_found(visitor):
+    bad = "<p style='color:%23eee;background:%23fff;width:3000px'>pale</p><img src=x><script>console.error(1)</script>"
+    found = inspect_page(visitor.context.new_page(), f"data:text/html,{bad}")
+
+    assert {violation.split(" ")[0] for violation in found.violations} >= {"color-contrast", "image-alt"}
+    assert found.overflow_px > 0
 
 
 @EVERY_PAGE

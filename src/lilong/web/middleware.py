@@ -82,7 +82,7 @@ class Envelope:
             log.info("request", method=request.method, path=request.path, status=response.status_code, ms=milliseconds)
         return response
 
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+    def answer_failure(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Answer what the view of a page raised; operations of the API answer for themselves."""
         refusal = find_refusal(error)
         if refusal is None:
@@ -90,6 +90,8 @@ class Envelope:
         if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request_failed", code=refusal.code, path=request.path, exc_info=error)
         return respond_page(request, refusal) if wants_page(request) else respond_problem(request, refusal)
+
+    process_exception = answer_failure  # the name that Django looks for
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         try:

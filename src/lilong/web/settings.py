@@ -69,6 +69,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # no page keeps files: rooms use `objects`
     "staticfiles": {"BACKEND": "lilong.web.static.HashedStorage"},
 }
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_AUTOREFRESH = False
 WHITENOISE_USE_FINDERS = True
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
