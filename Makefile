@@ -11,7 +11,7 @@ FOLDER ?= .cache/slurm/$(SUITE)
 LONG_BENCHES := agreement crash crash-slurm fuzz
 BENCHES := $(filter-out $(LONG_BENCHES),$(subst _,-,$(filter-out _%,$(basename $(notdir $(wildcard tests/bench/*.py))))))
 
-.PHONY: help setup runtime demo demo-slurm serve test check format lint types imports licences project bench docs \
+.PHONY: help setup runtime demo demo-slurm serve test check format lint types imports licences project bench docs texts \
 	slurm-up slurm-down
 
 help: ## Show the targets
@@ -36,7 +36,7 @@ serve: runtime ## Run a hub here: web, worker and agent
 	@$(PY) -m lilong.cli.main serve
 
 test: setup ## Run every test suite: see tests/suites.toml
-	@sh setup/system-packages bubblewrap postgresql passwd sudo systemd debian-archive-keyring
+	@sh setup/system-packages bubblewrap postgresql passwd sudo systemd debian-archive-keyring chromium fonts-noto-cjk
 	@$(PY) -m tests.run
 
 check: format lint types imports licences project ## Formatting, lint, types, import contracts, licences, lock file
@@ -71,6 +71,9 @@ slurm-up: setup ## Start a Slurm cluster to try things on: SUITE=bookworm or tri
 
 slurm-down: setup ## End it
 	@$(PY) -m tests.slurm.down "$(FOLDER)"
+
+texts: setup ## Find all texts of pages, update and compile their translations, say what is left to translate
+	@$(CHECK_HOME) $(PY) -m lilong.web.texts
 
 docs: setup ## Write the generated reference pages, and build site/
 	@$(CHECK_HOME) $(PY) docs/generate.py

@@ -78,7 +78,7 @@ def serve(home: Home = HOME_DEFAULT, as_json: AsJsonLines = False) -> None:
         if _is_taken(bind):
             sentence = f"Another program listens on {bind}: stop it, or set `bind` in {home / 'settings.toml'}."
             tell("address_taken", sentence, bind=bind)
-        sentence = f"Serving the hub in {home} at {url}; logs are in {home / 'run'}. Stop it with Ctrl-C."
+        sentence = f"Open {url} in a browser. The hub is in {home}, its logs in {home / 'run'}. Stop it with Ctrl-C."
         tell("starting", sentence, home=str(home.resolve()), public_url=url)
         serve_until_signalled(home=home, tell=tell_end)
         tell("stopped", "The hub has stopped. Jobs that run go on; the next `lilong serve` finds them.")

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     allowed_hosts: tuple[str, ...] = Field(default=("127.0.0.1", "localhost"), description="Accepted Host headers.")
     web_threads: int = Field(default=16, ge=2, le=256, description="Threads of the web process.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    style_page: bool = Field(default=False, description="Show /style, the page of all parts that pages are made of.")
     stall_timeout_s: int = Field(default=30, ge=1, description="Seconds that a caller may send or take nothing.")
     outbox_delivery: bool = Field(default=True, description="Deliver events at once; off: reconcilers find all work.")
     object_quota_bytes: int = Field(default=50 * 1024**3, ge=0, description="Most bytes that one organisation stores.")

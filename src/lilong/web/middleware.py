@@ -15,6 +15,7 @@ from django.http.response import HttpResponseBase
 from lilong.common.django.problems import RequestMalformed, RequestTooLarge, Unexpected, respond_problem
 from lilong.common.errors import InputInvalid, LilongError, NotAllowed, NotFound
 from lilong.common.ids import new_id
+from lilong.web.error_pages import PageMissing, PageUnreadable, find_refusal, respond_page, wants_page
 from lilong.web.reading import TextUnstorable, check_text
 
 log = structlog.get_logger("lilong.web")
@@ -26,7 +27,13 @@ SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HSTS = "max-age=31536000"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -60,30 +67,54 @@ class Envelope:
         _bound_waiting(request)
         given = request.headers.get("X-Request-Id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
+        request.META["lilong.request_id"] = request_id
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = self._answer(request)
             _drain(request)
             response["X-Request-Id"] = request_id
+            if response.get("Content-Type", "").startswith("text/html"):
+                response.setdefault("Content-Security-Policy", PAGE_POLICY)
+            if settings.IS_HTTPS:
+                response["Strict-Transport-Security"] = HSTS
             for name, value in SAFE_HEADERS.items():
                 response.setdefault(name, value)
             milliseconds = round((time.monotonic() - began) * 1000)
             log.info("request", method=request.method, path=request.path, status=response.status_code, ms=milliseconds)
         return response
 
+    def answer_failure(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        """Answer what the view of a page raised; operations of the API answer for themselves."""
+        refusal = find_refusal(error)
+        if refusal is None:
+            return None  # Django's own refusals: their status says enough
+        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("request_failed", code=refusal.code, path=request.path, exc_info=error)
+        return respond_page(request, refusal) if wants_page(request) else respond_problem(request, refusal)
+
+    process_exception = answer_failure  # the name that Django looks for
+
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         try:
             check_text(request.path)
         except TextUnstorable as error:
-            return respond_problem(request, error)
+            return respond_page(request, error) if wants_page(request) else respond_problem(request, error)
         response = self._get_response(request)
-        if response.status_code < HTTPStatus.BAD_REQUEST or response.get("Content-Type", "") == PROBLEM_JSON:
+        if response.status_code < HTTPStatus.BAD_REQUEST or _says_why(response):
             return response
         mistake = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-        problem = REFUSALS.get(response.status_code, Unexpected if mistake else RequestMalformed)
-        rendered = respond_problem(request, problem())
+        if wants_page(request):
+            refusals, other = REFUSALS | {HTTPStatus.NOT_FOUND: PageMissing}, PageUnreadable
+            rendered = respond_page(request, refusals.get(response.status_code, Unexpected if mistake else other)())
+        else:
+            problem = REFUSALS.get(response.status_code, Unexpected if mistake else RequestMalformed)
+            rendered = respond_problem(request, problem())
         if "Allow" in response:
             rendered["Allow"] = response["Allow"]
         return rendered
+
+
+def _says_why(response: HttpResponseBase) -> bool:
+    return response.get("Content-Type", "") == PROBLEM_JSON or hasattr(response, "lilong_error")
 
 
 def _bound_waiting(request: HttpRequest) -> None:

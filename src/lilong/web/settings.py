@@ -1,7 +1,9 @@
 """Django's settings, derived from `config.Settings`; nothing is set in two places."""
 
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import lilong
 from lilong.web.config import load_settings
 from lilong.web.keys import read_or_make_django_key
 
@@ -10,6 +12,10 @@ LILONG = load_settings()
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.forms",
+    "django_htmx",
     "lilong.foundation.outbox",
     "lilong.foundation.record",
     "lilong.foundation.objects",
@@ -31,8 +37,42 @@ WSGI_APPLICATION = "lilong.web.wsgi.application"
 MIDDLEWARE = [
     "lilong.web.middleware.Envelope",
     "django.middleware.security.SecurityMiddleware",
+    "lilong.web.static.HashedStatic",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
 ]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.messages.context_processors.messages",
+                "lilong.web.shell.describe_shell",
+            ],
+            "builtins": [
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+                "lilong.web.templatetags.lilong",
+            ],
+        },
+    }
+]
+FORM_RENDERER = "lilong.web.forms.FormRenderer"
+STATIC_URL = "/static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # no page keeps files: rooms use `objects`
+    "staticfiles": {"BACKEND": "lilong.web.static.HashedStorage"},
+}
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+WHITENOISE_AUTOREFRESH = False
+WHITENOISE_USE_FINDERS = True
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 LOGGING_CONFIG = "lilong.web.logs.configure_logs"
 LOGGING = {"level": LILONG.log_level.upper()}
 APPEND_SLASH = False
@@ -40,10 +80,24 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [Path(lilong.__file__).parent / "locale"]
+LANGUAGE_COOKIE_NAME = "language"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+
+# A hub ends no TLS itself: when its public address is https, a proxy in front does.
+IS_HTTPS = urlsplit(LILONG.public_url).scheme == "https"
+CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(LILONG.public_url))]
+CSRF_COOKIE_NAME = "csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "lilong.web.error_pages.refuse_form"
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = IS_HTTPS
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 
 
 def _database(url: str) -> dict[str, object]:

@@ -8,11 +8,12 @@ from lilong.common.errors import NotAllowed, NotFound
 from lilong.foundation.outbox.public import take_lease
 from lilong.foundation.record.core.entries import EntryInvalid
 from lilong.foundation.record.models import Entry, Head, Node, Payload
-from lilong.foundation.record.public import append, erase_payload, seal, verify
+from lilong.foundation.record.public import append, seal, verify
 from lilong.foundation.record.queries.entries import get_entry, list_feed
 from lilong.foundation.record.queries.heads import find_open_log
 from lilong.foundation.record.queries.trees import PlaceInvalid, get_root, prove_consistency, prove_inclusion
 from lilong.foundation.record.services import sealing
+from lilong.foundation.record.services.entries import erase_payload
 from lilong.protocol.transparency import count_stored, is_consistent, is_included
 from tests.record_hub import MEMBER, NOW, OPERATOR, STRANGER, later, record, seal_all
 

@@ -14,11 +14,12 @@ from lilong.common.django.routes import ALL_ROLES, allow, allow_public, get_acto
 from lilong.common.paging import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
-from lilong.foundation.record.public import end_restore, erase_payload, get_bundle, get_key_ring, rotate_key
+from lilong.foundation.record.public import end_restore, get_bundle, get_key_ring, rotate_key
 from lilong.foundation.record.queries.entries import get_entry, list_feed
 from lilong.foundation.record.queries.heads import PublishedHead, get_published_head
 from lilong.foundation.record.queries.status import get_status
 from lilong.foundation.record.queries.trees import PlaceInvalid, prove_consistency, prove_inclusion
+from lilong.foundation.record.services.entries import erase_payload
 from lilong.protocol.checkpoint import encode_base64
 
 router = Router(tags=["record"])

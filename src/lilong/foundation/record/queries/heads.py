@@ -33,6 +33,17 @@ class PublishedHead:
     signed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class HeadView:
+    """The newest published head as outsiders see it. witnesses: names of who cosigned it; note: the signed text."""
+
+    origin: str
+    size: int
+    signed_at: datetime
+    witnesses: tuple[str, ...]
+    note: str
+
+
 def list_witnesses() -> list[WitnessAddress]:
     """Return the witnesses in the settings; raises WitnessSettingInvalid."""
     return [parse_witness(text) for text in settings.LILONG.witnesses]
@@ -57,6 +68,22 @@ def get_key_ring() -> KeyRing:
 def find_open_log() -> Log | None:
     """Return the log that is written to, or None before the first entry was sealed."""
     return Log.objects.filter(is_open=True).first()
+
+
+def find_newest_head() -> HeadView | None:
+    """Return the newest head of the open log that enough witnesses cosigned; None before the first. Three queries."""
+    log = find_open_log()
+    head = find_published_head(log=log) if log else None
+    if log is None or head is None:
+        return None
+    signers = [line.split(" ")[1] for line in head.note.splitlines() if line.startswith("— ")]
+    return HeadView(
+        origin=log.origin,
+        size=head.size,
+        signed_at=head.signed_at,
+        witnesses=tuple(name for name in dict.fromkeys(signers) if name != log.origin),
+        note=head.note,
+    )
 
 
 def get_published_head(*, number: int | None) -> PublishedHead:

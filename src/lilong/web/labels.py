@@ -1,0 +1,65 @@
+"""What people read instead of stable codes: the label of each state, and its tone."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from django.utils.translation import pgettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
+
+class Tone(StrEnum):
+    """How a state is meant: nothing to do, in progress, good, needs a look, failed."""
+
+    NEUTRAL = "neutral"
+    BUSY = "busy"
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A state's word and tone."""
+
+    text: "_StrOrPromise"
+    tone: Tone
+
+
+LABELS: dict[str, dict[str, Label]] = {
+    "order": {
+        "draft": Label(_("order", "Draft"), Tone.NEUTRAL),
+        "quoted": Label(_("order", "Quoted"), Tone.NEUTRAL),
+        "held": Label(_("order", "Held"), Tone.BUSY),
+        "placed": Label(_("order", "Queued"), Tone.BUSY),
+        "active": Label(_("order", "Running"), Tone.BUSY),
+        "settling": Label(_("order", "Settling"), Tone.BUSY),
+        "settled": Label(_("order", "Settled"), Tone.GOOD),
+        "disputed": Label(_("order", "Disputed"), Tone.WARN),
+        "expired": Label(_("order", "Expired"), Tone.NEUTRAL),
+        "refused": Label(_("order", "Refused"), Tone.BAD),
+        "cancelled": Label(_("order", "Cancelled"), Tone.NEUTRAL),
+    },
+    "run": {
+        "pending": Label(_("run", "Waiting"), Tone.BUSY),
+        "active": Label(_("run", "Running"), Tone.BUSY),
+        "stopping": Label(_("run", "Stopping"), Tone.BUSY),
+        "succeeded": Label(_("run", "Succeeded"), Tone.GOOD),
+        "failed": Label(_("run", "Failed"), Tone.BAD),
+        "cancelled": Label(_("run", "Cancelled"), Tone.NEUTRAL),
+        "timed_out": Label(_("run", "Out of time"), Tone.WARN),
+    },
+    "organisation": {
+        "applied": Label(_("organisation", "Waiting for admission"), Tone.BUSY),
+        "admitted": Label(_("organisation", "Admitted"), Tone.GOOD),
+        "suspended": Label(_("organisation", "Suspended"), Tone.BAD),
+    },
+}
+"""By room's noun and stable code. Rooms add theirs here."""
+
+
+def find_label(*, noun: str, code: str) -> Label:
+    """Return the label of a code; of one that is not known, the code itself, so that nothing is hidden."""
+    return LABELS.get(noun, {}).get(code) or Label(code, Tone.NEUTRAL)

@@ -1,0 +1,33 @@
+"""The hub's pulse on the front page, from what rooms tell everybody."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lilong.foundation.members.public import OrganisationState, list_organisations_in
+from lilong.foundation.record.public import HeadView, find_newest_head
+from lilong.platforms.supermarket.public import MarketPulse, get_market_pulse
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The hub at one moment. members: organisations that are admitted; head: None while nothing is published."""
+
+    at: datetime
+    market: MarketPulse
+    members: int
+    head: HeadView | None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing has happened here yet."""
+        return not (self.market.capacity or self.market.settled_orders or self.head)
+
+
+def read_pulse(*, now: datetime) -> Pulse:
+    """Return the pulse. Eight queries."""
+    return Pulse(
+        at=now,
+        market=get_market_pulse(now=now),
+        members=len(list_organisations_in(state=OrganisationState.ADMITTED)),
+        head=find_newest_head(),
+    )

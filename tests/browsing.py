@@ -1,0 +1,85 @@
+"""Looking at the hub's pages in Chromium: in both languages and themes, wide and narrow."""
+
+from dataclasses import dataclass, field
+from itertools import product
+
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+
+CHROMIUM = "chromium"
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PAGES = {"front": "/", "verify": "/verify", "style": "/style", "missing": "/nowhere", "method": "/preferences"}
+WIDE, NARROW = 1440, 390
+SERIOUS = {"serious", "critical"}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How somebody looks at the hub."""
+
+    language: str = "en"
+    theme: str = "light"
+    width: int = WIDE
+
+    def __str__(self) -> str:
+        return f"{self.language}-{self.theme}-{self.width}"
+
+
+LOOKS = [Look(*each) for each in product(("en", "zh-hans"), ("light", "dark"), (WIDE, NARROW))]
+
+
+@dataclass(slots=True)
+class Visit:
+    """What was found on one page. overflow_px: how far the page reaches beyond the window."""
+
+    violations: list[str]
+    overflow_px: int
+    background: str
+    troubles: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Visitor:
+    """Opens pages of the hub as somebody with this look."""
+
+    context: BrowserContext
+    url: str
+
+    def open(self, path: str) -> Page:
+        page = self.context.new_page()
+        page.goto(self.url + path)
+        return page
+
+
+def inspect_page(page: Page, url: str) -> Visit:
+    """Visit one page and close it. That a refusal has the status of one is no trouble."""
+    troubles: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and message.location.get("url") != url:
+            troubles.append(message.text)
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto(url)
+    results = Axe().run(page).response
+    visit = Visit(
+        violations=[
+            f"{rule['id']} ({rule['impact']}): {[node['html'][:120] for node in rule['nodes'][:3]]}"
+            for rule in results["violations"]
+            if rule["impact"] in SERIOUS
+        ],
+        overflow_px=page.evaluate("document.documentElement.scrollWidth - window.innerWidth"),
+        background=page.evaluate("getComputedStyle(document.body).backgroundColor"),
+        troubles=troubles,
+    )
+    page.close()
+    return visit
