@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from lilong.sdk.cases import Cases
+from lilong.sdk.invitations import Invitations
 from lilong.sdk.members import Members
 from lilong.sdk.objects import Objects
 from lilong.sdk.orders import Orders
@@ -30,6 +31,7 @@ class Lilong:
     def __init__(self, *, url: str, token: str = "") -> None:
         self._transport = Transport(url=url, token=token)
         self.cases = Cases(self._transport)
+        self.invitations = Invitations(self._transport)
         self.members = Members(self._transport)
         self.objects = Objects(self._transport)
         self.offers = Offers(self._transport)

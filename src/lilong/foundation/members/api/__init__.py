@@ -1,0 +1,12 @@
+"""Members over HTTP."""
+
+from ninja import Router
+
+from lilong.foundation.members.api import evidence, invitations, organisations, secrets, standings
+
+router = Router()
+router.add_router("", organisations.router)
+router.add_router("", secrets.router)
+router.add_router("", invitations.router)
+router.add_router("", standings.router)
+router.add_router("", evidence.router)

@@ -1,0 +1,7 @@
+"""The door of members for the sign-in and the pages of a person."""
+
+from lilong.foundation.members.queries import list_memberships
+from lilong.foundation.members.services.organisations import found_organisation
+from lilong.foundation.members.services.people import confirm_email
+
+__all__ = ["confirm_email", "found_organisation", "list_memberships"]
