@@ -36,7 +36,7 @@ from lilong.protocol.manifest import Manifest
 from lilong.protocol.messages import AttemptState, Submit
 from tests.bytes import digest, fresh, upload
 from tests.market import CREDIT, Seller, ask, buy, finish, open_stall, pay_in, wallet_of
-from tests.people import NOW, join
+from tests.people import NOW, found_owner, join
 from tests.pools import at, make_spec
 from tests.programmes import make_programme
 from tests.record_hub import seal_all
@@ -185,10 +185,12 @@ MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
         "orders": lambda own: own.settled.id,
         "organisations": lambda own: own.owner.organisation_id,
         "pay-outs": make_pay_out,
+        "people": lambda own: join(own.owner, Role.VIEWER).person_id,
         "pools": lambda own: own.seller.agent.pool_id,
         "programmes": lambda _: make_programme().id,
         "providers": lambda own: own.seller.provider_id,
         "quotes": lambda own: ask(own.owner, seconds=100).id,
+        "related": lambda _: found_owner().organisation_id,
         "runs": lambda own: own.running.run_id,
         "secrets": make_secret,
         "standings": lambda own: OrganisationStanding.objects.get(organisation_id=own.owner.organisation_id).id,
@@ -230,6 +232,7 @@ def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
         },
         "POST /api/v1/organisations/{organisation_id}/suspend": {"reason": "Unpaid."},
         "POST /api/v1/pay-outs/{pay_out_id}/sent": {"bank_reference": "1"},
+        "POST /api/v1/people/{person_id}/erase": {"reason": "Asked for."},
         "POST /api/v1/programmes/{programme_id}/fund": {"amount_uc": 1, "reference": "payment 1"},
         "POST /api/v1/programmes/{programme_id}/rules": {"rate_ppm": 1, "cap_uc": 1, "expires_in_days": 1},
         "POST /api/v1/providers/{provider_id}/offers": offer,

@@ -68,6 +68,7 @@ BODIES = {
 
 TRIED_ELSEWHERE = {
     "POST /api/v1/objects/find": "test_objects.py: what others hold is missing to a stranger",
+    "POST /api/v1/ownership": "integration/members/test_ownership.py: an id is taken whether there is one or not",
     "POST /api/v1/specs/check": "looks nothing up but the shelf",
     "POST /api/v1/uploads": "integration/objects/test_uploads.py: what others hold is to be sent in full",
 }

@@ -22,6 +22,8 @@ OPERATORS_ALONE = {
     "DELETE /api/v1/record/entries/{entry_id}/payload",
     "GET /api/v1/cases/{case_id}/evidence",
     "GET /api/v1/cases/{case_id}/evidence/{evidence_id}/content",
+    "GET /api/v1/organisations/{organisation_id}/related/{other_id}",
+    "GET /api/v1/people/{person_id}/export",
     "POST /api/v1/cases/{case_id}/decisions",
     "POST /api/v1/cases/{case_id}/evidence/{evidence_id}/verify",
     "POST /api/v1/organisations/{organisation_id}/reinstate",
@@ -30,6 +32,7 @@ OPERATORS_ALONE = {
     "POST /api/v1/organisations/{organisation_id}/suspend",
     "POST /api/v1/outbox/dead-letters/{delivery_id}/retry",
     "POST /api/v1/pay-outs/{pay_out_id}/sent",
+    "POST /api/v1/people/{person_id}/erase",
     "POST /api/v1/programmes/{programme_id}/fund",
     "POST /api/v1/programmes/{programme_id}/rules",
 }

@@ -7,11 +7,13 @@ import typer
 from lilong.cli import (
     account,
     agent,
+    evidence,
     hub,
     jobs,
     members,
     orders,
     organisations,
+    people,
     pools,
     record,
     secrets,
@@ -49,11 +51,13 @@ _add(secrets.app, panel=MEMBERS, name="secrets")
 _add(volumes.app, panel=MEMBERS, name="volumes")
 _add(tokens.app, panel=MEMBERS, name="tokens")
 _add(members.app, panel=MEMBERS, name="members")
+_add(evidence.app, panel=MEMBERS, name="evidence")
 _add(organisations.app, panel=MEMBERS, name="organisations")
 _add(agent.app, panel=PROVIDERS, name="agent")
 _add(pools.app, panel=PROVIDERS, name="pools")
 _add(demo.app, panel=OPERATORS)
 _add(hub.app, panel=OPERATORS)
+_add(people.app, panel=OPERATORS, name="people")
 _add(record.app, panel=OPERATORS)
 
 

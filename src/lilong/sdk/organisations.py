@@ -1,6 +1,6 @@
 """Organisations, and who acts by a token."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 from lilong.sdk.noun import Answer, Noun, address
@@ -33,6 +33,38 @@ class Organisation(Answer):
     state: str
     created_at: datetime
     standings: tuple[StandingPeriod, ...] = ()
+
+
+class OwnershipShare(Answer):
+    """A declared share; holder is an id of the hub, or `outside:` and a registration number."""
+
+    id: str
+    holder_kind: str
+    holder: str
+    name: str = ""
+    registration_number: str = ""
+    share_ppm: int
+    starts_on: date
+    ends_on: date | None = None
+    declared_by: str
+    declared_at: datetime
+
+
+class Related(Answer):
+    """Whether two organisations are related: who holds how much of both, by which rule."""
+
+    related: bool
+    holder: str
+    first_ppm: int
+    second_ppm: int
+    threshold_ppm: int
+    rule_name: str
+    rule_version: str
+    rule_sha256: str
+
+
+class _Declared(Answer):
+    items: tuple[OwnershipShare, ...]
 
 
 class SignedUp(Answer):
@@ -110,3 +142,24 @@ class Organisations(Noun):
         """Set the first day on which a standing holds no more; for operators. What runs goes on."""
         path = address("organisations", organisation_id, "standings", standing_id, "end")
         return self._post(Standing, path, json={"ends_on": str(ends_on), "reason": reason})
+
+    def declare_ownership(
+        self, owners: Sequence[Mapping[str, str | int]], *, starts_on: date | None = None
+    ) -> tuple[OwnershipShare, ...]:
+        """State who owns one's own organisation from a day on, today unless said; what was declared before ends there.
+
+        Each owner has `share_ppm` and an `organisation_id`, or a member's `person_id`, or a `name` with a
+        `registration_number`.
+        """
+        body: dict[str, object] = {"owners": [dict(owner) for owner in owners]}
+        if starts_on:
+            body["starts_on"] = str(starts_on)
+        return self._post(_Declared, address("ownership"), json=body).items
+
+    def list_ownership(self, organisation_id: str) -> Iterator[OwnershipShare]:
+        """Yield what an organisation declared about its owners, newest first; ended shares, too."""
+        return self._list(OwnershipShare, address("organisations", organisation_id, "ownership"))
+
+    def check_related(self, organisation_id: str, other_id: str) -> Related:
+        """Say whether two organisations are related parties today, why, and by which rule; for operators."""
+        return self._get(Related, address("organisations", organisation_id, "related", other_id))

@@ -34,3 +34,11 @@ class InvitationMade(Event):
     organisation_id: str
     invitation_id: str
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonErased(Event):
+    """Name and address of a person are gone from members' tables; whoever keeps a copy erases it, too."""
+
+    name: ClassVar[str] = "members.person_erased"
+    person_id: str

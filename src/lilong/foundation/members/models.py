@@ -4,7 +4,9 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models import F, Q
 
+from lilong.common.money import PPM
 from lilong.common.permissions import Actor, Role
+from lilong.foundation.members.core.ownership import HolderKind
 from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState
 from lilong.foundation.members.core.standings import StandingKind
 from lilong.foundation.members.core.tokens import TokenUse
@@ -14,6 +16,7 @@ KINDS = sorted(kind.value for kind in OrganisationKind)
 STATES = sorted(state.value for state in OrganisationState)
 ROLES = sorted(role.value for role in Role)
 USES = sorted(use.value for use in TokenUse)
+HOLDERS = sorted(kind.value for kind in HolderKind)
 STANDINGS = sorted(kind.value for kind in StandingKind)
 
 
@@ -76,6 +79,7 @@ class Person(AbstractBaseUser):
     """Somebody, known by an email address in lower case. Passwords are unusable: people sign in by tokens.
 
     email_verified_at: when the person last proved to read the mail of this address; None: somebody only said so.
+    erased_at: when name and address were erased; the row stays, because others name its id.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -83,6 +87,7 @@ class Person(AbstractBaseUser):
     name = models.CharField(max_length=120)
     created_at = models.DateTimeField()
     email_verified_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(null=True)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -234,4 +239,35 @@ class Evidence(models.Model):
         ]
         indexes = [
             models.Index(fields=["expires_on"], condition=Q(withdrawn_at=None), name="members_evidence_expiring")
+        ]
+
+
+class OwnershipShare(models.Model):
+    """Who holds how much of an organisation, as it declared, from `starts_on` until the day before `ends_on`.
+
+    holder: an organisation's or person's id, whether there is one or not, or `outside:` and a registration number.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    holder_kind = models.CharField(max_length=16)
+    holder = models.CharField(max_length=200)
+    name = models.CharField(max_length=120, blank=True)
+    registration_number = models.CharField(max_length=60, blank=True)
+    share_ppm = models.PositiveIntegerField()
+    starts_on = models.DateField()
+    ends_on = models.DateField(null=True)
+    declared_by = models.CharField(max_length=64)
+    declared_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(holder_kind__in=HOLDERS), name="members_share_holder_kind"),
+            models.CheckConstraint(condition=Q(share_ppm__gte=1, share_ppm__lte=PPM), name="members_share_size"),
+            models.CheckConstraint(
+                condition=Q(ends_on=None) | Q(ends_on__gte=F("starts_on")), name="members_share_period"
+            ),
+            models.UniqueConstraint(
+                fields=["organisation", "holder"], condition=Q(ends_on=None), name="members_share_once"
+            ),
         ]

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from django.db import transaction
 
-from lilong.common.canonical import sha256_hex
+from lilong.common.canonical import Json, sha256_hex
 from lilong.foundation.cases.core.admission import (
     ADMISSION_CASE,
     AdmissionRule,
@@ -19,6 +19,7 @@ from lilong.foundation.cases.core.decisions import CaseState
 from lilong.foundation.cases.models import Case
 from lilong.foundation.cases.services.cases import decide_by_rule, open_case
 from lilong.foundation.members.public import (
+    OrganisationKind,
     OrganisationState,
     OrganisationView,
     StandingGrant,
@@ -63,7 +64,7 @@ def judge_application(*, organisation_id: str, now: datetime) -> None:
             subject_id=organisation.id,
             organisation_id=organisation.id,
             opened_by="",
-            facts={"name": organisation.name, "kind": organisation.kind.value},
+            facts=_list_facts(organisation),
             approvals_needed=APPROVALS_NEEDED,
             due_at=now + DECIDE_WITHIN,
             now=now,
@@ -81,6 +82,14 @@ def _let_rule_decide(case_id: str, organisation: OrganisationView, *, now: datet
     admitted = Case.objects.filter(kind=ADMISSION_CASE, state=CaseState.APPROVED, decided_at__gt=now - DAY)
     outcome = decide_admission(kind=organisation.kind.value, admissions_of_day=admitted.count(), rule=rule)
     return decide_by_rule(case_id=case_id, rule=rule.published, outcome=outcome, now=now)
+
+
+def _list_facts(organisation: OrganisationView) -> dict[str, Json]:
+    """Return what the case says of the organisation; a maker's name is a person's, and stays with members alone."""
+    facts: dict[str, Json] = {"kind": organisation.kind.value}
+    if organisation.kind is not OrganisationKind.MAKER:
+        facts["name"] = organisation.name
+    return facts
 
 
 def _grant(organisation: OrganisationView, case_id: str) -> StandingGrant:

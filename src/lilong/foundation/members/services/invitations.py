@@ -199,7 +199,7 @@ def _accept(person_id: str, secret: str, *, now: datetime) -> Membership:
     row = Invitation.objects.select_for_update().filter(id=found.id, digest=found.digest).first()
     if row is None:
         raise InvitationUnknown
-    person = Person.objects.select_for_update().filter(id=person_id).first()
+    person = Person.objects.select_for_update().filter(id=person_id, erased_at=None).first()
     if person is None:
         raise NotAllowed(detail="This needs a person who is signed in.")
     if person.email != row.email:

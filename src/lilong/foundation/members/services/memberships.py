@@ -102,8 +102,7 @@ def remove_member(*, actor: Actor, membership_id: str, now: datetime) -> None:
     """End a membership and with it the person's tokens there; raises LastHead, NotAllowed, NotFound."""
     with transaction.atomic():
         membership = _lock_for_change(actor, membership_id, new=None)
-        Membership.objects.filter(id=membership.id).update(left_at=now)
-        record_role(membership=membership, by=actor.person_id, old=membership.role, new=None, now=now)
+        end_membership(membership=membership, by=actor.person_id, now=now)
 
 
 def leave_organisation(*, actor: Actor, organisation_id: str, now: datetime) -> None:
@@ -117,6 +116,7 @@ def leave_organisation(*, actor: Actor, organisation_id: str, now: datetime) -> 
     with transaction.atomic():
         organisation = lock_own_organisation(actor=actor)
         membership = _find_present(organisation, person_id=actor.person_id)
+        require_another_head(membership=membership)
         end_membership(membership=membership, by=actor.person_id, now=now)
 
 
@@ -153,9 +153,16 @@ def require_room(*, organisation: Organisation) -> None:
         raise MembersFull(facts={"limit": MEMBERS_MAX, "used": used})
 
 
+def require_another_head(*, membership: Membership) -> None:
+    """Raise LastHead where nobody else could manage the organisation, which the caller has locked."""
+    head = HEAD_ROLES[OrganisationKind(membership.organisation.kind)]
+    heads = Membership.objects.filter(organisation_id=membership.organisation_id, left_at=None, role=head)
+    if membership.role == head and not heads.exclude(id=membership.id).exists():
+        raise LastHead(facts={"organisation_id": membership.organisation_id})
+
+
 def end_membership(*, membership: Membership, by: str, now: datetime) -> None:
-    """End a present membership of an organisation that the caller has locked; raises LastHead."""
-    _require_another_head(membership)
+    """End a present membership of an organisation that the caller has locked."""
     Membership.objects.filter(id=membership.id).update(left_at=now)
     record_role(membership=membership, by=by, old=membership.role, new=None, now=now)
 
@@ -189,7 +196,7 @@ def _lock_for_change(actor: Actor, membership_id: str, *, new: Role | None) -> M
     kind, old = OrganisationKind(organisation.kind), Role(membership.role)
     require(may_set_role(actor, kind=kind, old=old, new=new))
     if new is not HEAD_ROLES[kind]:
-        _require_another_head(membership)
+        require_another_head(membership=membership)
     return membership
 
 
@@ -199,10 +206,3 @@ def _find_present(organisation: Organisation, *, person_id: str) -> Membership:
     if membership is None:
         raise NotFound(detail="You do not belong to this organisation any more.")
     return membership
-
-
-def _require_another_head(membership: Membership) -> None:
-    head = HEAD_ROLES[OrganisationKind(membership.organisation.kind)]
-    heads = Membership.objects.filter(organisation_id=membership.organisation_id, left_at=None, role=head)
-    if membership.role == head and not heads.exclude(id=membership.id).exists():
-        raise LastHead

@@ -96,7 +96,7 @@ def found_organisation(*, person_id: str, name: str, kind: OrganisationKind, now
         raise KindRefused
     with transaction.atomic():
         _require_sign_up_room(now)
-        person = Person.objects.select_for_update().filter(id=person_id).first()
+        person = Person.objects.select_for_update().filter(id=person_id, erased_at=None).first()
         if person is None:
             raise NotFound(detail=f"There is no person {person_id[:64]}.")
         own = Membership.objects.filter(person=person, left_at=None, organisation__kind=OrganisationKind.MAKER)
@@ -134,7 +134,8 @@ def admit_organisation(*, organisation_id: str, grant: StandingGrant | None = No
             return
         Organisation.objects.filter(id=row.id).update(state=OrganisationState.ADMITTED)
         begin_standing(organisation=row, grant=grant or _default_grant(row.kind), now=now)
-        payload = {"name": row.name, "kind": row.kind}
+        # A maker's name is a person's: it stays out of the record.
+        payload = {"kind": row.kind} | ({} if row.kind == OrganisationKind.MAKER else {"name": row.name})
         append(
             kind="members.organisation_admitted", subject_id=row.id, payload=payload, organisation_id=row.id, now=now
         )
