@@ -14,6 +14,7 @@ from lilong.foundation.members.public import OrganisationKind
 from lilong.foundation.members.public.invitations import (
     accept_invitation,
     find_open_invitation,
+    list_open_sendings,
     reveal_invitation,
 )
 from lilong.foundation.members.public.people import confirm_email, list_memberships
@@ -91,6 +92,21 @@ def test_a_mail_that_comes_late_has_nothing_to_tell(settings):
     assert reveal_invitation(invitation_id=made.id, generation=2, now=NOW + LIFE) is None
     settings.SECRET_KEY = "another key of the hub"
     assert reveal_invitation(invitation_id=made.id, generation=2, now=NOW) is None
+
+
+def test_what_is_to_be_mailed_is_found_from_the_tables_alone():
+    owner, person_id = found_owner(), make_person()
+    made, other = invite(owner), invite(owner, email="al@example.org")
+    send_invitation_again(actor=owner, invitation_id=made.id, now=NOW)
+    assert list_open_sendings(now=NOW) == {made.id: 2, other.id: 1}
+
+    withdraw_invitation(actor=owner, invitation_id=other.id, now=NOW)
+    assert list_open_sendings(now=NOW) == {made.id: 2}
+    assert list_open_sendings(now=NOW + LIFE) == {}
+    told = reveal_invitation(invitation_id=made.id, generation=2, now=NOW)
+    assert told is not None
+    accept_invitation(person_id=person_id, secret=told.secret, now=NOW)
+    assert list_open_sendings(now=NOW) == {}
 
 
 def test_an_invitation_is_accepted_once():

@@ -87,6 +87,13 @@ def test_every_table_that_names_people_is_searched():
     assert {"holder", "declared_by"} <= columns["members_ownershipshare"]
 
 
+def test_every_table_that_belongs_to_a_person_is_known_to_the_erasure():
+    """A table that points to Person may hold a copy of the address, or let the erased person sign in again."""
+    owners = {relation.related_model for relation in Person._meta.related_objects}
+
+    assert owners == {Membership}, "erase_person has to empty it for the person, and this test to know it"
+
+
 def test_an_erased_person_leaves_an_id_and_nothing_else():
     first, second = found_owner(), found_owner()
     token = add_bo(first)

@@ -4,6 +4,7 @@ from lilong.foundation.members.queries.invitations import (
     InvitationView,
     RevealedInvitation,
     find_open_invitation,
+    list_open_sendings,
     reveal_invitation,
 )
 from lilong.foundation.members.services.invitations import Joined, accept_invitation
@@ -14,5 +15,6 @@ __all__ = [
     "RevealedInvitation",
     "accept_invitation",
     "find_open_invitation",
+    "list_open_sendings",
     "reveal_invitation",
 ]

@@ -60,6 +60,15 @@ def find_open_invitation(*, secret: str, now: datetime) -> InvitationView | None
     return _view(row, now=now)
 
 
+def list_open_sendings(*, now: datetime) -> dict[str, int]:
+    """Return the open invitations and which sending of each is in force: what a sender of mail compares with its own.
+
+    So a mail is sent even where the event was lost. One query.
+    """
+    rows = Invitation.objects.unanswered().filter(expires_at__gt=now).order_by("id")
+    return dict(rows.values_list("id", "generation"))
+
+
 def reveal_invitation(*, invitation_id: str, generation: int, now: datetime) -> RevealedInvitation | None:
     """Return an open invitation with its secret, for its mail alone; None when there is nothing to send any more.
 
