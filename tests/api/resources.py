@@ -17,7 +17,9 @@ from lilong.foundation.cases.models import Case
 from lilong.foundation.ledger.models import TopUp
 from lilong.foundation.ledger.public import AccountKind, open_account
 from lilong.foundation.ledger.services.payments import request_pay_out, request_top_up
-from lilong.foundation.members.models import Membership, Token
+from lilong.foundation.members.models import Membership, OrganisationStanding, Token
+from lilong.foundation.members.services.evidence import give_evidence
+from lilong.foundation.members.services.invitations import invite_member
 from lilong.foundation.members.services.vault import put_secret
 from lilong.foundation.objects.public import begin_upload
 from lilong.foundation.objects.services.links import make_link
@@ -34,7 +36,7 @@ from lilong.protocol.manifest import Manifest
 from lilong.protocol.messages import AttemptState, Submit
 from tests.bytes import digest, fresh, upload
 from tests.market import CREDIT, Seller, ask, buy, finish, open_stall, pay_in, wallet_of
-from tests.people import NOW, join
+from tests.people import NOW, found_owner, join
 from tests.pools import at, make_spec
 from tests.programmes import make_programme
 from tests.record_hub import seal_all
@@ -98,6 +100,26 @@ def make_membership(own: Belongings) -> str:
     return Membership.objects.get(person_id=join(own.owner, Role.VIEWER).person_id).id
 
 
+def make_evidence(own: Belongings) -> str:
+    """Put a document into the wallet."""
+    now = utc_now()
+    return give_evidence(
+        actor=own.owner,
+        kind="registration",
+        title="Registration",
+        sha256=upload(fresh(10), organisation_id=own.owner.organisation_id, now=now),
+        issued_on=now.date(),
+        expires_on=None,
+        now=now,
+    ).id
+
+
+def make_invitation(own: Belongings) -> str:
+    """Invite somebody."""
+    now = utc_now()
+    return invite_member(actor=own.owner, email=f"guest{now:%H%M%S%f}@example.org", role=Role.VIEWER, now=now).id
+
+
 def make_secret(own: Belongings) -> str:
     """Keep a secret."""
     put_secret(actor=own.owner, name="API_KEY", value="one two three", now=NOW)
@@ -152,7 +174,9 @@ MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
         "cases": lambda own: Case.objects.get(subject_id=make_top_up(own)).id,
         "dead-letters": make_dead_letter,
         "entries": lambda own: Entry.objects.filter(subject_id=own.settled.id)[0].id,
+        "evidence": make_evidence,
         "exports": lambda _: QUOTE_FILE,
+        "invitations": make_invitation,
         "links": make_object_link,
         "log": lambda _: "0",
         "members": make_membership,
@@ -161,12 +185,15 @@ MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
         "orders": lambda own: own.settled.id,
         "organisations": lambda own: own.owner.organisation_id,
         "pay-outs": make_pay_out,
+        "people": lambda own: join(own.owner, Role.VIEWER).person_id,
         "pools": lambda own: own.seller.agent.pool_id,
         "programmes": lambda _: make_programme().id,
         "providers": lambda own: own.seller.provider_id,
         "quotes": lambda own: ask(own.owner, seconds=100).id,
+        "related": lambda _: found_owner().organisation_id,
         "runs": lambda own: own.running.run_id,
         "secrets": make_secret,
+        "standings": lambda own: OrganisationStanding.objects.get(organisation_id=own.owner.organisation_id).id,
         "tokens": make_token,
         "top-ups": make_top_up,
         "uploads": make_upload,
@@ -192,13 +219,20 @@ def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
         "PATCH /api/v1/pools/{pool_id}": {"draining": True},
         "PUT /api/v1/pools/{pool_id}/maintenance": {"starts_at": str(now), "ends_at": str(now + timedelta(hours=1))},
         "POST /api/v1/cases/{case_id}/decisions": {"decision": "approve", "reason": "Seen."},
+        "POST /api/v1/cases/{case_id}/evidence/{evidence_id}/verify": {"reason": "Seen."},
         "POST /api/v1/members/{membership_id}/role": {"role": "billing"},
         "POST /api/v1/objects/{sha256}/links": {"seconds": 60},
         "POST /api/v1/offers/{offer_id}/prices": {"price_uc": 5, "source": "price list"},
         "POST /api/v1/orders/{order_id}/disputes": {"claim_uc": 1, "reason": "It was slow."},
         "POST /api/v1/organisations/{organisation_id}/reinstate": {"reason": "Paid."},
+        "POST /api/v1/organisations/{organisation_id}/standings": {"kind": "sponsor", "reason": "Agreed."},
+        "POST /api/v1/organisations/{organisation_id}/standings/{standing_id}/end": {
+            "ends_on": str(now.date() + timedelta(days=1)),
+            "reason": "Moved out.",
+        },
         "POST /api/v1/organisations/{organisation_id}/suspend": {"reason": "Unpaid."},
         "POST /api/v1/pay-outs/{pay_out_id}/sent": {"bank_reference": "1"},
+        "POST /api/v1/people/{person_id}/erase": {"reason": "Asked for."},
         "POST /api/v1/programmes/{programme_id}/fund": {"amount_uc": 1, "reference": "payment 1"},
         "POST /api/v1/programmes/{programme_id}/rules": {"rate_ppm": 1, "cap_uc": 1, "expires_in_days": 1},
         "POST /api/v1/providers/{provider_id}/offers": offer,

@@ -40,8 +40,10 @@ CHECKS = [
 ]
 MAKE_NOTHING = {
     "POST /api/v1/cases/{case_id}/decisions",
+    "POST /api/v1/cases/{case_id}/evidence/{evidence_id}/verify",
     "POST /api/v1/objects/find",
     "POST /api/v1/orders/{order_id}/cancel",
+    "POST /api/v1/organisations/{organisation_id}/standings/{standing_id}/end",
     "POST /api/v1/pay-outs/{pay_out_id}/sent",
     "POST /api/v1/specs/check",
     "POST /api/v1/uploads",

@@ -24,6 +24,7 @@ MAKERS = {
     "organisation_id": lambda own: own.owner.organisation_id,
     "pool_id": lambda own: own.seller.agent.pool_id,
     "quote_id": lambda own: ask_for_quote(own.owner, seconds=100).id,
+    "sha256": lambda own: own.input_sha256,
     "service_level_id": lambda own: ServiceLevel.objects.get(provider_id=own.seller.provider_id).id,
     "volume_id": make_volume,
     "workdir_sha256": lambda own: upload(EMPTY_FOLDER, organisation_id=own.owner.organisation_id),
@@ -35,6 +36,13 @@ def job(**fields):
 
 
 BODIES = {
+    ("POST /api/v1/evidence", "sha256"): lambda real, _: {
+        "kind": "registration",
+        "title": "Registration",
+        "sha256": real,
+        "issued_on": "2026-01-01",
+    },
+    ("POST /api/v1/me/leave", "organisation_id"): lambda real, _: {"organisation_id": real},
     ("POST /api/v1/orders", "quote_id"): lambda real, _: {"quote_id": real},
     ("POST /api/v1/pay-outs", "organisation_id"): lambda real, _: {
         "organisation_id": real,
@@ -60,6 +68,7 @@ BODIES = {
 
 TRIED_ELSEWHERE = {
     "POST /api/v1/objects/find": "test_objects.py: what others hold is missing to a stranger",
+    "POST /api/v1/ownership": "integration/members/test_ownership.py: an id is taken whether there is one or not",
     "POST /api/v1/specs/check": "looks nothing up but the shelf",
     "POST /api/v1/uploads": "integration/objects/test_uploads.py: what others hold is to be sent in full",
 }

@@ -2,7 +2,9 @@
 
 import platform
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -17,7 +19,9 @@ from lilong.cli.credentials import (
 )
 from lilong.cli.output import AsJson, errors_as_exit_codes, messages, print_fields, print_json, print_next_step
 from lilong.common.errors import InputInvalid, NotAllowed, NotSignedIn
+from lilong.common.time import utc_now
 from lilong.sdk.client import Lilong
+from lilong.sdk.organisations import StandingPeriod
 
 app = typer.Typer()
 
@@ -92,10 +96,28 @@ def whoami(as_json: AsJson = False) -> None:
                 "Hub": url,
                 "Person": f"{me.name} <{me.email}>",
                 "Organisation": f"{me.organisation.name} ({me.organisation.state})",
+                "Standing": list_standings(me.organisation.standings, day=utc_now().date()),
                 "Role": me.role,
                 "Token may": ", ".join(me.scopes),
             }
         )
+
+
+def list_standings(standings: Sequence[StandingPeriod], *, day: date) -> str:
+    """Return in one line what an organisation is on this day, and what it was or will be; a dash for nothing.
+
+    >>> list_standings([StandingPeriod(kind="virtual", starts_on=date(2026, 1, 1))], day=date(2026, 3, 1))
+    'virtual since 2026-01-01'
+    """
+    return ", ".join(_say_standing(each, day) for each in standings) or "–"
+
+
+def _say_standing(standing: StandingPeriod, day: date) -> str:
+    if standing.starts_on > day:
+        return f"{standing.kind} from {standing.starts_on}"
+    if standing.ends_on is None:
+        return f"{standing.kind} since {standing.starts_on}"
+    return f"{standing.kind} until {standing.ends_on}" + ("" if day < standing.ends_on else " (ended)")
 
 
 def _ask_token() -> str:

@@ -4,7 +4,24 @@ from typing import Annotated
 
 import typer
 
-from lilong.cli import account, agent, hub, jobs, orders, pools, record, secrets, shop, tokens, volumes, wallet
+from lilong.cli import (
+    account,
+    agent,
+    evidence,
+    hub,
+    jobs,
+    members,
+    orders,
+    organisations,
+    people,
+    pools,
+    record,
+    secrets,
+    shop,
+    tokens,
+    volumes,
+    wallet,
+)
 from lilong.cli.credentials import choose_hub
 from lilong.cli.demo import command as demo
 from lilong.cli.output import set_up_logging
@@ -33,10 +50,14 @@ for _part in (account.app, shop.app, jobs.app, orders.app, wallet.app):
 _add(secrets.app, panel=MEMBERS, name="secrets")
 _add(volumes.app, panel=MEMBERS, name="volumes")
 _add(tokens.app, panel=MEMBERS, name="tokens")
+_add(members.app, panel=MEMBERS, name="members")
+_add(evidence.app, panel=MEMBERS, name="evidence")
+_add(organisations.app, panel=MEMBERS, name="organisations")
 _add(agent.app, panel=PROVIDERS, name="agent")
 _add(pools.app, panel=PROVIDERS, name="pools")
 _add(demo.app, panel=OPERATORS)
 _add(hub.app, panel=OPERATORS)
+_add(people.app, panel=OPERATORS, name="people")
 _add(record.app, panel=OPERATORS)
 
 

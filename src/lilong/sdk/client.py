@@ -4,10 +4,13 @@ from types import TracebackType
 from typing import Self
 
 from lilong.sdk.cases import Cases
+from lilong.sdk.evidence import Evidence
+from lilong.sdk.invitations import Invitations
 from lilong.sdk.members import Members
 from lilong.sdk.objects import Objects
 from lilong.sdk.orders import Orders
 from lilong.sdk.organisations import Organisations
+from lilong.sdk.people import People
 from lilong.sdk.pools import Pools
 from lilong.sdk.programmes import Programmes, Vouchers
 from lilong.sdk.quotes import Quotes
@@ -30,11 +33,14 @@ class Lilong:
     def __init__(self, *, url: str, token: str = "") -> None:
         self._transport = Transport(url=url, token=token)
         self.cases = Cases(self._transport)
+        self.evidence = Evidence(self._transport)
+        self.invitations = Invitations(self._transport)
         self.members = Members(self._transport)
         self.objects = Objects(self._transport)
         self.offers = Offers(self._transport)
         self.orders = Orders(self._transport)
         self.organisations = Organisations(self._transport)
+        self.people = People(self._transport)
         self.pools = Pools(self._transport)
         self.programmes = Programmes(self._transport)
         self.providers = Providers(self._transport)

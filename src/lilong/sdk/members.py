@@ -41,6 +41,14 @@ class Members(Noun):
         """Give a member another role."""
         self._do("POST", address("members", membership_id, "role"), json={"role": role})
 
+    def transfer_ownership(self, membership_id: str) -> None:
+        """Make another member owner in one's own place, and become an admin."""
+        self._do("POST", address("members", membership_id, "transfer"))
+
+    def leave(self, *, organisation_id: str) -> None:
+        """Leave the organisation that the token acts for; one's tokens there end with this call."""
+        self._do("POST", address("me", "leave"), json={"organisation_id": organisation_id})
+
     def remove(self, membership_id: str) -> None:
         """Remove a member; the person's tokens for this organisation end."""
         self._do("DELETE", address("members", membership_id))

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -7,7 +7,8 @@ from lilong.foundation.cases.models import Case
 from lilong.foundation.cases.public import CaseState, Decision, decide_case
 from lilong.foundation.cases.reactions import on_case_decided, on_organisation_applied, reconcile
 from lilong.foundation.cases.services.admission import load_admission_rule
-from lilong.foundation.members.public import OrganisationKind, OrganisationState, get_organisations
+from lilong.foundation.members.models import OrganisationStanding
+from lilong.foundation.members.public import OrganisationKind, OrganisationState, StandingKind, get_organisations
 from lilong.foundation.record.models import Entry
 from tests.actors import make_operator
 from tests.people import NOW, found_organisation
@@ -39,11 +40,33 @@ def test_a_resident_is_admitted_by_the_published_rule(wake):
 
     case = case_of(organisation_id)
     assert state_of(organisation_id) is OrganisationState.ADMITTED
-    assert (case.state, case.rule_name, case.rule_version) == (CaseState.APPROVED, "admission", "1")
+    assert (case.state, case.rule_name, case.rule_version) == (CaseState.APPROVED, "admission", "2")
     assert len(case.rule_sha256) == 64
     assert case.rule_distance == 199
     kinds = Entry.objects.filter(subject_id__in=[organisation_id, case.id]).values_list("kind", flat=True)
     assert sorted(kinds) == ["cases.decision", "members.organisation_admitted"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "granted"), [(OrganisationKind.RESIDENT, "resident"), (OrganisationKind.MAKER, "virtual")]
+)
+def test_the_rule_says_what_is_granted_and_until_when(kind, granted):
+    organisation_id = apply(kind)
+
+    reconcile(NOW)
+
+    (standing,) = get_organisations(organisation_ids=[organisation_id])[organisation_id].standings
+    assert (standing.kind, standing.starts_on, standing.ends_on) == (granted, date(2026, 3, 1), date(2027, 3, 1))
+    row = OrganisationStanding.objects.get(organisation_id=organisation_id)
+    assert row.reason == f"Admission {case_of(organisation_id).id}, by the rule admission 2."
+
+
+def test_the_rule_grants_something_to_every_kind_that_can_apply():
+    rule = load_admission_rule()
+
+    assert rule.standings.keys() == {kind.value for kind in OrganisationKind} - {"hub"}
+    assert {granted.kind for granted in rule.standings.values()} == {kind.value for kind in StandingKind}
+    assert all(granted.days > 0 for granted in rule.standings.values())
 
 
 def test_a_provider_waits_for_a_person():

@@ -31,7 +31,7 @@ def busy_market():
         (1, lambda actor: list_orders(actor=actor, cursor=None, limit=50)),
         (1, lambda actor: list_quotes(actor=actor, cursor=None, limit=50)),
         (2, lambda _: list_offers(now=NOW, accelerator=None, cursor=None, limit=50)),
-        (2, lambda _: list_providers(cursor=None, limit=50)),
+        (3, lambda _: list_providers(cursor=None, limit=50)),
         (2, lambda actor: list_vouchers(actor=actor, cursor=None, limit=50)),
         (3, lambda actor: list_programmes(actor=actor, cursor=None, limit=50)),
     ],

@@ -6,14 +6,16 @@ from django.db import transaction
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import NotAllowed, NotFound
 from lilong.common.permissions import Role
+from lilong.foundation.members.models import OrganisationStanding
 from lilong.foundation.members.public import OrganisationState
+from lilong.foundation.members.services.standings import end_standing
 from lilong.foundation.record.models import Entry
 from lilong.foundation.record.services.key_files import list_public_keys
 from lilong.foundation.runs.core.maintenance import Maintenance
 from lilong.foundation.runs.public import RequirementUnresolvable
 from lilong.foundation.runs.services.pools import announce_maintenance, set_draining
 from lilong.platforms.funding.models import Voucher
-from lilong.platforms.supermarket.core.checks import LiveQuotesReached, MaxCostExceeded, NotAdmitted
+from lilong.platforms.supermarket.core.checks import LiveQuotesReached, MaxCostExceeded, NotAdmitted, StandingLacking
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import Order, PriceRow, Quote
@@ -21,13 +23,13 @@ from lilong.platforms.supermarket.queries.candidates import NoOffer, check_on_sh
 from lilong.platforms.supermarket.queries.quotes import get_quote, list_quotes, render_quote
 from lilong.platforms.supermarket.reactions import reconcile
 from lilong.platforms.supermarket.services.checks import BelongingsMissing
-from lilong.platforms.supermarket.services.orders import cancel_order
+from lilong.platforms.supermarket.services.orders import cancel_order, place_order
 from lilong.platforms.supermarket.services.shelf import withdraw_offer
 from lilong.protocol.signatures import is_content_signed
 from lilong.protocol.spec_yaml import SpecInvalid
 from tests.books import available_uc
 from tests.market import CREDIT, ask, buy, finish, found_buyer, open_stall, set_price, wallet_of
-from tests.people import NOW, act, found_organisation, found_owner, join
+from tests.people import NOW, act, found_operator, found_organisation, found_owner, join
 from tests.pools import at, make_inventory, make_spec
 from tests.programmes import RULE, give_voucher
 
@@ -365,3 +367,25 @@ def test_quoting_again_after_the_first_is_a_new_quote_at_the_new_price():
 
     assert second.id != first.id
     assert second.promise.max_uc == 2 * first.promise.max_uc
+
+
+def test_an_ended_standing_refuses_new_orders_and_touches_nothing_that_runs():
+    open_stall()
+    buyer = found_buyer()
+    running, live = buy(buyer), ask(buyer)
+    standing = OrganisationStanding.objects.get(organisation_id=buyer.organisation_id)
+    end_standing(
+        actor=found_operator(),
+        organisation_id=buyer.organisation_id,
+        standing_id=standing.id,
+        ends_on=NOW.date(),
+        reason="Moved out.",
+        now=NOW,
+    )
+
+    with pytest.raises(StandingLacking, match="ended on 2026-03-01"):
+        ask(buyer)
+    with pytest.raises(StandingLacking, match="ended on 2026-03-01"):
+        place_order(actor=buyer, quote_id=live.id, now=NOW)
+    reconcile(now=NOW)
+    assert Order.objects.get(id=running.id).state == running.state

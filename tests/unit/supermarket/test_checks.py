@@ -20,6 +20,7 @@ TERMS = Terms(
 )
 FINE = OrderFacts(
     admitted=True,
+    standing_refusal="",
     other_live_quotes=2,
     expires_at=NOW + timedelta(seconds=1),
     terms=[TERMS],
@@ -42,6 +43,7 @@ def test_an_order_at_every_limit_passes():
     ("change", "code"),
     [
         ({"admitted": False}, "order.not_admitted"),
+        ({"standing_refusal": "Its standing ended."}, "order.no_standing"),
         ({"other_live_quotes": 3}, "quote.too_many_live"),
         ({"expires_at": NOW}, "quote.expired"),
         ({"prices_now": {}}, "quote.price_withdrawn"),

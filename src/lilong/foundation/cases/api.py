@@ -1,12 +1,13 @@
 """Cases over HTTP."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field, JsonValue
 
+from lilong.common.django.fields import IdInPath, Reason, RequestBody
 from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, get_actor
 from lilong.common.paging import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
@@ -14,9 +15,14 @@ from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
 from lilong.foundation.cases import queries
 from lilong.foundation.cases.core.decisions import CaseState, Decision
+from lilong.foundation.cases.services import evidence
 from lilong.foundation.cases.services.cases import decide_case
+from lilong.foundation.members.public.evidence import EvidenceState
 
 router = Router(tags=["cases"])
+
+OPERATE = allow({Role.OPERATOR}, Scope.OPERATE)
+DOWNLOAD = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
 class OpinionOut(Schema):
@@ -65,6 +71,35 @@ class DecisionIn(Schema):
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
+class CaseEvidenceOut(Schema):
+    """A document of the organisation that a case is about."""
+
+    id: str
+    kind: str
+    title: str
+    sha256: str
+    size_bytes: int
+    issued_on: date
+    expires_on: date | None
+    state: EvidenceState
+    given_at: datetime
+    verified_at: datetime | None
+    verified_by: str
+    verification: str
+
+
+class CaseEvidenceListOut(Schema):
+    """All documents that the organisation shows, newest first."""
+
+    items: list[CaseEvidenceOut]
+
+
+class VerificationIn(RequestBody):
+    """How the document was found to be good."""
+
+    reason: Reason
+
+
 @router.get("/cases", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: CasePageOut, **PROBLEMS})
 def list_cases(
     request: HttpRequest,
@@ -92,3 +127,39 @@ def post_decision(request: HttpRequest, case_id: str, body: DecisionIn) -> objec
     actor = get_actor(request)
     decide_case(actor=actor, case_id=case_id, decision=body.decision, reason=body.reason, now=utc_now())
     return queries.get_case(actor=actor, case_id=case_id)
+
+
+@router.get("/cases/{case_id}/evidence", openapi_extra=OPERATE, response={200: CaseEvidenceListOut, **PROBLEMS})
+def list_evidence(request: HttpRequest, case_id: IdInPath) -> object:
+    """List the documents of the organisation that an open case is about, for who may decide it."""
+    return {"items": evidence.list_case_evidence(actor=get_actor(request), case_id=case_id, now=utc_now())}
+
+
+@router.get(
+    "/cases/{case_id}/evidence/{evidence_id}/content",
+    openapi_extra=OPERATE | {"responses": {"200": {"description": "The document.", "content": DOWNLOAD}}},
+    response=PROBLEMS,
+)
+def read_evidence(request: HttpRequest, case_id: IdInPath, evidence_id: IdInPath) -> StreamingHttpResponse:
+    """Send a document of the organisation that an open case is about; the record says who read it."""
+    reader = evidence.open_case_evidence(
+        actor=get_actor(request), case_id=case_id, evidence_id=evidence_id, now=utc_now()
+    )
+    response = StreamingHttpResponse(reader.chunks, content_type="application/octet-stream")
+    response["Content-Disposition"] = "attachment"
+    response["Content-Length"] = str(reader.size_bytes)
+    response["Content-Security-Policy"] = "sandbox"
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+@router.post(
+    "/cases/{case_id}/evidence/{evidence_id}/verify",
+    openapi_extra=OPERATE,
+    response={200: CaseEvidenceOut, **PROBLEMS},
+)
+def verify_evidence(request: HttpRequest, case_id: IdInPath, evidence_id: IdInPath, body: VerificationIn) -> object:
+    """Note in the record that a document is good, and how that was found out."""
+    return evidence.verify_case_evidence(
+        actor=get_actor(request), case_id=case_id, evidence_id=evidence_id, reason=body.reason, now=utc_now()
+    )

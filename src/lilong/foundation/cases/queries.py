@@ -83,7 +83,7 @@ def list_cases(*, actor: Actor, state: CaseState | None, cursor: str | None, lim
 def list_stuck_applications() -> list[str]:
     """Return the organisations that applied and whose admission case is missing, unread by the rule, or approved.
 
-    Two queries. Cost: linear in organisations that are not admitted.
+    Three queries. Cost: linear in organisations that are not admitted.
     """
     applied = [each.id for each in list_organisations_in(state=OrganisationState.APPLIED)]
     settled = Case.objects.filter(Q(state=CaseState.REFUSED) | (Q(state=CaseState.OPEN) & ~Q(rule_name="")))

@@ -2,10 +2,13 @@
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
+from lilong.common.money import PPM
 from lilong.common.permissions import Actor, Role
+from lilong.foundation.members.core.ownership import HolderKind
 from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState
+from lilong.foundation.members.core.standings import StandingKind
 from lilong.foundation.members.core.tokens import TokenUse
 
 # Migrations freeze texts, not enums that may move.
@@ -13,6 +16,8 @@ KINDS = sorted(kind.value for kind in OrganisationKind)
 STATES = sorted(state.value for state in OrganisationState)
 ROLES = sorted(role.value for role in Role)
 USES = sorted(use.value for use in TokenUse)
+HOLDERS = sorted(kind.value for kind in HolderKind)
+STANDINGS = sorted(kind.value for kind in StandingKind)
 
 
 class OrganisationQuerySet(models.QuerySet["Organisation"]):
@@ -45,13 +50,44 @@ class Organisation(models.Model):
         indexes = [models.Index(fields=["id"], condition=Q(state="applied"), name="members_organisation_waiting")]
 
 
+class OrganisationStanding(models.Model):
+    """What an organisation is at the hub from `starts_on` until the day before `ends_on`.
+
+    Periods of one kind never overlap; the service sees to it under the organisation's lock. by: the person who granted
+    it, empty for a rule or the first migration.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="standings")
+    kind = models.CharField(max_length=16)
+    starts_on = models.DateField()
+    ends_on = models.DateField(null=True)
+    granted_at = models.DateTimeField()
+    by = models.CharField(max_length=64, blank=True)
+    reason = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=STANDINGS), name="members_standing_kind"),
+            models.CheckConstraint(
+                condition=Q(ends_on=None) | Q(ends_on__gte=F("starts_on")), name="members_standing_period"
+            ),
+        ]
+
+
 class Person(AbstractBaseUser):
-    """Somebody, known by an email address in lower case. Passwords are unusable: people sign in by tokens."""
+    """Somebody, known by an email address in lower case. Passwords are unusable: people sign in by tokens.
+
+    email_verified_at: when the person last proved to read the mail of this address; None: somebody only said so.
+    erased_at: when name and address were erased; the row stays, because others name its id.
+    """
 
     id = models.CharField(max_length=64, primary_key=True)
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120)
     created_at = models.DateTimeField()
+    email_verified_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(null=True)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -88,6 +124,50 @@ class Membership(models.Model):
         ]
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    """Filters of invitations."""
+
+    def visible_to(self, actor: Actor) -> "InvitationQuerySet":
+        """Keep those of the actor's own organisation; an operator's is the hub."""
+        return self.filter(organisation_id=actor.organisation_id) if actor.organisation_id else self.none()
+
+    def unanswered(self) -> "InvitationQuerySet":
+        """Keep those that nobody accepted or withdrew, expired ones too."""
+        return self.filter(accepted_at=None, withdrawn_at=None)
+
+
+class Invitation(models.Model):
+    """Somebody may join by this address. Each sending has a secret of its own; only the last one's digest is kept."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    email = models.EmailField()
+    role = models.CharField(max_length=16)
+    invited_by = models.CharField(max_length=64)
+    generation = models.PositiveSmallIntegerField()
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.CharField(max_length=64, blank=True)
+    withdrawn_at = models.DateTimeField(null=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(role__in=ROLES), name="members_invitation_role"),
+            models.CheckConstraint(
+                condition=Q(accepted_at=None) | Q(withdrawn_at=None), name="members_invitation_one_end"
+            ),
+            models.UniqueConstraint(
+                fields=["organisation", "email"],
+                condition=Q(accepted_at=None, withdrawn_at=None),
+                name="members_invitation_once",
+            ),
+        ]
+
+
 class Token(models.Model):
     """What acts for a membership: only its digest is kept. Scopes are words in one text."""
 
@@ -117,3 +197,77 @@ class Secret(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["organisation", "name"], name="members_secret_name")]
+
+
+class EvidenceQuerySet(models.QuerySet["Evidence"]):
+    """Filters of documents."""
+
+    def visible_to(self, actor: Actor) -> "EvidenceQuerySet":
+        """Keep those of the actor's own organisation: operators see others' only where they decide a case."""
+        return self.filter(organisation_id=actor.organisation_id) if actor.organisation_id else self.none()
+
+
+class Evidence(models.Model):
+    """A document that an organisation shows; its bytes are an object that is held for it until it is withdrawn."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=32)
+    title = models.CharField(max_length=120)
+    sha256 = models.CharField(max_length=64)
+    size_bytes = models.BigIntegerField()
+    issued_on = models.DateField()
+    expires_on = models.DateField(null=True)
+    given_by = models.CharField(max_length=64)
+    given_at = models.DateTimeField()
+    verified_at = models.DateTimeField(null=True)
+    verified_by = models.CharField(max_length=64, blank=True)
+    verification = models.CharField(max_length=1000, blank=True)
+    withdrawn_at = models.DateTimeField(null=True)
+
+    objects = EvidenceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(expires_on=None) | Q(expires_on__gt=F("issued_on")), name="members_evidence_days"
+            ),
+            models.CheckConstraint(
+                condition=Q(verified_at=None, verified_by="") | (Q(verified_at__isnull=False) & ~Q(verified_by="")),
+                name="members_evidence_verified",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_on"], condition=Q(withdrawn_at=None), name="members_evidence_expiring")
+        ]
+
+
+class OwnershipShare(models.Model):
+    """Who holds how much of an organisation, as it declared, from `starts_on` until the day before `ends_on`.
+
+    holder: an organisation's or person's id, whether there is one or not, or `outside:` and a registration number.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    holder_kind = models.CharField(max_length=16)
+    holder = models.CharField(max_length=200)
+    name = models.CharField(max_length=120, blank=True)
+    registration_number = models.CharField(max_length=60, blank=True)
+    share_ppm = models.PositiveIntegerField()
+    starts_on = models.DateField()
+    ends_on = models.DateField(null=True)
+    declared_by = models.CharField(max_length=64)
+    declared_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(holder_kind__in=HOLDERS), name="members_share_holder_kind"),
+            models.CheckConstraint(condition=Q(share_ppm__gte=1, share_ppm__lte=PPM), name="members_share_size"),
+            models.CheckConstraint(
+                condition=Q(ends_on=None) | Q(ends_on__gte=F("starts_on")), name="members_share_period"
+            ),
+            models.UniqueConstraint(
+                fields=["organisation", "holder"], condition=Q(ends_on=None), name="members_share_once"
+            ),
+        ]

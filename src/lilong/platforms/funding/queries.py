@@ -17,6 +17,8 @@ from lilong.foundation.members.public import (
 from lilong.platforms.funding.core.rules import Choice, VoucherFacts, VoucherRule, choose_vouchers
 from lilong.platforms.funding.models import Programme, RuleVersion, Voucher
 
+STARTER_KINDS = frozenset({OrganisationKind.RESIDENT, OrganisationKind.VIRTUAL, OrganisationKind.MAKER})
+
 
 @dataclass(frozen=True, slots=True)
 class ProgrammeView:
@@ -150,8 +152,8 @@ def list_expired(*, now: datetime) -> list[str]:
 
 
 def is_newcomer(*, organisation: OrganisationView) -> bool:
-    """Say whether this is an organisation for which starters are meant."""
-    return organisation.kind is OrganisationKind.RESIDENT and organisation.state is OrganisationState.ADMITTED
+    """Say whether this is an organisation for which starters are meant: an admitted one that comes to buy."""
+    return organisation.kind in STARTER_KINDS and organisation.state is OrganisationState.ADMITTED
 
 
 def find_rule_at(*, versions: Sequence[RuleVersion], moment: datetime) -> RuleVersion | None:
@@ -161,7 +163,7 @@ def find_rule_at(*, versions: Sequence[RuleVersion], moment: datetime) -> RuleVe
 
 
 def list_starters_due() -> list[str]:
-    """Return the organisations that a programme owes a starter which its fund can bear. Four queries."""
+    """Return the organisations that a programme owes a starter which its fund can bear. Five queries."""
     rules: dict[Programme, list[RuleVersion]] = {}
     for version in RuleVersion.objects.select_related("programme").order_by("version"):
         rules.setdefault(version.programme, []).append(version)

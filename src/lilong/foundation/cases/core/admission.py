@@ -1,5 +1,6 @@
 """Admission by published rule: which organisations are admitted in the same minute, and which a person looks at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lilong.foundation.cases.core.decisions import Decision
@@ -17,12 +18,24 @@ class PublishedRule:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantedStanding:
+    """A kind of standing, and for how many days from the admission on."""
+
+    kind: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class AdmissionRule:
-    """The admission rule: which kinds of organisations it admits, and how many at most within 24 hours."""
+    """The admission rule: which kinds of organisations it admits, how many at most within 24 hours, and as what.
+
+    standings: what an admitted organisation of each kind is at the hub, and for how many days.
+    """
 
     published: PublishedRule
     kinds: frozenset[str]
     admissions_per_day_max: int
+    standings: Mapping[str, GrantedStanding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,7 @@ def decide_admission(*, kind: str, admissions_of_day: int, rule: AdmissionRule) 
 
     admissions_of_day: how many organisations were admitted in the last 24 hours, by whomever.
 
-    >>> rule = AdmissionRule(PublishedRule("admission", "1", ""), frozenset({"resident"}), 100)
+    >>> rule = AdmissionRule(PublishedRule("admission", "1", ""), frozenset({"resident"}), 100, {})
     >>> decide_admission(kind="resident", admissions_of_day=10, rule=rule).distance
     89
     >>> decide_admission(kind="provider", admissions_of_day=10, rule=rule).decision is None

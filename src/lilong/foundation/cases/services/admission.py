@@ -7,14 +7,28 @@ from importlib.resources import files
 
 from django.db import transaction
 
-from lilong.common.canonical import sha256_hex
-from lilong.foundation.cases.core.admission import ADMISSION_CASE, AdmissionRule, PublishedRule, decide_admission
+from lilong.common.canonical import Json, sha256_hex
+from lilong.foundation.cases.core.admission import (
+    ADMISSION_CASE,
+    AdmissionRule,
+    GrantedStanding,
+    PublishedRule,
+    decide_admission,
+)
 from lilong.foundation.cases.core.decisions import CaseState
 from lilong.foundation.cases.models import Case
 from lilong.foundation.cases.services.cases import decide_by_rule, open_case
-from lilong.foundation.members.public import OrganisationState, OrganisationView, admit_organisation, get_organisations
+from lilong.foundation.members.public import (
+    OrganisationKind,
+    OrganisationState,
+    OrganisationView,
+    StandingGrant,
+    StandingKind,
+    admit_organisation,
+    get_organisations,
+)
 
-RULE_FILE = "admission-1.toml"
+RULE_FILE = "admission-2.toml"
 APPROVALS_NEEDED = 1
 DECIDE_WITHIN = timedelta(days=3)
 DAY = timedelta(days=1)
@@ -29,6 +43,10 @@ def load_admission_rule() -> AdmissionRule:
         published=PublishedRule(name=rule["name"], version=rule["version"], sha256=sha256_hex(content)),
         kinds=frozenset(rule["kinds"]),
         admissions_per_day_max=rule["admissions_per_day_max"],
+        standings={
+            kind: GrantedStanding(kind=granted["kind"], days=granted["days"])
+            for kind, granted in rule["standings"].items()
+        },
     )
 
 
@@ -46,7 +64,7 @@ def judge_application(*, organisation_id: str, now: datetime) -> None:
             subject_id=organisation.id,
             organisation_id=organisation.id,
             opened_by="",
-            facts={"name": organisation.name, "kind": organisation.kind.value},
+            facts=_list_facts(organisation),
             approvals_needed=APPROVALS_NEEDED,
             due_at=now + DECIDE_WITHIN,
             now=now,
@@ -56,7 +74,7 @@ def judge_application(*, organisation_id: str, now: datetime) -> None:
         if state is CaseState.OPEN and not case.rule_name:
             state = _let_rule_decide(case_id, organisation, now=now)
         if state is CaseState.APPROVED:
-            admit_organisation(organisation_id=organisation.id, now=now)
+            admit_organisation(organisation_id=organisation.id, grant=_grant(organisation, case_id), now=now)
 
 
 def _let_rule_decide(case_id: str, organisation: OrganisationView, *, now: datetime) -> CaseState:
@@ -64,3 +82,19 @@ def _let_rule_decide(case_id: str, organisation: OrganisationView, *, now: datet
     admitted = Case.objects.filter(kind=ADMISSION_CASE, state=CaseState.APPROVED, decided_at__gt=now - DAY)
     outcome = decide_admission(kind=organisation.kind.value, admissions_of_day=admitted.count(), rule=rule)
     return decide_by_rule(case_id=case_id, rule=rule.published, outcome=outcome, now=now)
+
+
+def _list_facts(organisation: OrganisationView) -> dict[str, Json]:
+    """Return what the case says of the organisation; a maker's name is a person's, and stays with members alone."""
+    facts: dict[str, Json] = {"kind": organisation.kind.value}
+    if organisation.kind is not OrganisationKind.MAKER:
+        facts["name"] = organisation.name
+    return facts
+
+
+def _grant(organisation: OrganisationView, case_id: str) -> StandingGrant:
+    """Return what the rule in force grants to an organisation of this kind."""
+    rule = load_admission_rule()
+    granted = rule.standings[organisation.kind.value]
+    reason = f"Admission {case_id}, by the rule {rule.published.name} {rule.published.version}."
+    return StandingGrant(kind=StandingKind(granted.kind), days=granted.days, reason=reason)

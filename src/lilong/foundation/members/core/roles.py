@@ -7,10 +7,18 @@ from lilong.common.permissions import Actor, Role, Scope, Verdict, may
 
 
 class OrganisationKind(StrEnum):
-    """What an organisation is to the hub."""
+    """What an organisation is for, as it applied; what it is at the hub, and when, its standings say.
+
+    A maker is one person without a company.
+    """
 
     RESIDENT = "resident"
+    VIRTUAL = "virtual"
+    CHAIN = "chain"
     PROVIDER = "provider"
+    SPONSOR = "sponsor"
+    INVESTOR = "investor"
+    MAKER = "maker"
     HUB = "hub"
 
 
@@ -24,9 +32,7 @@ class OrganisationState(StrEnum):
 
 LOWER_ROLES = frozenset({Role.MEMBER, Role.BILLING, Role.VIEWER})
 HEAD_ROLES: Mapping[OrganisationKind, Role] = {
-    OrganisationKind.RESIDENT: Role.OWNER,
-    OrganisationKind.PROVIDER: Role.OWNER,
-    OrganisationKind.HUB: Role.OPERATOR,
+    kind: Role.OPERATOR if kind is OrganisationKind.HUB else Role.OWNER for kind in OrganisationKind
 }
 MANAGERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN})
 
@@ -58,17 +64,4 @@ def may_set_role(actor: Actor, *, kind: OrganisationKind, old: Role | None, new:
         above = [role for role in (old, new) if role is not None and role not in LOWER_ROLES]
         if above:
             return Verdict(allowed=False, reason=f"An admin may not change an {above[0]}.")
-    return Verdict(allowed=True)
-
-
-def may_order(*, state: OrganisationState) -> Verdict:
-    """Say whether an organisation in this state may order.
-
-    >>> may_order(state=OrganisationState.APPLIED).reason
-    'Your organisation has applied and is not admitted yet.'
-    """
-    if state is OrganisationState.APPLIED:
-        return Verdict(allowed=False, reason="Your organisation has applied and is not admitted yet.")
-    if state is OrganisationState.SUSPENDED:
-        return Verdict(allowed=False, reason="Your organisation is suspended.")
     return Verdict(allowed=True)

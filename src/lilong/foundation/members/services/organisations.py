@@ -11,9 +11,11 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.time import format_moment
 from lilong.foundation.members.core.roles import HEAD_ROLES, OrganisationKind, OrganisationState, list_scopes
+from lilong.foundation.members.core.standings import STANDING_OF_KIND
 from lilong.foundation.members.core.tokens import LIFE_DEFAULT_S, TokenUse
 from lilong.foundation.members.events import OrganisationAdmitted, OrganisationApplied
 from lilong.foundation.members.models import Membership, Organisation, Person
+from lilong.foundation.members.services.standings import StandingGrant, begin_standing
 from lilong.foundation.members.services.tokens import NewToken, insert_token
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import append
@@ -37,6 +39,22 @@ class SignUpsFull(LimitReached):
     next_step = "Try again after the time in resets_at."
 
 
+class MakerAlready(Conflict):
+    """The person is a maker already."""
+
+    code = "members.maker_already"
+    title = "You are a maker already"
+    next_step = "Use the organisation that you have, or found one of another kind."
+
+
+class KindRefused(Conflict):
+    """Nobody founds a second hub."""
+
+    code = "members.kind_refused"
+    title = "An organisation of this kind cannot be founded"
+    next_step = "Choose another kind."
+
+
 class OverrideRefused(Conflict):
     """The organisation is not in the state that this would change."""
 
@@ -58,12 +76,7 @@ class NewOrganisation:
 def sign_up(*, name: str, kind: OrganisationKind, owner_email: str, owner_name: str, now: datetime) -> NewOrganisation:
     """Let anybody found an organisation that applies for admission; raises EmailTaken and SignUpsFull."""
     with transaction.atomic():
-        hour_ago = now - timedelta(hours=1)
-        recent = Organisation.objects.filter(created_at__gt=hour_ago).exclude(kind=OrganisationKind.HUB)
-        found = list(recent.order_by("created_at").values_list("created_at", flat=True)[:SIGN_UPS_AN_HOUR])
-        if len(found) >= SIGN_UPS_AN_HOUR:
-            resets_at = format_moment(found[0] + timedelta(hours=1))
-            raise SignUpsFull(facts={"limit": SIGN_UPS_AN_HOUR, "used": len(found), "resets_at": resets_at})
+        _require_sign_up_room(now)
         return create_organisation(
             name=name,
             kind=kind,
@@ -72,6 +85,24 @@ def sign_up(*, name: str, kind: OrganisationKind, owner_email: str, owner_name: 
             state=OrganisationState.APPLIED,
             now=now,
         )
+
+
+def found_organisation(*, person_id: str, name: str, kind: OrganisationKind, now: datetime) -> NewOrganisation:
+    """Let a person of the hub found another organisation, which applies for admission; the person owns it.
+
+    An empty name means the person's own, as for a maker. Raises SignUpsFull, KindRefused, MakerAlready, NotFound.
+    """
+    if kind is OrganisationKind.HUB:
+        raise KindRefused
+    with transaction.atomic():
+        _require_sign_up_room(now)
+        person = Person.objects.select_for_update().filter(id=person_id, erased_at=None).first()
+        if person is None:
+            raise NotFound(detail=f"There is no person {person_id[:64]}.")
+        own = Membership.objects.filter(person=person, left_at=None, organisation__kind=OrganisationKind.MAKER)
+        if kind is OrganisationKind.MAKER and own.exists():
+            raise MakerAlready
+        return _found(person, name=name or person.name, kind=kind, state=OrganisationState.APPLIED, now=now)
 
 
 def create_organisation(
@@ -83,37 +114,28 @@ def create_organisation(
     state: OrganisationState,
     now: datetime,
 ) -> NewOrganisation:
-    """Make an organisation with its first owner (in the hub's: operator) and that person's token; raises EmailTaken."""
+    """Make an organisation with its first owner (in the hub's: operator) and that person's token; raises EmailTaken.
+
+    One that is admitted at once has the standing of its kind from today on, without end.
+    """
     with transaction.atomic():
         person = insert_person(email=owner_email, name=owner_name, now=now)
-        organisation = Organisation.objects.create(id=new_id("org"), name=name, kind=kind, state=state, created_at=now)
-        role = HEAD_ROLES[kind]
-        membership = Membership.objects.create(
-            id=new_id("mem"), person=person, organisation=organisation, role=role, joined_at=now
-        )
-        token = insert_token(
-            membership=membership,
-            use=TokenUse.ACCESS,
-            name="first",
-            scopes=list_scopes(role=role),
-            life_s=LIFE_DEFAULT_S,
-            now=now,
-        )
-        if state is OrganisationState.APPLIED:
-            emit(event=OrganisationApplied(organisation_id=organisation.id))
-    return NewOrganisation(
-        organisation_id=organisation.id, person_id=person.id, membership_id=membership.id, token=token
-    )
+        return _found(person, name=name, kind=kind, state=state, now=now)
 
 
-def admit_organisation(*, organisation_id: str, now: datetime) -> None:
-    """Let an applied organisation order; nothing happens to one that is admitted or suspended."""
+def admit_organisation(*, organisation_id: str, grant: StandingGrant | None = None, now: datetime) -> None:
+    """Let an applied organisation in, with a standing from today on; nothing happens to one admitted or suspended.
+
+    grant: what the published rule grants; without it the standing of the organisation's kind, without end.
+    """
     with transaction.atomic():
         row = _lock(organisation_id)
         if row.state != OrganisationState.APPLIED:
             return
         Organisation.objects.filter(id=row.id).update(state=OrganisationState.ADMITTED)
-        payload = {"name": row.name, "kind": row.kind}
+        begin_standing(organisation=row, grant=grant or _default_grant(row.kind), now=now)
+        # A maker's name is a person's: it stays out of the record.
+        payload = {"kind": row.kind} | ({} if row.kind == OrganisationKind.MAKER else {"name": row.name})
         append(
             kind="members.organisation_admitted", subject_id=row.id, payload=payload, organisation_id=row.id, now=now
         )
@@ -171,6 +193,40 @@ def insert_person(*, email: str, name: str, now: datetime) -> Person:
     except IntegrityError as error:
         raise EmailTaken from error
     return person
+
+
+def _found(
+    person: Person, *, name: str, kind: OrganisationKind, state: OrganisationState, now: datetime
+) -> NewOrganisation:
+    organisation = Organisation.objects.create(id=new_id("org"), name=name, kind=kind, state=state, created_at=now)
+    role = HEAD_ROLES[kind]
+    membership = Membership.objects.create(
+        id=new_id("mem"), person=person, organisation=organisation, role=role, joined_at=now
+    )
+    scopes = list_scopes(role=role)
+    token = insert_token(
+        membership=membership, use=TokenUse.ACCESS, name="first", scopes=scopes, life_s=LIFE_DEFAULT_S, now=now
+    )
+    if state is OrganisationState.APPLIED:
+        emit(event=OrganisationApplied(organisation_id=organisation.id))
+    elif kind is not OrganisationKind.HUB:
+        begin_standing(organisation=organisation, grant=_default_grant(kind), now=now)
+    return NewOrganisation(
+        organisation_id=organisation.id, person_id=person.id, membership_id=membership.id, token=token
+    )
+
+
+def _default_grant(kind: str) -> StandingGrant:
+    return StandingGrant(kind=STANDING_OF_KIND[OrganisationKind(kind)], days=None, reason="")
+
+
+def _require_sign_up_room(now: datetime) -> None:
+    hour_ago = now - timedelta(hours=1)
+    recent = Organisation.objects.filter(created_at__gt=hour_ago).exclude(kind=OrganisationKind.HUB)
+    found = list(recent.order_by("created_at").values_list("created_at", flat=True)[:SIGN_UPS_AN_HOUR])
+    if len(found) >= SIGN_UPS_AN_HOUR:
+        resets_at = format_moment(found[0] + timedelta(hours=1))
+        raise SignUpsFull(facts={"limit": SIGN_UPS_AN_HOUR, "used": len(found), "resets_at": resets_at})
 
 
 def _override(

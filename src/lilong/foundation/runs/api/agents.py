@@ -71,7 +71,7 @@ class _Version(Frozen):
 
 
 @router.post("/join", auth=None, openapi_extra=allow_public(), response={200: JoinResponse, **PROBLEMS})
-def join_pool(request: HttpRequest, body: JoinRequest) -> object:  # noqa: ARG001 - ninja hands it in
+def join_pool(request: HttpRequest, body: JoinRequest) -> object:
     """Trade a single-use join token for the token of its pool."""
     return join(request=body, now=utc_now())
 

@@ -38,7 +38,7 @@ _DOWNLOAD = {"responses": {200: {"description": "The file, byte for byte as the 
 
 
 @router.post("/specs/check", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: CheckOut, **PROBLEMS})
-def check_spec(request: HttpRequest, body: SpecBody) -> object:  # noqa: ARG001 - ninja hands it in
+def check_spec(request: HttpRequest, body: SpecBody) -> object:
     """Say what is wrong with a job, on which offers it could run, and why not on the others; nothing is written."""
     return check_on_shelf(spec=body.spec, now=utc_now())
 

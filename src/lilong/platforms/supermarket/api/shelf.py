@@ -163,7 +163,7 @@ def register(request: HttpRequest, body: ProviderBody) -> object:
 
 @router.get("/providers", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: ProviderPageOut, **PROBLEMS})
 def show_providers(
-    request: HttpRequest,  # noqa: ARG001 - ninja hands it in
+    request: HttpRequest,
     cursor: CursorInQuery = None,
     limit: LimitInQuery = PAGE_LIMIT_DEFAULT,
 ) -> object:
@@ -210,7 +210,7 @@ def create(request: HttpRequest, provider_id: IdInPath, body: OfferBody) -> obje
 
 @router.get("/offers", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: OfferPageOut, **PROBLEMS})
 def show_offers(
-    request: HttpRequest,  # noqa: ARG001 - ninja hands it in
+    request: HttpRequest,
     accelerator: Annotated[str | None, Query(max_length=80)] = None,
     cursor: CursorInQuery = None,
     limit: LimitInQuery = PAGE_LIMIT_DEFAULT,
@@ -252,7 +252,7 @@ def create_price(request: HttpRequest, offer_id: IdInPath, body: PriceBody) -> o
     "/offers/{offer_id}/prices", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: PricePageOut, **PROBLEMS}
 )
 def show_prices(
-    request: HttpRequest,  # noqa: ARG001 - ninja hands it in
+    request: HttpRequest,
     offer_id: IdInPath,
     cursor: CursorInQuery = None,
     limit: LimitInQuery = PAGE_LIMIT_DEFAULT,

@@ -19,6 +19,14 @@ class NotAdmitted(NotAllowed):
     next_step = "Wait for the decision on your admission, or read its reason with `lilong cases`."
 
 
+class StandingLacking(NotAllowed):
+    """Only an organisation that is something at the hub today may order; what runs already goes on."""
+
+    code = "order.no_standing"
+    title = "Your organisation's standing does not allow new orders"
+    next_step = "Ask the hub's operators to prolong it; `lilong whoami` shows it. What runs already goes on."
+
+
 class LiveQuotesReached(LimitReached):
     """The person has as many live quotes as anyone may have."""
 
@@ -103,10 +111,12 @@ class OrderFacts:
     """Everything that decides whether an order may be: as quoted on one side, as it stands now on the other.
 
     prices_now: price in micro-credits by price row id, of the rows that still stand in the books.
+    standing_refusal: why the organisation's standing allows no orders, or empty.
     other_live_quotes: of the same person. authorised_ms: the time that the hold pays for.
     """
 
     admitted: bool
+    standing_refusal: str
     other_live_quotes: int
     expires_at: datetime
     terms: Sequence[Terms]
@@ -152,6 +162,8 @@ def _check_member(facts: OrderFacts) -> list[LilongError]:
     found: list[LilongError] = []
     if not facts.admitted:
         found.append(NotAdmitted())
+    elif facts.standing_refusal:
+        found.append(StandingLacking(detail=facts.standing_refusal))
     if facts.other_live_quotes >= LIVE_QUOTES_MAX:
         found.append(LiveQuotesReached(facts={"limit": LIVE_QUOTES_MAX, "used": facts.other_live_quotes}))
     return found

@@ -55,7 +55,7 @@ class PriceView:
 
 
 def list_providers(*, cursor: str | None, limit: int) -> Page[ProviderView]:
-    """Return a page of providers, newest first. Two queries."""
+    """Return a page of providers, newest first. Three queries."""
     page = page_newest_first(Provider.objects.all(), cursor=cursor, limit=limit)
     organisations = get_organisations(organisation_ids=[provider.organisation_id for provider in page.items])
     views = [

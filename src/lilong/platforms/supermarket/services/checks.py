@@ -7,7 +7,12 @@ from datetime import datetime
 from lilong.common.errors import FieldProblem, InputInvalid, LilongError
 from lilong.common.time import format_duration
 from lilong.foundation.ledger.public import get_balances
-from lilong.foundation.members.public import OrganisationState, find_missing_secrets, get_organisations
+from lilong.foundation.members.public import (
+    OrganisationState,
+    find_missing_secrets,
+    find_order_refusal,
+    get_organisations,
+)
 from lilong.foundation.objects.public import find_many
 from lilong.foundation.runs.public import find_missing_volumes
 from lilong.platforms.supermarket.core.checks import OrderFacts, Source, check_order
@@ -32,13 +37,14 @@ def check_promise(
 ) -> tuple[LilongError, ...]:
     """Return every reason against the order. reserves: what the quote itself holds, and so is there for the order.
 
-    Five queries.
+    Six queries.
     """
     organisation = get_organisations(organisation_ids=[order.organisation_id])[order.organisation_id]
     others = Order.objects.live_quotes().filter(organisation_id=order.organisation_id, person_id=order.person_id)
     rows = PriceRow.objects.in_bulk([offer.price_row_id for offer in promise.offers])
     facts = OrderFacts(
         admitted=organisation.state is OrganisationState.ADMITTED,
+        standing_refusal=find_order_refusal(organisation=organisation, now=now),
         other_live_quotes=others.exclude(id=order.id).count(),
         expires_at=promise.expires_at,
         terms=promise.offers,

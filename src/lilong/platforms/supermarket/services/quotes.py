@@ -12,7 +12,7 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.public import AccountKind, ShortOfFunds, open_account, require_posted
-from lilong.foundation.members.public import OrganisationState, get_organisations
+from lilong.foundation.members.public import OrganisationState, find_order_refusal, get_organisations
 from lilong.foundation.outbox.public import KeyReused
 from lilong.foundation.record.public import append, sign
 from lilong.foundation.runs.public import resolve_environment
@@ -22,6 +22,7 @@ from lilong.platforms.supermarket.core.checks import (
     LiveQuotesReached,
     MaxCostExceeded,
     NotAdmitted,
+    StandingLacking,
     gather_refusals,
 )
 from lilong.platforms.supermarket.core.policy import DRAFT_LIFE, HISTORY_RUNS, LIVE_QUOTES_MAX, QUOTE_LIFE
@@ -124,10 +125,13 @@ def _find_repeated(name: str | None, spec: RunSpec, *, max_cost_uc: int | None, 
 def _open_draft(
     actor: Actor, spec: RunSpec, *, max_cost_uc: int | None, request_name: str | None, now: datetime
 ) -> Order:
-    """Write the draft into a free slot of the person; raises NotAdmitted or LiveQuotesReached."""
+    """Write the draft into a free slot of the person; raises NotAdmitted, StandingLacking or LiveQuotesReached."""
     organisation = get_organisations(organisation_ids=[actor.organisation_id])[actor.organisation_id]
     if organisation.state is not OrganisationState.ADMITTED:
         raise NotAdmitted
+    refusal = find_order_refusal(organisation=organisation, now=now)
+    if refusal:
+        raise StandingLacking(detail=refusal)
     mine = Order.objects.live_quotes().filter(organisation_id=actor.organisation_id, person_id=actor.person_id)
     for order_id in mine.filter(expires_at__lte=now).values_list("id", flat=True):
         lapse_order(order_id=order_id, now=now)

@@ -1,9 +1,11 @@
-"""The door of members."""
+"""The door of members: organisations, tokens and secrets. `people`, `invitations` and others stand beside it."""
 
-from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState, may_order
+from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState
+from lilong.foundation.members.core.standings import STANDING_OF_KIND, Standing, StandingKind
 from lilong.foundation.members.queries import (
     OrganisationView,
     find_missing_secrets,
+    find_order_refusal,
     get_organisations,
     list_organisations_in,
 )
@@ -13,23 +15,28 @@ from lilong.foundation.members.services.organisations import (
     bootstrap_operator,
     create_organisation,
 )
+from lilong.foundation.members.services.standings import StandingGrant
 from lilong.foundation.members.services.tokens import NewToken, authenticate
 from lilong.foundation.members.services.vault import reseal_secrets, reveal_secrets
 
 __all__ = [
+    "STANDING_OF_KIND",
     "NewOrganisation",
     "NewToken",
     "OrganisationKind",
     "OrganisationState",
     "OrganisationView",
+    "Standing",
+    "StandingGrant",
+    "StandingKind",
     "admit_organisation",
     "authenticate",
     "bootstrap_operator",
     "create_organisation",
     "find_missing_secrets",
+    "find_order_refusal",
     "get_organisations",
     "list_organisations_in",
-    "may_order",
     "reseal_secrets",
     "reveal_secrets",
 ]

@@ -4,35 +4,41 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from lilong.common.django.paging import page_newest_first, page_oldest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState
+from lilong.foundation.members.core.standings import Standing, may_order
 from lilong.foundation.members.core.tokens import TokenUse
 from lilong.foundation.members.models import Membership, Organisation, Secret, Token
+from lilong.foundation.members.queries.standings import read_standing
 
 
 @dataclass(frozen=True, slots=True)
 class OrganisationView:
-    """An organisation as other rooms see it."""
+    """An organisation as other rooms see it, with all its standings, past and coming ones too."""
 
     id: str
     name: str
     kind: OrganisationKind
     state: OrganisationState
     created_at: datetime
+    standings: tuple[Standing, ...]
 
 
 def get_organisations(*, organisation_ids: Collection[str]) -> dict[str, OrganisationView]:
-    """Return those organisations that exist, by id."""
-    rows = Organisation.objects.filter(id__in=organisation_ids)
+    """Return those organisations that exist, by id. Two queries."""
+    rows = _with_standings().filter(id__in=organisation_ids)
     return {row.id: _view(row) for row in rows}
 
 
 def get_organisation(*, actor: Actor, organisation_id: str) -> OrganisationView:
     """Return one organisation that the actor may see; raises NotFound."""
-    row = Organisation.objects.visible_to(actor).filter(id=organisation_id).first()
+    rows = Organisation.objects.visible_to(actor).prefetch_related("standings")
+    row = rows.filter(id=organisation_id).first()
     if row is None:
         raise NotFound(detail=f"There is no organisation {organisation_id}.")
     return _view(row)
@@ -40,13 +46,15 @@ def get_organisation(*, actor: Actor, organisation_id: str) -> OrganisationView:
 
 def list_organisations(*, actor: Actor, cursor: str | None, limit: int) -> Page[OrganisationView]:
     """Return the organisations that the actor may see, newest first."""
-    page = page_newest_first(Organisation.objects.visible_to(actor), cursor=cursor, limit=limit)
+    page = page_newest_first(
+        Organisation.objects.visible_to(actor).prefetch_related("standings"), cursor=cursor, limit=limit
+    )
     return Page(items=[_view(row) for row in page.items], next_cursor=page.next_cursor)
 
 
 def list_organisations_in(*, state: OrganisationState) -> Sequence[OrganisationView]:
     """Return all organisations in this state, oldest first: what a reconciler looks at."""
-    return [_view(row) for row in Organisation.objects.filter(state=state).order_by("id")]
+    return [_view(row) for row in _with_standings().filter(state=state).order_by("id")]
 
 
 def list_members(*, actor: Actor, organisation_id: str, cursor: str | None, limit: int) -> Page[Membership]:
@@ -60,6 +68,12 @@ def get_own_membership(*, actor: Actor) -> Membership:
     """Return the membership by which the actor acts, with person and organisation."""
     rows = Membership.objects.select_related("person", "organisation")
     return rows.get(person_id=actor.person_id, organisation_id=actor.organisation_id, left_at=None)
+
+
+def list_memberships(*, person_id: str) -> Sequence[Membership]:
+    """Return the present memberships of a person who is signed in, with organisations, in the order of joining."""
+    own = Membership.objects.filter(person_id=person_id, left_at=None)
+    return list(own.select_related("organisation").order_by("id"))
 
 
 def list_tokens(*, actor: Actor, cursor: str | None, limit: int, now: datetime) -> Page[Token]:
@@ -97,4 +111,19 @@ def _view(row: Organisation) -> OrganisationView:
         kind=OrganisationKind(row.kind),
         state=OrganisationState(row.state),
         created_at=row.created_at,
+        standings=tuple(
+            read_standing(row=each) for each in sorted(row.standings.all(), key=lambda each: (each.starts_on, each.id))
+        ),
     )
+
+
+def find_order_refusal(*, organisation: OrganisationView, now: datetime) -> str:
+    """Return why the organisation may place no new orders now, or an empty text. What runs is not asked about."""
+    verdict = may_order(
+        kind=organisation.kind, state=organisation.state, standings=organisation.standings, day=now.date()
+    )
+    return verdict.reason
+
+
+def _with_standings() -> QuerySet[Organisation]:
+    return Organisation.objects.prefetch_related("standings")

@@ -1,11 +1,11 @@
-"""HTTP API of organisations, members, tokens and secrets."""
+"""Organisations, members and tokens over HTTP."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from datetime import date, datetime
+from typing import Annotated, Literal, TypeAlias
 
 from django.http import HttpRequest
-from ninja import Path, Router, Schema, Status
-from pydantic import Field
+from ninja import Router, Schema, Status
+from pydantic import Field, StringConstraints
 
 from lilong.common.django.fields import (
     PAGE_LIMIT_DEFAULT,
@@ -23,23 +23,31 @@ from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
 from lilong.foundation.members import queries
 from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState
+from lilong.foundation.members.core.standings import StandingKind
 from lilong.foundation.members.core.tokens import LIFE_DEFAULT_S, LIFE_MAX_S, read_scopes
 from lilong.foundation.members.models import Membership, Token
-from lilong.foundation.members.services import memberships, organisations, tokens, vault
-from lilong.foundation.members.services.vault import KEEPERS, VALUE_MAX_BYTES
-from lilong.protocol.spec import SecretName
+from lilong.foundation.members.services import memberships, organisations, tokens
 
 router = Router(tags=["members"])
 
 
+class StandingNowOut(Schema):
+    """What an organisation is at the hub, from `starts_on` until the day before `ends_on`."""
+
+    kind: StandingKind
+    starts_on: date
+    ends_on: date | None
+
+
 class OrganisationOut(Schema):
-    """An organisation."""
+    """An organisation, with what it was, is and will be at the hub."""
 
     id: str
     name: str
     kind: OrganisationKind
     state: OrganisationState
     created_at: datetime
+    standings: list[StandingNowOut]
 
 
 class OrganisationsOut(Schema):
@@ -58,13 +66,23 @@ class TokenMadeOut(Schema):
     expires_at: datetime
 
 
+FoundableKind: TypeAlias = Literal["resident", "virtual", "chain", "provider", "sponsor", "investor", "maker"]
+
+
 class SignUpIn(RequestBody):
     """Who signs up."""
 
     name: Name
-    kind: Literal["resident", "provider"] = "resident"
+    kind: FoundableKind = "resident"
     owner_email: Email
     owner_name: Name
+
+
+class FoundIn(RequestBody):
+    """Another organisation of the person who asks; a maker without a name has the person's."""
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=120)] = ""
+    kind: FoundableKind = "maker"
 
 
 class SignedUpOut(Schema):
@@ -193,26 +211,6 @@ class MeOut(Schema):
     token_id: str
 
 
-class SecretIn(RequestBody):
-    """A secret's value, in UTF-8 at most 32 KiB."""
-
-    value: Annotated[str, Field(min_length=1, max_length=VALUE_MAX_BYTES)]
-
-
-class SecretOut(Schema):
-    """A secret's name; its value never leaves."""
-
-    name: str
-    changed_at: datetime
-
-
-class SecretsOut(Schema):
-    """A page of secrets."""
-
-    items: list[SecretOut]
-    next_cursor: str | None
-
-
 @router.post("/organisations", response={201: SignedUpOut, **PROBLEMS}, openapi_extra=allow_public())
 def sign_up(request: HttpRequest, body: SignUpIn) -> Status[object]:
     """Found an organisation that applies for admission."""
@@ -335,6 +333,15 @@ def get_me(request: HttpRequest) -> Status[object]:
     return Status(200, me)
 
 
+@router.post("/me/organisations", response={201: SignedUpOut, **PROBLEMS}, openapi_extra=allow(ALL_ROLES, Scope.MANAGE))
+def found_organisation(request: HttpRequest, body: FoundIn) -> Status[object]:
+    """Found another organisation of one's own, such as a maker's; it applies for admission. Answers its token."""
+    made = organisations.found_organisation(
+        person_id=get_actor(request).person_id, name=body.name, kind=OrganisationKind(body.kind), now=utc_now()
+    )
+    return Status(201, made)
+
+
 @router.get("/tokens", response={200: TokensOut, **PROBLEMS}, openapi_extra=allow(ALL_ROLES, Scope.READ))
 def list_tokens(
     request: HttpRequest, cursor: CursorInQuery = None, limit: LimitInQuery = PAGE_LIMIT_DEFAULT
@@ -367,26 +374,4 @@ def exchange_token(request: HttpRequest, body: ExchangeIn) -> Status[object]:
 def revoke_token(request: HttpRequest, token_id: IdInPath) -> Status[object]:
     """End a token."""
     tokens.revoke_token(actor=get_actor(request), token_id=token_id, now=utc_now())
-    return Status(204, None)
-
-
-@router.get("/secrets", response={200: SecretsOut, **PROBLEMS}, openapi_extra=allow(ALL_ROLES, Scope.READ))
-def list_secrets(
-    request: HttpRequest, cursor: CursorInQuery = None, limit: LimitInQuery = PAGE_LIMIT_DEFAULT
-) -> Status[object]:
-    """List the names of the organisation's secrets."""
-    return Status(200, queries.list_secrets(actor=get_actor(request), cursor=cursor, limit=limit))
-
-
-@router.put("/secrets/{name}", response={204: None, **PROBLEMS}, openapi_extra=allow(KEEPERS, Scope.MANAGE))
-def put_secret(request: HttpRequest, name: Annotated[SecretName, Path()], body: SecretIn) -> Status[object]:
-    """Keep a secret for jobs of the organisation."""
-    vault.put_secret(actor=get_actor(request), name=name, value=body.value, now=utc_now())
-    return Status(204, None)
-
-
-@router.delete("/secrets/{name}", response={204: None, **PROBLEMS}, openapi_extra=allow(KEEPERS, Scope.MANAGE))
-def delete_secret(request: HttpRequest, name: Annotated[SecretName, Path()]) -> Status[object]:
-    """Forget a secret."""
-    vault.delete_secret(actor=get_actor(request), name=name)
     return Status(204, None)

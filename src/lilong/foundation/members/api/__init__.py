@@ -1,0 +1,14 @@
+"""Members over HTTP."""
+
+from ninja import Router
+
+from lilong.foundation.members.api import evidence, invitations, organisations, ownership, people, secrets, standings
+
+router = Router()
+router.add_router("", organisations.router)
+router.add_router("", secrets.router)
+router.add_router("", invitations.router)
+router.add_router("", standings.router)
+router.add_router("", evidence.router)
+router.add_router("", ownership.router)
+router.add_router("", people.router)

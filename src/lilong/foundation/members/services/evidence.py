@@ -1,0 +1,174 @@
+"""The evidence wallet: a document is given once and shown wherever one is asked for."""
+
+from datetime import date, datetime
+
+from django.db import transaction
+
+from lilong.common.errors import Conflict, FieldProblem, InputInvalid, LimitReached
+from lilong.common.ids import new_id
+from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.foundation.members.core.evidence import EvidenceState, find_day_problems
+from lilong.foundation.members.models import Evidence
+from lilong.foundation.members.queries.evidence import (
+    EvidenceMissing,
+    EvidenceView,
+    load_evidence_kinds,
+    view_evidence,
+)
+from lilong.foundation.members.services.memberships import lock_own_organisation
+from lilong.foundation.objects.public import ObjectReader, drop_hold, find_many, hold, open_object
+from lilong.foundation.record.public import append
+
+EVIDENCE_MAX = 200
+DOCUMENT_BYTES_MAX = 50 * 1024**2
+KEEPERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN, Role.BILLING})
+
+
+class EvidenceInvalid(InputInvalid):
+    """The kind, a day or the file of a document does not fit."""
+
+    code = "evidence.invalid"
+    title = "This document cannot be taken"
+    next_step = "Correct the fields named here; the file has to be uploaded first."
+
+
+class EvidenceFull(LimitReached):
+    """The wallet holds as many documents as one may."""
+
+    code = "evidence.too_many"
+    title = "Your evidence wallet is full"
+    next_step = "Withdraw documents that you no longer need."
+
+
+class EvidenceOver(Conflict):
+    """The document was withdrawn or has expired."""
+
+    code = "evidence.over"
+    title = "This document is no longer good"
+    next_step = "Ask the organisation for a new one."
+
+
+def give_evidence(
+    *,
+    actor: Actor,
+    kind: str,
+    title: str,
+    sha256: str,
+    issued_on: date,
+    expires_on: date | None,
+    now: datetime,
+) -> EvidenceView:
+    """Put a document of the actor's organisation into its wallet; its bytes are an object that it uploaded.
+
+    The same file as the same kind again, while the first is good, returns the first. Raises EvidenceInvalid,
+    EvidenceFull.
+    """
+    require(may(actor, roles=KEEPERS, scope=Scope.MANAGE))
+    with transaction.atomic():
+        organisation = lock_own_organisation(actor=actor)
+        held = find_many(organisation_id=organisation.id, sha256s=[sha256]).get(sha256)
+        problems = _find_problems(kind, issued_on=issued_on, expires_on=expires_on, day=now.date())
+        if held is None:
+            problems["sha256"] = "Your organisation has no object with this digest here. Upload it first."
+        elif held.size_bytes > DOCUMENT_BYTES_MAX:
+            problems["sha256"] = f"A document has at most {DOCUMENT_BYTES_MAX} bytes."
+        if problems or held is None:
+            raise EvidenceInvalid(
+                fields=[FieldProblem(path=path, code="evidence.field", message=text) for path, text in problems.items()]
+            )
+        own = Evidence.objects.filter(organisation=organisation, withdrawn_at=None)
+        same = own.filter(kind=kind, sha256=sha256, issued_on=issued_on, expires_on=expires_on).first()
+        if same is not None:
+            return view_evidence(row=same, now=now)
+        if own.count() >= EVIDENCE_MAX:
+            raise EvidenceFull(facts={"limit": EVIDENCE_MAX, "used": own.count()})
+        row = Evidence.objects.create(
+            id=new_id("evd"),
+            organisation=organisation,
+            kind=kind,
+            title=title,
+            sha256=sha256,
+            size_bytes=held.size_bytes,
+            issued_on=issued_on,
+            expires_on=expires_on,
+            given_by=actor.person_id,
+            given_at=now,
+        )
+        hold(organisation_id=organisation.id, sha256s=[sha256], holder=row.id, until=None, now=now)
+        _record(row, deed="given", by=actor.person_id, reason="", now=now)
+    return view_evidence(row=row, now=now)
+
+
+def withdraw_evidence(*, actor: Actor, evidence_id: str, now: datetime) -> None:
+    """Take a document of one's own back; its bytes are no longer held. Doing it again does nothing.
+
+    What was decided with it stays decided: the record has the digest. Raises EvidenceMissing.
+    """
+    require(may(actor, roles=KEEPERS, scope=Scope.MANAGE))
+    with transaction.atomic():
+        row = Evidence.objects.visible_to(actor).select_for_update().filter(id=evidence_id).first()
+        if row is None:
+            raise EvidenceMissing(detail=f"There is no document {evidence_id[:64]}.")
+        if row.withdrawn_at is not None:
+            return
+        row.withdrawn_at = now
+        row.save(update_fields=["withdrawn_at"])
+        drop_hold(holder=row.id)
+        _record(row, deed="withdrawn", by=actor.person_id, reason="", now=now)
+
+
+def verify_evidence(
+    *, actor: Actor, organisation_id: str, evidence_id: str, reason: str, now: datetime
+) -> EvidenceView:
+    """Note that an operator has seen that a document is good, and how. The first verification stays.
+
+    For rooms in which the actor decides something about the organisation: they ask whether the actor may.
+    Raises EvidenceMissing, EvidenceOver, NotAllowed.
+    """
+    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
+    with transaction.atomic():
+        found = Evidence.objects.select_for_update().filter(id=evidence_id, organisation_id=organisation_id)
+        row = found.first()
+        if row is None:
+            raise EvidenceMissing(detail=f"There is no document {evidence_id[:64]}.")
+        state = view_evidence(row=row, now=now).state
+        if state in {EvidenceState.WITHDRAWN, EvidenceState.EXPIRED}:
+            raise EvidenceOver(detail=f"It is {state}.")
+        if row.verified_at is None:
+            row.verified_at, row.verified_by, row.verification = now, actor.person_id, reason
+            row.save(update_fields=["verified_at", "verified_by", "verification"])
+            _record(row, deed="verified", by=actor.person_id, reason=reason, now=now)
+    return view_evidence(row=row, now=now)
+
+
+def open_evidence(*, actor: Actor, organisation_id: str, evidence_id: str, why: str, now: datetime) -> ObjectReader:
+    """Open the bytes of a document that an organisation shows; who opened it, and why, is recorded.
+
+    For rooms in which the actor decides something about the organisation: they ask whether the actor may.
+    Raises EvidenceMissing, NotAllowed.
+    """
+    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
+    with transaction.atomic():
+        rows = Evidence.objects.filter(organisation_id=organisation_id, withdrawn_at=None)
+        row = rows.filter(id=evidence_id).first()
+        if row is None:
+            raise EvidenceMissing(detail=f"There is no document {evidence_id[:64]}.")
+        _record(row, deed="opened", by=actor.person_id, reason=why, now=now)
+    return open_object(organisation_id=organisation_id, sha256=row.sha256)
+
+
+def _find_problems(kind: str, *, issued_on: date, expires_on: date | None, day: date) -> dict[str, str]:
+    known = load_evidence_kinds().kinds
+    if kind not in known:
+        return {"kind": f"It must be one of: {', '.join(sorted(known))}."}
+    return find_day_problems(kind=known[kind], issued_on=issued_on, expires_on=expires_on, day=day)
+
+
+def _record(row: Evidence, *, deed: str, by: str, reason: str, now: datetime) -> None:
+    append(
+        kind="members.evidence_changed",
+        subject_id=row.id,
+        payload={"deed": deed, "kind": row.kind, "sha256": row.sha256, "by": by, "reason": reason},
+        organisation_id=row.organisation_id,
+        now=now,
+    )
