@@ -80,6 +80,9 @@ def upload_in_pieces(begun, content, now):
 
 def main():
     django.setup()
+    from lilong.foundation.objects.queries import open_storage  # noqa: PLC0415 - Django is set up by now
+
+    open_storage()  # what it loads need not be loaded again in each fork
     for line in sys.stdin:
         process = os.fork()
         if process == 0:

@@ -103,7 +103,9 @@ def now_of(place):
     return utc_now() if place else NOW
 
 
-@pytest.mark.parametrize("others_have_it", [False, True])
+@pytest.mark.parametrize(
+    ("place", "others_have_it"), [("folder", False), ("folder", True), ("bucket", True)], indirect=["place"]
+)
 def test_an_upload_killed_at_any_step_goes_on_and_loses_nothing_that_was_promised(kill, sweep, place, others_have_it):
     for steps in count():
         content, organisation_id = fresh(3000), f"org_{steps}"
