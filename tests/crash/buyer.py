@@ -5,7 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -196,11 +196,12 @@ class Buyer:
         return [run.state, run.waiting_reason, [(a.number, a.state, a.reason, a.detail) for a in run.attempts]]
 
 
-def run_lilong(*arguments: str | Path) -> str:
-    """Run a command of `lilong` and return its standard output."""
+def run_lilong(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command of `lilong`, with `environment` over ours, and return its standard output."""
     command = [sys.executable, "-m", "lilong.cli.main", *arguments]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
+    all_of_it = ours | dict(environment or {})
+    return subprocess.run(command, env=all_of_it, capture_output=True, text=True, check=True).stdout
 
 
 def _run_verifier(script: str, folder: Path, *arguments: str | Path) -> list[str]:

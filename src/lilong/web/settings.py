@@ -45,6 +45,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 
+_KEEPALIVES = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+
 
 def _database(url: str) -> dict[str, object]:
     parts = urlsplit(url)
@@ -65,7 +67,8 @@ def _database(url: str) -> dict[str, object]:
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         # For statements whose parameters the server binds, the ledger's: planned once, not for each set of parameters.
-        "OPTIONS": {"prepare_threshold": 5, "options": "-c plan_cache_mode=force_generic_plan"},
+        # And the server lets go of a session, and of its locks, a minute after the machine that had it is gone.
+        "OPTIONS": {"prepare_threshold": 5, "options": f"-c plan_cache_mode=force_generic_plan {_KEEPALIVES}"},
     }
 
 
