@@ -90,7 +90,7 @@ def test_an_older_backup_is_restored_while_the_agent_and_its_jobs_go_on(tmp_path
         Stage(hub=hub, terms=terms, agent_home=agent_home) as stage,
     ):
         stage.set_up()
-        buyer = Buyer(stage=stage, folder=tmp_path / "orders")
+        buyer = Buyer(stage=stage, folder=tmp_path / "orders", environment=place.environment)
         money_uc = count_money(stage)
 
         settled = buyer.place()
@@ -114,7 +114,8 @@ def test_an_older_backup_is_restored_while_the_agent_and_its_jobs_go_on(tmp_path
         lose_hub(hub, into=tmp_path / "lost")
         place.lose()
         lost_head = read_witnessed_head(hub, origin=origin)
-        print(run_lilong("restore", archive, "--home", hub.home, environment=place.environment))  # noqa: T201 - shown when the test fails
+        said = run_lilong("restore", archive, "--home", hub.home, environment=place.environment)
+        print(said)  # noqa: T201 - shown when the test fails
         restart_hub(hub, environment=place.environment)
         buyer.note_keys()
 

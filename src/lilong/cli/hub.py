@@ -18,6 +18,7 @@ from lilong.cli.output import (
     errors_as_exit_codes,
     format_time,
     messages,
+    print_finding,
     print_json,
     print_json_line,
     print_next_step,
@@ -136,6 +137,25 @@ def restore(
             f"`lilong serve --home {home}`. Pay-outs are frozen until statements are matched: then "
             f"`lilong record end-restore REASON --home {home}`."
         )
+
+
+@app.command()
+def doctor(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
+    """Look at all that the hub needs and say how to mend what is wrong. Changes nothing.
+
+    Exit code 1 when something keeps it from its work or endangers its books or secrets.
+    """
+    with errors_as_exit_codes(as_json=as_json):
+        require_home(home)
+        report = ask_hub(home, "doctor")
+        if as_json:
+            print_json(report)
+        else:
+            for finding in report["findings"]:
+                print_finding(**finding)
+            screen.print("This hub is well." if report["ok"] else "This hub needs you: begin with what is refused.")
+        if not report["ok"]:
+            raise typer.Exit(EXIT_UNEXPECTED)
 
 
 @ledger.command("verify")
