@@ -18,7 +18,12 @@ def other_machine():
     """Another session at the database, in a thread of its own; it is closed at the end."""
     with ThreadPoolExecutor(1) as thread:
         yield thread
-        thread.submit(connection.close).result()
+        thread.submit(close_session).result()
+
+
+def close_session():
+    """Close the session of the thread that calls this: each has its own."""
+    connection.close()
 
 
 def try_lock(upload_id="upl_1"):
@@ -59,4 +64,4 @@ def test_what_fails_inside_frees_the_upload():
         raise ZeroDivisionError
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(try_lock).result() is True
-        thread.submit(connection.close).result()
+        thread.submit(close_session).result()
