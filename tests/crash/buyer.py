@@ -5,10 +5,13 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
+from typing import LiteralString
+
+import psycopg
 
 from lilong.cli.demo.stage import Stage
 from lilong.common.errors import Conflict
@@ -54,17 +57,30 @@ checkpoint: {path: checkpoint, grace: 2s}
 outputs: [{path: result.txt, max: 1KiB}]
 """
 
+OPEN_HOLDS: LiteralString = (
+    "SELECT h.id FROM ledger_transfer h WHERE h.kind = 'pend' AND NOT EXISTS "
+    "(SELECT 1 FROM ledger_transfer r WHERE r.pending_id = h.id) AND NOT "
+)
+
 
 class Buyer:
     """The stage's engineer at work. A gated job runs until it is let go.
 
-    folder: for her files; jobs: of all pools that she buys from, by default the embedded hub's alone.
+    folder: for her files; jobs: of all pools that she buys from, by default the embedded hub's alone; environment: of
+    the operator's commands, where the hub lies elsewhere than in its home.
     """
 
     def __init__(
-        self, *, stage: Stage, folder: Path, jobs: Sequence[Jobs] = (), settles_within_s: float = STEP_WITHIN_S
+        self,
+        *,
+        stage: Stage,
+        folder: Path,
+        jobs: Sequence[Jobs] = (),
+        settles_within_s: float = STEP_WITHIN_S,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.stage = stage
+        self._environment = environment
         self._jobs = jobs or (MachineJobs(stage.agent_home),)
         self._settles_within_s = settles_within_s
         self._folder = folder
@@ -75,7 +91,8 @@ class Buyer:
 
     def note_keys(self) -> None:
         """Write down whose signatures the record bears now."""
-        self._keys.write_text(run_lilong("record", "keys", "--home", self.stage.hub.home))
+        home = self.stage.hub.home
+        self._keys.write_text(run_lilong("record", "keys", "--home", home, environment=self._environment))
 
     def ask(self, *, gated: bool = False, steps: int = STEPS) -> RunSpec:
         """Send the files of a job whose result no other has, and return what runs it for `steps` tenths of a second."""
@@ -141,14 +158,19 @@ class Buyer:
         """
         home = self.stage.hub.home
         left = [text for jobs in self._jobs for text in jobs.list_leftovers()]
-        with closing(sqlite3.connect(f"file:{home / 'hub.sqlite3'}?mode=ro", uri=True)) as database:
-            holds = database.execute(
-                "SELECT h.id FROM ledger_transfer h WHERE h.kind = 'pend' AND NOT EXISTS "
-                "(SELECT 1 FROM ledger_transfer r WHERE r.pending_id = h.id) AND NOT "
-                "(h.code = 'reserve' AND julianday(h.recorded_at) > julianday('now') - ?)",
-                (QUOTE_LIFE_DAYS,),
-            ).fetchall()
-        run_lilong("ledger", "verify", "--home", home)
+        if url := (self._environment or {}).get("LILONG_DATABASE_URL"):
+            with psycopg.connect(url) as server:
+                holds = server.execute(
+                    OPEN_HOLDS + "(h.code = 'reserve' AND h.recorded_at > now() - %s * interval '1 day')",
+                    (QUOTE_LIFE_DAYS,),
+                ).fetchall()
+        else:
+            with closing(sqlite3.connect(f"file:{home / 'hub.sqlite3'}?mode=ro", uri=True)) as database:
+                holds = database.execute(
+                    OPEN_HOLDS + "(h.code = 'reserve' AND julianday(h.recorded_at) > julianday('now') - ?)",
+                    (QUOTE_LIFE_DAYS,),
+                ).fetchall()
+        run_lilong("ledger", "verify", "--home", home, environment=self._environment)
         return [*left, *(f"hold {hold}" for (hold,) in holds)]
 
     def find_troubles(self, order: Order) -> list[str]:
@@ -196,11 +218,12 @@ class Buyer:
         return [run.state, run.waiting_reason, [(a.number, a.state, a.reason, a.detail) for a in run.attempts]]
 
 
-def run_lilong(*arguments: str | Path) -> str:
-    """Run a command of `lilong` and return its standard output."""
+def run_lilong(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command of `lilong`, with `environment` over ours, and return its standard output."""
     command = [sys.executable, "-m", "lilong.cli.main", *arguments]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
+    all_of_it = ours | dict(environment or {})
+    return subprocess.run(command, env=all_of_it, capture_output=True, text=True, check=True).stdout
 
 
 def _run_verifier(script: str, folder: Path, *arguments: str | Path) -> list[str]:

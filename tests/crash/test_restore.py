@@ -6,10 +6,13 @@ import json
 import os
 import signal
 import sqlite3
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import LiteralString
 
 import httpx
+import psycopg
 import pytest
 
 from lilong.cli.demo.stage import Stage, Terms
@@ -24,21 +27,70 @@ from lilong.witness.memory import trust_log
 from tests.crash.buyer import Buyer, run_lilong
 from tests.hub import keeping_agent, running_hub
 from tests.polling import wait_until
+from tests.postgresql import Cluster, PostgresqlMissing, find_programs, running_cluster
+from tests.s3 import BUCKET, Store, connect, running_store
 
 SECONDS = 120
 
 
+class Place:
+    """Where a hub keeps its rows and bytes: what the environment says, and how to lose all of it."""
+
+    environment: Mapping[str, str] = {}
+
+    def lose(self) -> None:
+        """Lose what does not lie in the home."""
+
+
+class LargePlace(Place):
+    """A database of a PostgreSQL server and a bucket."""
+
+    def __init__(self, *, cluster: Cluster, store: Store) -> None:
+        self._cluster, self._store = cluster, store
+        self.environment = {"LILONG_DATABASE_URL": cluster.database_url(name="hub"), **store.environment()}
+        self._make()
+
+    def lose(self) -> None:
+        self._run("DROP DATABASE hub WITH (FORCE)")
+        self._make()
+        names = self._store.list_names()
+        assert names
+        for name in names:
+            connect(self._store.url).delete_object(Bucket=BUCKET, Key=name)
+
+    def _make(self) -> None:
+        self._run("CREATE DATABASE hub")
+
+    def _run(self, statement: LiteralString) -> None:
+        with psycopg.connect(self._cluster.database_url(name="postgres"), autocommit=True) as server:
+            server.execute(statement)
+
+
+@pytest.fixture(params=["small", "large"])
+def place(request) -> Iterator[Place]:
+    """A hub on SQLite and a folder, and one on PostgreSQL and a bucket."""
+    if request.param == "small":
+        yield Place()
+        return
+    try:
+        find_programs()
+    except PostgresqlMissing as problem:
+        pytest.skip(str(problem))
+    with running_cluster() as cluster, running_store() as store:
+        yield LargePlace(cluster=cluster, store=store)
+
+
 @pytest.mark.timeout(600)
-def test_an_older_backup_is_restored_while_the_agent_and_its_jobs_go_on(tmp_path: Path):
+def test_an_older_backup_is_restored_while_the_agent_and_its_jobs_go_on(tmp_path: Path, place: Place):
     archive = tmp_path / "backup.tar"
     terms = Terms(wallet_uc=10_000 * UC_PER_CREDIT)
     with (
         keeping_agent(tmp_path / "machine") as agent_home,
-        running_hub(tmp_path / "hub") as hub,
+        running_hub(tmp_path / "hub", environment=place.environment) as hub,
         Stage(hub=hub, terms=terms, agent_home=agent_home) as stage,
     ):
         stage.set_up()
-        buyer = Buyer(stage=stage, folder=tmp_path / "orders")
+        buyer = Buyer(stage=stage, folder=tmp_path / "orders", environment=place.environment)
         money_uc = count_money(stage)
 
         settled = buyer.place()
@@ -46,7 +98,7 @@ def test_an_older_backup_is_restored_while_the_agent_and_its_jobs_go_on(tmp_path
         going_on, tried_again = buyer.place(gated=True), buyer.place(gated=True)
         buyer.wait_until_running(going_on, tried_again)
         queued = buyer.place()
-        run_lilong("backup", archive, "--home", hub.home)
+        run_lilong("backup", archive, "--home", hub.home, environment=place.environment)
 
         shim = buyer.find_shim(tried_again)
         assert shim is not None
@@ -60,9 +112,11 @@ def test_an_older_backup_is_restored_while_the_agent_and_its_jobs_go_on(tmp_path
 
         origin = stage.operators[0].record.get_head().origin
         lose_hub(hub, into=tmp_path / "lost")
+        place.lose()
         lost_head = read_witnessed_head(hub, origin=origin)
-        print(run_lilong("restore", archive, "--home", hub.home))  # noqa: T201 - shown when the test fails
-        restart_hub(hub)
+        said = run_lilong("restore", archive, "--home", hub.home, environment=place.environment)
+        print(said)  # noqa: T201 - shown when the test fails
+        restart_hub(hub, environment=place.environment)
         buyer.note_keys()
 
         kept = (settled, going_on, tried_again, queued)
@@ -78,7 +132,11 @@ def test_an_older_backup_is_restored_while_the_agent_and_its_jobs_go_on(tmp_path
         assert list_stopped(stage) == later_attempts
         assert money_uc - count_money(stage) == sum(read_charge_uc(stage, order) for order in kept)
         assert not buyer.find_leftovers()
-        assert_the_new_log_names(lost_head, hub)
+        assert_the_new_log_names(lost_head, hub, environment=place.environment)
+        books = run_lilong("ledger", "verify", "--home", hub.home, "--json", environment=place.environment)
+        assert json.loads(books)["differences"] == []
+        record = run_lilong("record", "verify", "--home", hub.home, "--json", environment=place.environment)
+        assert not json.loads(record).get("problems"), record
         assert stage.operators[0].record.get_status().restoring
 
 
@@ -114,19 +172,24 @@ def lose_hub(hub: LocalHub, *, into: Path) -> None:
             path.rename(into / path.name)
 
 
-def restart_hub(hub: LocalHub) -> None:
+def restart_hub(hub: LocalHub, *, environment: Mapping[str, str]) -> None:
     """Let the auditor trust the new log, as one who has looked at what happened, and start the hub again."""
     hub.stop()
-    keys = run_lilong("record", "keys", "--home", hub.home)
+    keys = run_lilong("record", "keys", "--home", hub.home, environment=environment)
     for text in json.loads(keys)["logs"]:
         trust_log(folder=hub.witness_home, key=parse_verifier_key(text))
     hub.start()
 
 
-def assert_the_new_log_names(lost_head: str, hub: LocalHub) -> None:
+def assert_the_new_log_names(lost_head: str, hub: LocalHub, *, environment: Mapping[str, str]) -> None:
     """Check that the second log names the last head of the first, which the backup did not have."""
-    with closing(sqlite3.connect(hub.home / "hub.sqlite3")) as database:
-        logs = database.execute("SELECT number, is_open, size, follows_note FROM record_log ORDER BY number").fetchall()
+    question: LiteralString = "SELECT number, is_open, size, follows_note FROM record_log ORDER BY number"
+    if url := environment.get("LILONG_DATABASE_URL"):
+        with psycopg.connect(url) as server:
+            logs = server.execute(question).fetchall()
+    else:
+        with closing(sqlite3.connect(hub.home / "hub.sqlite3")) as database:
+            logs = database.execute(question).fetchall()
     (_, _, size, _), (_, _, _, follows) = logs
     known, lost = (parse_checkpoint(parse_note(text).body) for text in (follows, lost_head))
 

@@ -40,6 +40,7 @@ from lilong.cli.output import (
     AsJson,
     errors_as_exit_codes,
     messages,
+    print_finding,
     print_json,
     print_next_step,
     screen,
@@ -91,7 +92,7 @@ def join(
             print_json({"pool_id": joined.pool_id, "hub_id": joined.hub_id, **_describe_preflight(found)})
             return
         screen.print(f"Joined pool {joined.pool_id} with {_sum_up(found)}.")
-        _print_problems("warning", "yellow", found.warnings)
+        _print_problems("warning", found.warnings)
         print_next_step(
             f"`lilong agent serve --home {home}` starts it; `lilong agent unit --home {home}` prints a systemd unit."
         )
@@ -108,8 +109,8 @@ def check(*, home: AgentHome = AGENT_HOME_DEFAULT, as_json: AsJson = False) -> N
         if as_json:
             print_json({"ok": not found.refusals, **_describe_preflight(found)})
         else:
-            _print_problems("refused", "bold red", found.refusals)
-            _print_problems("warning", "yellow", found.warnings)
+            _print_problems("refused", found.refusals)
+            _print_problems("warning", found.warnings)
             verdict = (
                 "cannot serve until what is refused is mended" if found.refusals else f"can serve {_sum_up(found)}"
             )
@@ -258,9 +259,9 @@ def _sum_up(found: Preflight) -> str:
     return f"{found.cores} cores and {found.memory_mib} MiB of memory, for {trust}"
 
 
-def _print_problems(word: str, style: str, problems: Sequence[FieldProblem]) -> None:
+def _print_problems(verdict: str, problems: Sequence[FieldProblem]) -> None:
     for problem in problems:
-        screen.print(f"[{style}]{word}[/{style}] [bold]{escape(problem.path)}[/bold]: {escape(problem.message)}")
+        print_finding(verdict=verdict, name=problem.path, message=problem.message)
 
 
 def _read_profiles(texts: list[str]) -> dict[str, Path]:

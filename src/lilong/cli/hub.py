@@ -18,6 +18,7 @@ from lilong.cli.output import (
     errors_as_exit_codes,
     format_time,
     messages,
+    print_finding,
     print_json,
     print_json_line,
     print_next_step,
@@ -97,16 +98,19 @@ def worker(home: Home = HOME_DEFAULT) -> None:
 def backup(
     archive: Annotated[Path, typer.Argument(help="File to write; there must be none of this name.")],
     home: Home = HOME_DEFAULT,
+    without_objects: Annotated[bool, typer.Option("--without-objects", help="Leave them where they are.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write database, objects and keys of a running hub into one archive."""
+    """Write database, objects and keys of a running hub into one archive, wherever they lie."""
     with errors_as_exit_codes(as_json=as_json):
         require_home(home)
-        written = ask_hub(home, "backup", str(archive.resolve()))
+        options = ["--without-objects"] if without_objects else []
+        written = ask_hub(home, "backup", str(archive.resolve()), *options)
         if as_json:
             print_json(written)
             return
         messages.print(f"{written['files']} files in {escape(str(archive))}.")
+        _warn_of_missing(written["objects_missing"])
         print_next_step("Keep it like the hub's private keys, which it holds. `lilong restore` makes a hub from it.")
 
 
@@ -128,10 +132,30 @@ def restore(
             f"the record goes on as log {restored['record_log']}. Jobs of orders that the backup does not know of are "
             "stopped, not charged, and listed at /api/v1/unknown-attempts."
         )
+        _warn_of_missing(restored["objects_missing"])
         print_next_step(
             f"`lilong serve --home {home}`. Pay-outs are frozen until statements are matched: then "
             f"`lilong record end-restore REASON --home {home}`."
         )
+
+
+@app.command()
+def doctor(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
+    """Look at all that the hub needs and say how to mend what is wrong. Changes nothing.
+
+    Exit code 1 when something keeps it from its work or endangers its books or secrets.
+    """
+    with errors_as_exit_codes(as_json=as_json):
+        require_home(home)
+        report = ask_hub(home, "doctor")
+        if as_json:
+            print_json(report)
+        else:
+            for finding in report["findings"]:
+                print_finding(**finding)
+            screen.print("This hub is well." if report["ok"] else "This hub needs you: begin with what is refused.")
+        if not report["ok"]:
+            raise typer.Exit(EXIT_UNEXPECTED)
 
 
 @ledger.command("verify")
@@ -169,6 +193,11 @@ def ledger_export(
             return
         messages.print(f"The books until {written['until']} are in {escape(str(file))}.")
         print_next_step(f"`bean-check {file}` recomputes them.")
+
+
+def _warn_of_missing(count: int) -> None:
+    if count:
+        messages.print(f"[yellow]{count} objects that organisations hold are not in the storage.[/yellow]")
 
 
 def _is_taken(bind: str) -> bool:

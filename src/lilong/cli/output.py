@@ -161,6 +161,12 @@ def format_bytes(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
+def print_finding(*, verdict: str, name: str, message: str) -> None:
+    """Print one thing that was looked at: how bad it is (`refused`, `warning`, or it is fine), its name, a sentence."""
+    style = {"refused": "bold red", "warning": "yellow"}.get(verdict, "green")
+    screen.print(f"[{style}]{escape(verdict)}[/{style}] [bold]{escape(name)}[/bold]: {escape(message)}")
+
+
 def print_next_step(text: str) -> None:
     """Say what to do now, apart from the output itself."""
     messages.print(f"[dim]Next:[/dim] {escape(text)}")

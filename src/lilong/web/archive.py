@@ -1,6 +1,7 @@
-"""One file that holds an embedded hub: database, keys, settings, objects and logs, each with its SHA-256.
+"""One file that holds a hub: database, keys, settings, objects and logs, each with its SHA-256.
 
-A plain tar file whose last member, `manifest.json`, lists the others, so one that was cut short is known by its lack.
+The database is a SQLite file and the objects lie in folders, wherever the hub keeps them. A plain tar file whose last
+member, `manifest.json`, lists the others, so one that was cut short is known by its lack.
 It holds the hub's private keys: keep it like them.
 """
 
@@ -11,11 +12,13 @@ import os
 import shutil
 import sqlite3
 import tarfile
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Protocol
 
 from lilong.common.errors import Conflict, InputInvalid
 from lilong.common.files import write_durably
@@ -26,7 +29,9 @@ DATABASE = "hub.sqlite3"
 STAGED_DATABASE = "hub.sqlite3.restored"
 SETTINGS = "settings.toml"
 KEYS = "keys"
-FOLDERS = (KEYS, "objects", "logs")
+OBJECTS = "objects"
+PARTS = f"{OBJECTS}/uploads/"
+FOLDERS = (KEYS, OBJECTS, "logs")
 MANIFEST = "manifest.json"
 MANIFEST_BYTES_MAX = 1 << 30
 CHUNK_BYTES = 1 << 20
@@ -48,29 +53,39 @@ class HomeInUse(Conflict):
     next_step = "Stop it and move its hub.sqlite3 (with -wal and -shm) and keys away, or restore into another folder."
 
 
-class NotEmbedded(Conflict):
-    """The hub's database is not a file in its home folder."""
+@dataclass(frozen=True, slots=True)
+class RemoteObject:
+    """An object that does not lie in the home: its key, its size, and how to read it; raises FileNotFoundError."""
 
-    code = "backup.not_embedded"
-    title = "Only a hub on SQLite is backed up by this command"
-    next_step = "Back up PostgreSQL with its own tools, and the home folder with yours."
+    key: str
+    size_bytes: int
+    read: Callable[[], Iterator[bytes]]
 
 
-def write_archive(*, home: Path, database: Path, archive: Path, now: datetime) -> int:
+def write_archive(
+    *,
+    home: Path,
+    copy_database: Callable[[Path], None],
+    list_remote: Callable[[Path], Iterable[RemoteObject]] | None,
+    archive: Path,
+    now: datetime,
+) -> int:
     """Write the hub in `home`, which may be running, into `archive` and return how many files it holds.
 
-    The database is copied first, in one consistent state; what the other folders gain meanwhile does no harm. A crash
-    leaves no archive or the whole one. Raises FileExistsError rather than replace an archive.
+    The database is copied first, in one consistent state, by `copy_database`, which makes the file it is given. What
+    the storage gains meanwhile does no harm, and what it loses nobody refers to in that state. A crash leaves no
+    archive or the whole one. list_remote: tells, from the copied database, the objects that lie elsewhere than in the
+    home. Raises FileExistsError rather than replace an archive.
     """
     if archive.exists():
         raise FileExistsError(archive)
     fresh = archive.with_name(f".{archive.name}.{os.getpid()}")
     copy = archive.with_name(f".{archive.name}.{os.getpid()}.sqlite3")
     try:
-        _copy_database(database, copy)
+        copy_database(copy)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            sums = _write_members(file, home=home, copy=copy, now=now)
+            sums = _write_members(file, home=home, copy=copy, list_remote=list_remote, now=now)
             file.flush()
             os.fsync(file.fileno())
         os.link(fresh, archive)
@@ -81,11 +96,14 @@ def write_archive(*, home: Path, database: Path, archive: Path, now: datetime) -
     return len(sums)
 
 
-def unpack_archive(*, archive: Path, home: Path) -> int:
+def unpack_archive(
+    *, archive: Path, home: Path, place_remote: Callable[[str, Iterator[bytes]], object] | None = None
+) -> int:
     """Unpack a backup into `home` and return how many files it held; raises ArchiveBroken and HomeInUse.
 
     The database is put aside as `hub.sqlite3.restored`: no hub starts from it before the restore is finished. Doing it
-    again, after a crash, is fine. Settings that are there already stay.
+    again, after a crash, is fine. Settings that are there already stay. place_remote: takes key and bytes of each
+    object where they lie elsewhere than in the home; parts of uploads are then left out, and begin anew.
     """
     if (home / DATABASE).exists():
         raise HomeInUse(detail=f"{home / DATABASE} exists.")
@@ -94,9 +112,13 @@ def unpack_archive(*, archive: Path, home: Path) -> int:
         with tarfile.open(archive, "r:") as tar:
             count = 0
             for member in tar:
-                if member.name != MANIFEST:
+                if member.name == MANIFEST:
+                    continue
+                count += 1
+                if place_remote is None or not member.name.startswith(f"{OBJECTS}/"):
                     _unpack_member(tar, member, home)
-                    count += 1
+                elif not member.name.startswith(PARTS) and (content := tar.extractfile(member)):
+                    place_remote(PurePosixPath(member.name).name, iter(partial(content.read, CHUNK_BYTES), b""))
     except tarfile.TarError as error:
         raise ArchiveBroken(detail=str(error)) from error
     for folder in (home, *(home / name for name in FOLDERS if (home / name).is_dir())):
@@ -104,7 +126,8 @@ def unpack_archive(*, archive: Path, home: Path) -> int:
     return count
 
 
-def _copy_database(database: Path, copy: Path) -> None:
+def copy_sqlite(database: Path, copy: Path) -> None:
+    """Copy a SQLite database that is in use, at one moment, into a new file."""
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     source = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
     with closing(source), closing(sqlite3.connect(copy)) as target:
@@ -112,35 +135,52 @@ def _copy_database(database: Path, copy: Path) -> None:
         target.execute("PRAGMA journal_mode=DELETE")
 
 
-def _write_members(file: IO[bytes], *, home: Path, copy: Path, now: datetime) -> dict[str, str]:
+def _write_members(
+    file: IO[bytes],
+    *,
+    home: Path,
+    copy: Path,
+    list_remote: Callable[[Path], Iterable[RemoteObject]] | None,
+    now: datetime,
+) -> dict[str, str]:
     sums: dict[str, str] = {}
     with tarfile.open(fileobj=file, mode="w:", format=tarfile.PAX_FORMAT) as tar:
-        for name, path in [(DATABASE, copy), *_list_files(home)]:
+        tar.copybufsize = CHUNK_BYTES  # type: ignore[attr-defined]  # documented for the constructor
+        folders = FOLDERS if list_remote is None else tuple(name for name in FOLDERS if name != OBJECTS)
+        for name, path in [(DATABASE, copy), *_list_files(home, folders)]:
             try:
                 content = path.open("rb")
             except FileNotFoundError:
                 continue  # deleted since it was listed: the copied database wants nothing of it
             with content:
-                sums[name] = _add_member(tar, name, content)
+                sums[name] = _add_member(tar, name, content, size_bytes=os.fstat(content.fileno()).st_size)
+        for found in list_remote(copy) if list_remote is not None else ():
+            with suppress(FileNotFoundError):
+                name = f"{OBJECTS}/{found.key[:2]}/{found.key[2:4]}/{found.key}"
+                sums[name] = _add_member(tar, name, _ChunkReader(found.read()), size_bytes=found.size_bytes)
         manifest = {"format": FORMAT, "made_at": format_moment(now), "sha256": sums}
         text = json.dumps(manifest, ensure_ascii=False, sort_keys=True).encode()
         tar.addfile(_describe(MANIFEST, len(text)), io.BytesIO(text))
     return sums
 
 
-def _list_files(home: Path) -> Iterator[tuple[str, Path]]:
+def _list_files(home: Path, folders: Sequence[str]) -> Iterator[tuple[str, Path]]:
     if (home / SETTINGS).exists():
         yield SETTINGS, home / SETTINGS
-    for name in FOLDERS:
+    for name in folders:
         for path in sorted((home / name).rglob("*")):
             if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
                 yield path.relative_to(home).as_posix(), path
 
 
-def _add_member(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> str:
-    """Add as many bytes as the file has now, even if it grows meanwhile, and return their digest."""
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def _add_member(tar: tarfile.TarFile, name: str, content: _Readable, *, size_bytes: int) -> str:
+    """Add so many bytes, even if there are more meanwhile, and return their digest."""
     reader = _HashingReader(content)
-    tar.addfile(_describe(name, os.fstat(content.fileno()).st_size), reader)
+    tar.addfile(_describe(name, size_bytes), reader)
     return reader.digest.hexdigest()
 
 
@@ -153,7 +193,7 @@ def _describe(name: str, size_bytes: int) -> tarfile.TarInfo:
 class _HashingReader(io.RawIOBase):
     """Reads from a file and hashes what was read."""
 
-    def __init__(self, content: IO[bytes]) -> None:
+    def __init__(self, content: _Readable) -> None:
         self._content = content
         self.digest = hashlib.sha256()
 
@@ -164,6 +204,25 @@ class _HashingReader(io.RawIOBase):
         chunk = self._content.read(size)
         self.digest.update(chunk)
         return chunk
+
+
+class _ChunkReader:
+    """Reads chunks as if they were a file; what opens them is asked at once, so that a lack shows before the first."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = next(chunks, b"")
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return so many bytes, or fewer at the end."""
+        gathered = [self._rest]
+        length = len(self._rest)
+        while length < size and (chunk := next(self._chunks, b"")):
+            gathered.append(chunk)
+            length += len(chunk)
+        content = b"".join(gathered)
+        self._rest = content[size:]
+        return content[:size]
 
 
 def _check_archive(archive: Path, home: Path) -> None:

@@ -49,6 +49,16 @@ class Settings(BaseSettings):
     object_quota_bytes: int = Field(default=50 * 1024**3, ge=0, description="Most bytes that one organisation stores.")
     object_retention_days: int = Field(default=30, ge=1, description="Days that an object nobody uses or holds stays.")
     object_grace_hours: int = Field(default=24, ge=1, description="Hours from an object's last owner to its deletion.")
+    objects_url: str = Field(
+        default="",
+        pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#]*)?)?$",
+        description="s3://BUCKET/PREFIX where objects are kept; empty: the folder `objects` in the home.",
+    )
+    objects_endpoint_url: str = Field(
+        default="", pattern=r"^(https?://.+)?$", description="Address of the S3-compatible store; empty: Amazon's."
+    )
+    objects_region: str = Field(default="us-east-1", min_length=1, description="Region of the bucket.")
+    objects_timeout_s: int = Field(default=20, ge=1, le=600, description="Seconds that the store may take to answer.")
     storage_reserve_bytes: int = Field(default=512 * 1024**2, ge=0, description="Disk space that uploads leave free.")
 
     package_index_url: str = Field(default="", description="Index that requirements resolve from; empty: uv's own.")

@@ -98,6 +98,7 @@ CSRF_FAILURE_VIEW = "lilong.web.error_pages.refuse_form"
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = IS_HTTPS
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+_KEEPALIVES = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
 
 
 def _database(url: str) -> dict[str, object]:
@@ -119,7 +120,8 @@ def _database(url: str) -> dict[str, object]:
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         # For statements whose parameters the server binds, the ledger's: planned once, not for each set of parameters.
-        "OPTIONS": {"prepare_threshold": 5, "options": "-c plan_cache_mode=force_generic_plan"},
+        # And the server lets go of a session, and of its locks, a minute after the machine that had it is gone.
+        "OPTIONS": {"prepare_threshold": 5, "options": f"-c plan_cache_mode=force_generic_plan {_KEEPALIVES}"},
     }
 
 

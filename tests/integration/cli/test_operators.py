@@ -115,3 +115,16 @@ def test_a_witness_speaks_json_too(tmp_path):
     assert refused("witness", "trust", str(made["key"]), "--home", tmp_path / "w")[0] == 3
     assert refused("witness", "trust", "x/y+00", "--home", tmp_path / "w")[0] == 3
     assert refused("witness", "init", "--home", tmp_path / "w", "--name", "a/b") == (6, "witness.exists")
+
+
+def test_the_doctor_names_what_is_wrong_with_a_way_to_mend_it_and_ends_with_1(tmp_path):
+    assert refused("doctor", "--home", tmp_path / "none")[1] == "hub.home_missing"
+    lilong("init", "--home", tmp_path)
+    asked = lilong("doctor", "--home", tmp_path, "--json")
+    said = lilong("doctor", "--home", tmp_path)
+    verdicts = {finding["name"]: finding["verdict"] for finding in json.loads(asked.stdout)["findings"]}
+
+    assert (asked.returncode, said.returncode) == (1, 1)
+    assert (verdicts["worker"], verdicts["backup"]) == ("refused", "warning")
+    assert {verdicts[name] for name in ("keys", "database", "storage", "books")} == {"fine"}
+    assert "refused worker: No worker runs: start" in said.stdout

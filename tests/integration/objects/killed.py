@@ -1,4 +1,5 @@
-"""Act in a forked process that kills itself at its n-th step; a step is a system call on files, a statement, a commit.
+"""Act in a forked process that kills itself at its n-th step; a step is a system call on files, a call of an object
+store, a statement, a commit.
 
 Reads a JSON line per act from standard input and answers with the wait status of the process that acted.
 """
@@ -10,6 +11,7 @@ import sys
 from datetime import datetime
 
 import django
+from botocore.client import BaseClient
 
 
 class Countdown:
@@ -49,6 +51,7 @@ def act(order):
     for name in ("open", "write", "fsync", "ftruncate", "replace", "unlink", "mkdir"):
         countdown.around(os, name)
     countdown.around(BaseDatabaseWrapper, "_commit")
+    countdown.around(BaseClient, "_make_api_call")
 
     def count_statement(execute, *arguments):
         countdown.tick()
@@ -77,6 +80,9 @@ def upload_in_pieces(begun, content, now):
 
 def main():
     django.setup()
+    from lilong.foundation.objects.queries import open_storage  # noqa: PLC0415 - Django is set up by now
+
+    open_storage()  # what it loads need not be loaded again in each fork
     for line in sys.stdin:
         process = os.fork()
         if process == 0:

@@ -14,7 +14,8 @@ pytestmark = [
 SCRIPT = """
 import hashlib, os, sys
 from pathlib import Path
-from lilong.foundation.objects.storage import FolderStorage, StorageFull
+from lilong.foundation.objects.folder import FolderStorage
+from lilong.foundation.objects.storage import StorageFull
 
 folder = Path("/small")
 storage = FolderStorage(folder=folder, reserve_bytes=0)

@@ -6,10 +6,11 @@ import sys
 import tarfile
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
-from lilong.web.archive import ArchiveBroken, HomeInUse, unpack_archive, write_archive
+from lilong.web.archive import ArchiveBroken, HomeInUse, copy_sqlite, unpack_archive, write_archive
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 pytestmark = pytest.mark.sqlite
@@ -117,6 +118,11 @@ def test_after_a_crash_between_unpacking_and_finishing_it_is_done_again(hub, tmp
     assert script(tmp_path, LOOK, json.dumps(found))["logs"] == [[1, False], [2, True]]
 
 
+def write(home, archive):
+    copy = partial(copy_sqlite, home / "hub.sqlite3")
+    return write_archive(home=home, copy_database=copy, list_remote=None, archive=archive, now=NOW)
+
+
 @pytest.fixture
 def whole(tmp_path):
     """An archive of a small made-up home."""
@@ -129,7 +135,7 @@ def whole(tmp_path):
     with closing(sqlite3.connect(home / "hub.sqlite3")) as database:
         database.execute("CREATE TABLE t (x)")
     archive = tmp_path / "whole.tar"
-    assert write_archive(home=home, database=home / "hub.sqlite3", archive=archive, now=NOW) == 4
+    assert write(home, archive) == 4
     return archive
 
 
@@ -183,4 +189,4 @@ def test_a_hub_is_not_overwritten(whole, tmp_path):
     with pytest.raises(HomeInUse):
         unpack_archive(archive=whole, home=tmp_path / "old")
     with pytest.raises(FileExistsError):
-        write_archive(home=tmp_path / "old", database=tmp_path / "old/hub.sqlite3", archive=whole, now=NOW)
+        write(tmp_path / "old", whole)

@@ -22,30 +22,35 @@ class DigestProgress:
 
     def advance(self, *, name: str, descriptor: int, end: int, at_most_bytes: int) -> None:
         """Hash the file on towards `end`, but not more than `at_most_bytes`, and keep the state."""
-        state, start = self._get(name)
+        state, start = self.find(name=name) or (hashlib.sha256(), 0)
         stop = min(end, start + at_most_bytes)
         _hash_file(state, descriptor=descriptor, start=start, end=stop)
-        with self._lock:
-            self._states[name] = (state, stop)
-            self._states.move_to_end(name)
-            while len(self._states) > STATES_MAX:
-                self._states.popitem(last=False)
+        self.keep(name=name, state=state, position=stop)
 
     def digest(self, *, name: str, descriptor: int, end: int) -> str:
         """Return the digest of the file up to `end`; what it hashes for that is not remembered."""
-        state, start = self._get(name)
+        state, start = self.find(name=name) or (hashlib.sha256(), 0)
         _hash_file(state, descriptor=descriptor, start=start, end=end)
         return state.hexdigest()
+
+    def find(self, *, name: str) -> "tuple[hashlib._Hash, int] | None":
+        """Return a copy of the state of `name` and how many bytes it knows, or None."""
+        with self._lock:
+            found = self._states.get(name)
+            return (found[0].copy(), found[1]) if found else None
+
+    def keep(self, *, name: str, state: "hashlib._Hash", position: int) -> None:
+        """Keep a state that knows the first `position` bytes of `name`; the state is not changed any more."""
+        with self._lock:
+            self._states[name] = (state, position)
+            self._states.move_to_end(name)
+            while len(self._states) > STATES_MAX:
+                self._states.popitem(last=False)
 
     def forget(self, *, name: str) -> None:
         """Drop the state of `name`, if there is one."""
         with self._lock:
             self._states.pop(name, None)
-
-    def _get(self, name: str) -> "tuple[hashlib._Hash, int]":
-        with self._lock:
-            state, position = self._states.get(name) or (hashlib.sha256(), 0)
-            return state.copy(), position
 
 
 def _hash_file(state: "hashlib._Hash", *, descriptor: int, start: int, end: int) -> None:

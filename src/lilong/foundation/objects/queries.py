@@ -3,15 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db import connection
 
 from lilong.common.django.paging import page_newest_first
-from lilong.common.errors import NotFound
+from lilong.common.errors import LilongError, NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
+from lilong.foundation.objects.folder import FolderStorage
+from lilong.foundation.objects.locks import lock_in_database, lock_in_folder
 from lilong.foundation.objects.models import Reference, StorageUse, Upload
-from lilong.foundation.objects.storage import ByteStream, FolderStorage, Storage
+from lilong.foundation.objects.storage import ByteStream, Storage
 
 UPLOAD_EXPIRES_S = 24 * 3600
 
@@ -30,6 +36,15 @@ class UploadMissing(NotFound):
     code = "objects.upload_missing"
     title = "There is no such upload"
     next_step = "Begin the upload again with `POST /api/v1/uploads`."
+
+
+class S3NotInstalled(LilongError):
+    """The settings name a bucket, and the library that speaks to it is not installed."""
+
+    code = "objects.s3_not_installed"
+    title = "This installation cannot keep objects in a bucket"
+    status = 503
+    next_step = "The operator installs it: `pip install 'lilong[hub,s3]'`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +86,27 @@ class StorageUseView:
 
 
 def open_storage() -> Storage:
-    """Return the storage that the settings name."""
+    """Return the storage that the settings name; raises S3NotInstalled."""
     hub = settings.LILONG
-    return FolderStorage(folder=hub.home / "objects", reserve_bytes=hub.storage_reserve_bytes)
+    if not hub.objects_url:
+        return FolderStorage(folder=hub.home / "objects", reserve_bytes=hub.storage_reserve_bytes)
+    if find_spec("boto3") is None:
+        raise S3NotInstalled
+    from lilong.foundation.objects.s3 import S3Storage  # noqa: PLC0415 - only hubs with a bucket have boto3
+    from lilong.foundation.objects.s3_bucket import Bucket  # noqa: PLC0415 - see above
+    from lilong.foundation.objects.s3_client import open_client  # noqa: PLC0415 - see above
+
+    parts = urlsplit(hub.objects_url)
+    folder = parts.path.strip("/")
+    client = open_client(
+        endpoint_url=hub.objects_endpoint_url, region=hub.objects_region, timeout_s=hub.objects_timeout_s
+    )
+    in_folder = partial(lock_in_folder, hub.home / "uploads")
+    return S3Storage(
+        bucket=Bucket(client=client, name=parts.netloc),
+        prefix=f"{folder}/" if folder else "",
+        lock=lock_in_database if connection.vendor == "postgresql" else in_folder,
+    )
 
 
 def find_many(*, organisation_id: str, sha256s: Sequence[str]) -> dict[str, HeldObject]:

@@ -1,5 +1,21 @@
-"""What the worker calls for this room."""
+"""What the worker and the operator's commands call for this room."""
 
+from lilong.foundation.objects.services.copies import (
+    StoredCopy,
+    count_missing,
+    list_stored,
+    place_stored,
+    probe_storage,
+    read_stored,
+)
 from lilong.foundation.objects.services.retention import reconcile
 
-__all__ = ["reconcile"]
+__all__ = [
+    "StoredCopy",
+    "count_missing",
+    "list_stored",
+    "place_stored",
+    "probe_storage",
+    "read_stored",
+    "reconcile",
+]

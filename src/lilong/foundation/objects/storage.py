@@ -1,27 +1,19 @@
-"""Where bytes lie: a small port and the folder behind it. Knows nothing of organisations, tables or Django.
+"""Where bytes lie: a small port; `folder.py` and `s3.py` are behind it. Knows nothing of organisations or tables.
 
-Two kinds of files: a *part* grows by appending until its upload completes; an *object* is whole, durable and never
-changes. Placing a part makes it an object in one step.
+A *part* grows by appending until its upload completes; an *object* is whole, durable and never changes. Placing a part
+makes it an object in one step.
 """
 
-import errno
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from lilong.common.errors import Conflict, InvariantBroken, LilongError
-from lilong.foundation.objects.hashing import DigestProgress
 
 READ_BYTES = 256 * 1024
 HASH_AHEAD_BYTES = 64 << 20
 SHARDS = 256
 BUSY_RETRY_S = 8
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_progress = DigestProgress()
 
 
 class UploadBusy(Conflict):
@@ -43,6 +35,34 @@ class StorageFull(LilongError):
     retryable = True
 
 
+class StorageUnreachable(LilongError):
+    """The place where the hub keeps bytes does not answer, answers too late or fails. What was promised is there."""
+
+    code = "objects.storage_unreachable"
+    title = "The hub's object storage does not answer"
+    status = 503
+    next_step = "Wait and go on from the upload's offset; the operator looks at the object storage (`lilong doctor`)."
+    retryable = True
+
+
+class StorageRefused(LilongError):
+    """The place where the hub keeps bytes refuses the hub: wrong or missing credentials, or rights that lack."""
+
+    code = "objects.storage_refused"
+    title = "The hub's object storage refuses the hub"
+    status = 503
+    next_step = "The operator corrects the hub's credentials for the object storage, or their rights on the bucket."
+
+
+class BucketMissing(LilongError):
+    """The bucket that the settings name is not there."""
+
+    code = "objects.bucket_missing"
+    title = "The bucket of the hub's objects does not exist"
+    status = 503
+    next_step = "The operator makes the bucket, or corrects `objects_url` in the hub's settings."
+
+
 class BytesMissing(InvariantBroken):
     """The tables name bytes that the storage does not have."""
 
@@ -61,7 +81,10 @@ class Part(Protocol):
         ...
 
     def write(self, chunk: bytes) -> None:
-        """Append; raises StorageFull after taking back what was written since `cut`."""
+        """Append; when it raises, `end` is where to go on: what is behind it was taken back.
+
+        Raises StorageFull, StorageUnreachable, StorageRefused, BucketMissing.
+        """
         ...
 
     def sync(self) -> None:
@@ -94,7 +117,10 @@ class ByteStream(Protocol):
 
 
 class Storage(Protocol):
-    """What a place for bytes must be able to do."""
+    """What a place for bytes must be able to do. All may raise StorageUnreachable, StorageRefused, BucketMissing."""
+
+    size_bytes_max: int
+    """Largest object that it takes."""
 
     def open_part(self, *, upload_id: str) -> AbstractContextManager[Part]:
         """Open a part for writing, alone; raises UploadBusy."""
@@ -120,197 +146,14 @@ class Storage(Protocol):
         """Yield the upload ids of parts not written to since that Unix time."""
         ...
 
+    def clear_leftovers(self, *, older_than: float) -> int:
+        """Delete what a crash before that Unix time left that is neither part nor object; return how much it was."""
+        ...
+
+    def probe(self) -> None:
+        """Write, read and delete a few bytes under a name of their own; raises what is wrong."""
+        ...
+
     def list_keys(self, *, shard: int, older_than: float) -> Iterator[str]:
         """Yield the keys of objects placed before that Unix time, of one shard of `SHARDS`."""
         ...
-
-
-class FolderStorage:
-    """Objects under `folder/ab/cd/KEY`, parts under `folder/uploads`; `reserve_bytes` of the disk stay free."""
-
-    def __init__(self, *, folder: Path, reserve_bytes: int) -> None:
-        self._folder = folder
-        self._parts = folder / "uploads"
-        self._reserve_bytes = reserve_bytes
-
-    @contextmanager
-    def open_part(self, *, upload_id: str) -> Iterator["FolderPart"]:
-        """Open the part's file with an exclusive lock, which ends with this process at the latest."""
-        self._parts.mkdir(parents=True, exist_ok=True)
-        with _storage_errors():
-            descriptor = os.open(self._parts / upload_id, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UploadBusy(retry_after_s=BUSY_RETRY_S) from error
-            yield FolderPart(
-                name=upload_id,
-                descriptor=descriptor,
-                path=self._parts / upload_id,
-                storage=self,
-                reserve_bytes=self._reserve_bytes,
-            )
-        finally:
-            os.close(descriptor)
-
-    def path_of(self, key: str) -> Path:
-        """Return where the object `key` lies."""
-        return self._folder / key[:2] / key[2:4] / key
-
-    def read(self, *, key: str, start: int, end: int) -> "FileStream":
-        """Open a slice of the object's file."""
-        try:
-            descriptor = os.open(self.path_of(key), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise BytesMissing(detail=f"{key} is not in the storage.") from error
-        if os.fstat(descriptor).st_size < end:
-            os.close(descriptor)
-            raise BytesMissing(detail=f"{key} is shorter than it was.")
-        return FileStream(descriptor=descriptor, start=start, end=end)
-
-    def has(self, *, key: str) -> bool:
-        """Return whether the file is there: it got its name when it was whole."""
-        return self.path_of(key).exists()
-
-    def delete(self, *, key: str) -> None:
-        """Unlink the object's file; whoever reads it at this moment reads on."""
-        self.path_of(key).unlink(missing_ok=True)
-
-    def delete_part(self, *, upload_id: str) -> None:
-        """Unlink the part's file."""
-        (self._parts / upload_id).unlink(missing_ok=True)
-        _progress.forget(name=upload_id)
-
-    def list_parts(self, *, older_than: float) -> Iterator[str]:
-        """Yield names in the folder of parts."""
-        yield from _list_old_files(self._parts, older_than=older_than)
-
-    def list_keys(self, *, shard: int, older_than: float) -> Iterator[str]:
-        """Yield names below one of the 256 first-level folders."""
-        top = self._folder / f"{shard:02x}"
-        with suppress(FileNotFoundError):
-            for folder in sorted(top.iterdir()):
-                yield from _list_old_files(folder, older_than=older_than)
-
-
-class FolderPart:
-    """One open, locked part."""
-
-    def __init__(self, *, name: str, descriptor: int, path: Path, storage: FolderStorage, reserve_bytes: int) -> None:
-        self.end = os.fstat(descriptor).st_size
-        self._name = name
-        self._descriptor = descriptor
-        self._path = path
-        self._storage = storage
-        self._reserve_bytes = reserve_bytes
-        self._start = self.end
-
-    def cut(self, *, size_bytes: int) -> bool:
-        """Truncate: what lies behind was never promised to anyone."""
-        if self.end < size_bytes:
-            return False
-        os.ftruncate(self._descriptor, size_bytes)
-        os.lseek(self._descriptor, size_bytes, os.SEEK_SET)
-        self.end = self._start = size_bytes
-        return True
-
-    def write(self, chunk: bytes) -> None:
-        """Append the chunk if the disk keeps its reserve."""
-        try:
-            self._require_room(len(chunk))
-            with _storage_errors():
-                rest = memoryview(chunk)
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
-        except StorageFull:
-            self.cut(size_bytes=self._start)
-            raise
-        self.end += len(chunk)
-
-    def _require_room(self, size_bytes: int) -> None:
-        disk = os.fstatvfs(self._descriptor)
-        if disk.f_bavail * disk.f_frsize - size_bytes < self._reserve_bytes:
-            raise StorageFull
-
-    def sync(self) -> None:
-        """Flush the file to the disk, and its name when it is new."""
-        with _storage_errors():
-            os.fsync(self._descriptor)
-            if self._start == 0:
-                _sync_folder(self._path.parent)
-
-    def hash_ahead(self) -> None:
-        """Hash what came in, and some of what this process has not seen."""
-        _progress.advance(name=self._name, descriptor=self._descriptor, end=self.end, at_most_bytes=HASH_AHEAD_BYTES)
-
-    def digest(self) -> str:
-        """Hash what is left to hash, from the file itself. Linear in the bytes this process has not yet seen."""
-        return _progress.digest(name=self._name, descriptor=self._descriptor, end=self.end)
-
-    def place(self, *, key: str) -> bool:
-        """Rename the part's file to the object's, which is atomic, and make the names durable."""
-        target = self._storage.path_of(key)
-        with _storage_errors():
-            if not target.parent.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _sync_folder(target.parent.parent.parent)
-                _sync_folder(target.parent.parent)
-            try:
-                self._path.replace(target)
-            except FileNotFoundError:
-                return False
-            _sync_folder(target.parent)
-            _sync_folder(self._path.parent)
-        _progress.forget(name=self._name)
-        return True
-
-
-class FileStream:
-    """Chunks of one open file from `start` up to `end`."""
-
-    def __init__(self, *, descriptor: int, start: int, end: int) -> None:
-        self._file = os.fdopen(descriptor, "rb", buffering=0)
-        self._position, self._end = start, end
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        size = min(READ_BYTES, self._end - self._position)
-        piece = os.pread(self._file.fileno(), size, self._position) if size else b""
-        if not piece:
-            self.close()
-            raise StopIteration
-        self._position += len(piece)
-        return piece
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _list_old_files(folder: Path, *, older_than: float) -> Iterator[str]:
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):
-                if entry.stat().st_mtime < older_than:
-                    yield entry.name
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull from error
-        raise

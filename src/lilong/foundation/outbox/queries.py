@@ -1,9 +1,14 @@
 """Reads of the outbox."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Min, Q
+
 from lilong.common.django.paging import page_oldest_first
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
-from lilong.foundation.outbox.models import Delivery
+from lilong.foundation.outbox.models import Delivery, Lease
 
 
 def list_dead_letters(*, actor: Actor, cursor: str | None, limit: int) -> Page[Delivery]:
@@ -11,3 +16,27 @@ def list_dead_letters(*, actor: Actor, cursor: str | None, limit: int) -> Page[D
     require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
     dead = Delivery.objects.filter(dead_at__isnull=False).select_related("event")
     return page_oldest_first(dead, cursor=cursor, limit=limit)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStanding:
+    """How deliveries get on. late_s: for how long the oldest that is due has waited; dead: given up."""
+
+    waiting: int
+    late_s: float
+    dead: int
+
+
+def get_standing(*, now: datetime) -> OutboxStanding:
+    """Return how deliveries get on. One query."""
+    alive = Q(dead_at=None)
+    found = Delivery.objects.aggregate(
+        waiting=Count("id", filter=alive), next_at=Min("next_at", filter=alive), dead=Count("id", filter=~alive)
+    )
+    late_s = (now - found["next_at"]).total_seconds() if found["next_at"] else 0.0
+    return OutboxStanding(waiting=found["waiting"], late_s=max(0.0, late_s), dead=found["dead"])
+
+
+def is_leased(*, name: str, now: datetime) -> bool:
+    """Say whether anybody holds the lease."""
+    return Lease.objects.filter(name=name, expires_at__gt=now).exists()

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
+from lilong.foundation.record.queries.status import RecordStatus, read_status
 from lilong.foundation.record.services.sealing import seal
 from lilong.foundation.record.services.standing import begin_restore
 
-__all__ = ["begin_restore", "reconcile"]
+__all__ = ["RecordStatus", "begin_restore", "read_status", "reconcile"]
 
 
 def reconcile(*, now: datetime) -> None:

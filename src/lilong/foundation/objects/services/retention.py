@@ -35,6 +35,7 @@ def reconcile(*, now: datetime) -> int:
         + _delete_unreferenced(now)
         + _sweep_parts(now)
         + _sweep_objects(now)
+        + open_storage().clear_leftovers(older_than=now.timestamp() - ORPHAN_AGE_S)
     )
 
 

@@ -14,7 +14,7 @@ from lilong.common.errors import Conflict, InputInvalid, LimitReached
 from lilong.common.ids import new_id
 from lilong.foundation.objects.models import Reference, StorageUse, StoredObject, Upload
 from lilong.foundation.objects.queries import UploadMissing, UploadView, open_storage, view_upload
-from lilong.foundation.objects.storage import Part, StorageFull
+from lilong.foundation.objects.storage import Part, Storage, StorageFull
 
 OPEN_UPLOADS_MAX = 1000
 
@@ -33,6 +33,14 @@ class TooManyUploads(LimitReached):
     code = "objects.too_many_uploads"
     title = "Too many uploads are open"
     next_step = "Finish or delete open uploads; one that is left alone expires after a day."
+
+
+class ObjectTooLarge(LimitReached):
+    """The hub's object storage takes no object of this size; `facts` holds limit and asked, in bytes."""
+
+    code = "objects.too_large"
+    title = "The object is too large for this hub"
+    next_step = "Split the file into smaller ones."
 
 
 class UploadSizeDiffers(Conflict):
@@ -71,13 +79,17 @@ class DigestMismatch(InputInvalid):
 def begin_upload(*, organisation_id: str, sha256: str, size_bytes: int, now: datetime) -> UploadView:
     """Return the organisation's upload of this digest: the open one, one that is complete already, or a new one.
 
-    A new one counts against the quota at once. Raises QuotaReached, TooManyUploads, UploadSizeDiffers.
+    A new one counts against the quota at once. Raises QuotaReached, TooManyUploads, UploadSizeDiffers, ObjectTooLarge.
     """
+    storage = open_storage()
+    if size_bytes > storage.size_bytes_max:
+        raise ObjectTooLarge(facts={"limit": storage.size_bytes_max, "asked": size_bytes})
+    lost = _find_lost_key(sha256, storage=storage)
     with transaction.atomic():
         use = lock_use(organisation_id=organisation_id)
         uploads = Upload.objects.filter(organisation_id=organisation_id, sha256=sha256)
         stored = StoredObject.objects.filter(sha256=sha256, reference__organisation_id=organisation_id).first()
-        if stored is not None and open_storage().has(key=stored.key):
+        if stored is not None and stored.key != lost:
             Reference.objects.filter(organisation_id=organisation_id, stored=stored).update(used_at=now)
             done = uploads.exclude(completed_at=None).first() or Upload(id=new_id("upl"))
             done.organisation_id, done.sha256 = organisation_id, sha256
@@ -207,13 +219,14 @@ def _drop_upload(upload: Upload) -> None:
 def _finish_upload(upload: Upload, *, now: datetime) -> int:
     """Enter the placed object. Bytes that are there already, from whomever, are stored once; ours then go."""
     storage = open_storage()
+    lost = _find_lost_key(upload.sha256, storage=storage)
     with transaction.atomic():
         use = lock_use(organisation_id=upload.organisation_id)
         if _get_upload(upload.id).completed_at is not None:
             return upload.size_bytes
         Upload.objects.filter(id=upload.id).update(stored_bytes=upload.size_bytes, completed_at=now, touched_at=now)
         stored = _get_or_enter_object(upload, now=now)
-        if not storage.has(key=stored.key):
+        if stored.key == lost:
             stored.upload_id = upload.id
         stored.unreferenced_at = None
         stored.save(update_fields=["upload_id", "unreferenced_at"])
@@ -228,6 +241,15 @@ def _finish_upload(upload: Upload, *, now: datetime) -> int:
         storage.delete(key=upload.key)
     storage.delete_part(upload_id=upload.id)
     return upload.size_bytes
+
+
+def _find_lost_key(sha256: str, *, storage: Storage) -> str | None:
+    """Return the key under which these bytes are entered and missing. Asked before a transaction, which awaits nothing.
+
+    What is entered after this was placed before that; what goes is deleted only once its row is gone.
+    """
+    stored = StoredObject.objects.filter(sha256=sha256).first()
+    return stored.key if stored is not None and not storage.has(key=stored.key) else None
 
 
 def _get_or_enter_object(upload: Upload, *, now: datetime) -> StoredObject:

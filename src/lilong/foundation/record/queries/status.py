@@ -37,6 +37,11 @@ def get_status(*, actor: Actor, now: datetime) -> RecordStatus:
     """Return where the record stands; operators only."""
     if not actor.is_operator:
         raise NotAllowed(detail="Only an operator may see how the record is kept.")
+    return read_status(now=now)
+
+
+def read_status(*, now: datetime) -> RecordStatus:
+    """Return where the record stands, to the operator's own process."""
     log = find_open_log()
     head = find_published_head(log=log) if log else None
     return RecordStatus(

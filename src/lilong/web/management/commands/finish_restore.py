@@ -1,5 +1,6 @@
 """The second half of `lilong restore`: what must be true before any process of the hub sees the restored database."""
 
+from argparse import ArgumentParser
 from collections.abc import Mapping
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from lilong.common.time import utc_now
 from lilong.foundation.record.reactions import begin_restore
 from lilong.foundation.runs.reactions import raise_epochs
 from lilong.web.archive import DATABASE, STAGED_DATABASE
+from lilong.web.copying import delete_helpers
 
 
 class NothingStaged(Conflict):
@@ -29,7 +31,11 @@ class Command(HubCommand):
     requires_system_checks = ()
     needs_tables = False
 
-    def answer(self, **_: object) -> Mapping[str, object]:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take whether another command puts the database in place."""
+        parser.add_argument("--stay", action="store_true")
+
+    def answer(self, *, stay: bool, **_: object) -> Mapping[str, object]:
         """Change the copy that lies aside; putting it in place is the last step and cannot be half done."""
         home = settings.LILONG.home
         staged = home / STAGED_DATABASE
@@ -43,7 +49,7 @@ class Command(HubCommand):
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.close()
-        staged.replace(home / DATABASE)
-        for suffix in ("-wal", "-shm", ".gate"):
-            staged.with_name(staged.name + suffix).unlink(missing_ok=True)
+        if not stay:
+            staged.replace(home / DATABASE)
+        delete_helpers(staged)
         return {"agents_to_report": pools, "record_log": number}
