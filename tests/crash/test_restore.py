@@ -80,7 +80,7 @@ def place(request) -> Iterator[Place]:
         yield LargePlace(cluster=cluster, store=store)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_an_older_backup_is_restored_while_the_agent_and_its_jobs_go_on(tmp_path: Path, place: Place):
     archive = tmp_path / "backup.tar"
     terms = Terms(wallet_uc=10_000 * UC_PER_CREDIT)
