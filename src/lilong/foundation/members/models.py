@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from lilong.common.permissions import Actor, Role
+from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState
 from lilong.foundation.members.core.tokens import TokenUse
 
@@ -12,6 +13,7 @@ from lilong.foundation.members.core.tokens import TokenUse
 KINDS = sorted(kind.value for kind in OrganisationKind)
 STATES = sorted(state.value for state in OrganisationState)
 ROLES = sorted(role.value for role in Role)
+LANGUAGES = sorted(language.value for language in Language)
 USES = sorted(use.value for use in TokenUse)
 
 
@@ -46,15 +48,22 @@ class Organisation(models.Model):
 
 
 class Person(AbstractBaseUser):
-    """Somebody, known by an email address in lower case. Passwords are unusable: people sign in by tokens."""
+    """Somebody, known by an email address in lower case. Passwords are unusable: people sign in by tokens.
+
+    language: in which the hub writes to this person.
+    """
 
     id = models.CharField(max_length=64, primary_key=True)
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120)
+    language = models.CharField(max_length=16, default=Language.EN)
     created_at = models.DateTimeField()
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(language__in=LANGUAGES), name="members_person_language")]
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
