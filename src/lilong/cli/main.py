@@ -4,7 +4,23 @@ from typing import Annotated
 
 import typer
 
-from lilong.cli import account, agent, hub, jobs, orders, pools, record, secrets, shop, tokens, volumes, wallet
+from lilong.cli import (
+    account,
+    agent,
+    cases,
+    hub,
+    jobs,
+    notices,
+    orders,
+    pools,
+    record,
+    secrets,
+    shop,
+    tokens,
+    volumes,
+    wallet,
+    webhooks,
+)
 from lilong.cli.credentials import choose_hub
 from lilong.cli.demo import command as demo
 from lilong.cli.output import set_up_logging
@@ -33,6 +49,9 @@ for _part in (account.app, shop.app, jobs.app, orders.app, wallet.app):
 _add(secrets.app, panel=MEMBERS, name="secrets")
 _add(volumes.app, panel=MEMBERS, name="volumes")
 _add(tokens.app, panel=MEMBERS, name="tokens")
+_add(cases.app, panel=MEMBERS, name="cases")
+_add(notices.app, panel=MEMBERS, name="notices")
+_add(webhooks.app, panel=MEMBERS, name="webhooks")
 _add(agent.app, panel=PROVIDERS, name="agent")
 _add(pools.app, panel=PROVIDERS, name="pools")
 _add(demo.app, panel=OPERATORS)

@@ -5,6 +5,7 @@ from typing import Self
 
 from lilong.sdk.cases import Cases
 from lilong.sdk.members import Members
+from lilong.sdk.notices import Notices
 from lilong.sdk.objects import Objects
 from lilong.sdk.orders import Orders
 from lilong.sdk.organisations import Organisations
@@ -19,6 +20,7 @@ from lilong.sdk.tokens import Tokens
 from lilong.sdk.transport import Transport
 from lilong.sdk.volumes import Volumes
 from lilong.sdk.wallet import Wallet
+from lilong.sdk.webhooks import Webhooks
 
 
 class Lilong:
@@ -31,6 +33,7 @@ class Lilong:
         self._transport = Transport(url=url, token=token)
         self.cases = Cases(self._transport)
         self.members = Members(self._transport)
+        self.notices = Notices(self._transport)
         self.objects = Objects(self._transport)
         self.offers = Offers(self._transport)
         self.orders = Orders(self._transport)
@@ -46,6 +49,7 @@ class Lilong:
         self.volumes = Volumes(self._transport)
         self.vouchers = Vouchers(self._transport)
         self.wallet = Wallet(self._transport)
+        self.webhooks = Webhooks(self._transport)
 
     def close(self) -> None:
         """Close all connections."""

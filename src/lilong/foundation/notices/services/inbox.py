@@ -24,7 +24,7 @@ class NoticeMissing(NotFound):
 
     code = "notices.missing"
     title = "There is no such notice"
-    next_step = "List yours with `lilong notices`, and the kinds with `lilong notices preferences`."
+    next_step = "List yours with `lilong notices list`, and the kinds with `lilong notices preferences`."
 
 
 class SecurityNoticeStays(Conflict):

@@ -10,9 +10,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from lilong.foundation.notices.core.addresses import refuse_address
 from lilong.foundation.notices.core.endpoints import Endpoint
@@ -23,8 +24,12 @@ ANSWER_BYTES_MAX = 64 * 1024
 PROBLEM_MAX = 200
 ADDRESSES_TRIED = 2
 
-Resolve = Callable[[str, int], Sequence[str]]
-"""Returns the addresses of a host; raises OSError."""
+
+class Resolve(Protocol):
+    """Finds the addresses of a host."""
+
+    def __call__(self, *, host: str, port: int) -> Sequence[str]:
+        """Return them; raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class AddressRefused(OSError):
     """The name leads to an address that a webhook may not reach."""
 
 
-def resolve_host(host: str, port: int) -> list[str]:
+def resolve_host(*, host: str, port: int) -> list[str]:
     """Return the addresses that the system's resolver finds."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[4][0]) for address in found))
@@ -82,6 +87,7 @@ def _exchange(
     """Post over a connection and return the status of the answer; at most `whole_s` seconds."""
     context = ssl.create_default_context()
     with context.wrap_socket(plain, server_hostname=endpoint.host, do_handshake_on_connect=False) as secured:
+        ends_s = time.monotonic() + whole_s
         clock = threading.Timer(whole_s, _cut, args=[secured])
         clock.daemon = True
         clock.start()
@@ -94,6 +100,8 @@ def _exchange(
                 connection.putheader(name, value)
             connection.endheaders(body)
             answer = connection.getresponse()
+            if time.monotonic() >= ends_s:
+                raise TimeoutError  # what was cut in the middle of its headers looks like an answer
             answer.read(ANSWER_BYTES_MAX)
             return answer.status
         finally:
@@ -102,7 +110,7 @@ def _exchange(
 
 def _connect(endpoint: Endpoint, networks_allowed: Sequence[str], resolve: Resolve) -> socket.socket:
     """Connect to the first address of the name that answers, after all of them were judged."""
-    addresses = resolve(endpoint.host, endpoint.port)
+    addresses = resolve(host=endpoint.host, port=endpoint.port)
     for address in addresses:
         refused = refuse_address(address=address, allowed=networks_allowed)
         if refused:
