@@ -51,7 +51,8 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("supermarket", 5.0, supermarket.reconcile),
     ("runs-tell", 60.0, runs.tell),
     ("funding-tell", 3600.0, funding.tell),
-    ("notices", 1.0, notices.reconcile),
+    ("notices", 1.0, notices.tell_notices),
+    ("notices-mail", 10.0, notices.write_mails),
     ("notices-prune", 3600.0, notices.prune),
 )
 """Name, period in seconds, function."""

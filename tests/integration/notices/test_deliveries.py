@@ -257,3 +257,31 @@ def test_a_page_of_deliveries_costs_three_queries(peer, django_assert_num_querie
 
     with django_assert_num_queries(3):
         assert len(list_all(owner, made.webhook_id)) == 5
+
+
+def test_a_webhook_with_a_long_queue_stands_in_nobodys_way(peer):
+    """Nine endpoints, eight at once: the ninth has its turn in the next round, however much waits for the others."""
+    now = utc_now()
+    owners = [found_owner() for _ in range(9)]
+    for owner in owners:
+        register_webhook(actor=owner, url=peer.url, kinds=[KIND], now=now)
+        for number in range(3):
+            post(owner, number=number, now=now)
+    for _ in range(2):
+        deliver(now)
+
+    reached = {json.loads(body)["data"]["organisation_id"] for _, body in peer.received}
+    assert reached == {owner.organisation_id for owner in owners}
+
+
+def test_a_webhook_whose_secret_cannot_be_opened_stands_in_nobodys_way(peer):
+    broken, owner, now = found_owner(), found_owner(), utc_now()
+    made = register_webhook(actor=broken, url=peer.url, kinds=[KIND], now=now)
+    register_webhook(actor=owner, url=peer.url, kinds=[KIND], now=now)
+    with transaction.atomic():
+        Webhook.objects.filter(id=made.webhook_id).update(secret="moved")
+    post(broken, now=now)
+    post(owner, now=now)
+
+    assert deliver(now) == 1
+    assert list_all(broken, made.webhook_id)[0].tries[0].problem == "A sealed value cannot be opened"

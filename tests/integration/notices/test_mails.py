@@ -71,7 +71,7 @@ def test_a_notice_is_mailed_to_whom_it_concerns_in_the_language_chosen(server):
 
     (mail,) = server.read()
     assert mail["X-Rcpt"] == address_of(owner)
-    assert mail["Subject"] == "[Lilong] 任务未成功"
+    assert mail["Subject"] == "[Lilong] 运行未成功"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert "train 已结束" in mail.get_content()
     assert send_mails(now=NOW + HOUR) == 0
@@ -157,6 +157,19 @@ def test_a_recipient_refused_for_now_is_tried_again_and_holds_up_nobody(server):
         send_mails(now=moment)
     assert Mail.objects.get(id=waiting.id).state == DEAD
     assert moment - NOW > timedelta(days=1)
+
+
+@pytest.mark.parametrize("email", ["a\r\nBcc: b@example.org", "ü" * 70 + "@example.org", ",@example.org"])
+def test_an_address_that_no_header_can_hold_is_given_up_and_holds_up_nobody(server, email):
+    odd, other = found_owner(), found_owner()
+    rename(odd, email)
+    post(odd)
+    post(other)
+    reconcile(now=NOW)
+
+    send_mails(now=NOW)
+    assert [mail["X-Rcpt"] for mail in server.read() if mail["X-Rcpt"] == address_of(other)]
+    assert not [mail for mail in server.read() if mail["Bcc"]]
 
 
 def test_a_mail_server_that_is_down_costs_one_try_and_no_mail(server, settings):

@@ -126,7 +126,8 @@ class WebhookQuerySet(models.QuerySet["Webhook"]):
 class Webhook(models.Model):
     """An https endpoint of an organisation. Secrets are sealed; old_secret also signs until old_until.
 
-    failing_since: of the first failure after the last success. disabled_at, disabled_because: nothing is sent since.
+    failing_since: of the first failure after the last success. tried_at: whoever was tried longest ago is next.
+    disabled_at, disabled_because: nothing is sent since.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -138,6 +139,7 @@ class Webhook(models.Model):
     old_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     failing_since = models.DateTimeField(null=True)
+    tried_at = models.DateTimeField(null=True)
     disabled_at = models.DateTimeField(null=True)
     disabled_because = models.CharField(max_length=200, blank=True)
     deleted_at = models.DateTimeField(null=True)

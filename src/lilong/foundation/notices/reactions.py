@@ -10,10 +10,13 @@ from lilong.foundation.notices.services.mails import send_mails, write_mails
 from lilong.foundation.notices.services.posting import tell_notices
 from lilong.foundation.notices.services.upkeep import prune
 
-__all__ = ["deliver_webhooks", "prune", "reconcile", "send_mails"]
+__all__ = ["deliver_webhooks", "prune", "reconcile", "send_mails", "tell_notices", "write_mails"]
 
 
 def reconcile(*, now: datetime) -> None:
-    """Tell what was posted, and write the mails that are due: all found in the tables alone."""
+    """Tell what was posted, and write the mails that are due: all found in the tables alone.
+
+    The worker does the two at periods of their own.
+    """
     tell_notices(now=now)
     write_mails(now=now)

@@ -42,7 +42,7 @@ def find_obstacle(refusal: Refusal, *, now: datetime) -> str:
     if refusal.state is not CaseState.REFUSED:
         return f"It is {refusal.state}: only a refusal can be appealed against."
     if refusal.is_appealed:
-        return "There was an appeal already, and there is one."
+        return "There was an appeal already; there is one chance."
     if refusal.appeal_until is None:
         return "There is no appeal against decisions of this kind."
     if now >= refusal.appeal_until:

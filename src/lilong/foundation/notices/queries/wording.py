@@ -41,7 +41,7 @@ def word_mail(*, mail: Mail, language: Language) -> Wording:
     lines = _list_lines(worded, letters, language)
     if count > LINES_A_DIGEST:
         lines.append(MORE[language].format(count=count - LINES_A_DIGEST))
-    return Wording(title=f"[{hub}] {title}".replace("\n", " "), text="\n\n".join([*lines, f"-- \n{foot}\n"]))
+    return Wording(title=" ".join(f"[{hub}] {title}".split()), text="\n\n".join([*lines, f"-- \n{foot}\n"]))
 
 
 def render_body(*, notice: Notice) -> bytes:
@@ -54,7 +54,7 @@ def render_body(*, notice: Notice) -> bytes:
                 "notice_id": notice.id,
                 "organisation_id": notice.organisation_id,
                 "subject_id": notice.subject_id,
-                **{f"{name}": value for name, value in notice.params.items()},
+                **notice.params,
             },
         }
     )

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 
+from lilong.common.django.sealing import SealBroken
 from lilong.common.ids import new_id
 from lilong.common.time import format_moment
 from lilong.foundation.notices.core.endpoints import Endpoint, read_endpoint
@@ -27,7 +28,6 @@ from lilong.foundation.notices.services.webhooks import list_live_secrets
 
 CLAIM_S = 120
 AT_ONCE = 8
-LOOKED_AT = 500
 GONE = 410
 
 log = structlog.get_logger()
@@ -61,33 +61,41 @@ def deliver_webhooks(*, now: datetime, resolve: Resolve = resolve_host) -> int:
 
 
 def _claim(now: datetime) -> list[_Claimed]:
-    """Claim the longest due delivery of each of a few webhooks."""
-    due = WebhookDelivery.objects.filter(
-        delivered_at=None, given_up_at=None, next_at__lte=now, webhook__disabled_at=None, webhook__deleted_at=None
-    )
+    """Claim the longest due delivery of each of a few webhooks, in turns: a full queue stands in nobody's way."""
+    due = WebhookDelivery.objects.filter(delivered_at=None, given_up_at=None, next_at__lte=now)
     if not due.exists():
         return []
     with transaction.atomic():
-        rows = due.select_for_update(skip_locked=True, of=("self",)).select_related("webhook", "notice")
-        first: dict[str, WebhookDelivery] = {}
-        for delivery in rows.order_by("next_at", "id")[:LOOKED_AT]:
-            if len(first) < AT_ONCE:
-                first.setdefault(delivery.webhook_id, delivery)
-        for delivery in first.values():
+        live = Webhook.objects.select_for_update(skip_locked=True).filter(
+            Exists(due.filter(webhook=OuterRef("pk"))), disabled_at=None, deleted_at=None
+        )
+        webhooks = list(live.order_by(F("tried_at").asc(nulls_first=True), "id")[:AT_ONCE])
+        deliveries = []
+        for webhook in webhooks:
+            webhook.tried_at = now
+            delivery = due.filter(webhook=webhook).select_related("notice").earliest("next_at", "id")
+            delivery.webhook = webhook
             delivery.attempts += 1
             delivery.next_at = now + timedelta(seconds=CLAIM_S)
-        WebhookDelivery.objects.bulk_update(first.values(), ["attempts", "next_at"])
-    return [_prepare(delivery, now=now) for delivery in first.values()]
+            deliveries.append(delivery)
+        Webhook.objects.bulk_update(webhooks, ["tried_at"])
+        WebhookDelivery.objects.bulk_update(deliveries, ["attempts", "next_at"])
+    return [claimed for delivery in deliveries if (claimed := _prepare(delivery, now=now))]
 
 
-def _prepare(delivery: WebhookDelivery, *, now: datetime) -> _Claimed:
+def _prepare(delivery: WebhookDelivery, *, now: datetime) -> _Claimed | None:
+    """Return what to post; where that cannot be made, note why, as one webhook's trouble is not that of others."""
     endpoint = read_endpoint(url=delivery.webhook.url)
     if isinstance(endpoint, str):
-        raise TypeError(f"{delivery.webhook_id}: {endpoint}")  # it was read when it was registered
+        _note(delivery, Outcome(status=None, problem=endpoint, milliseconds=0), now=now)
+        return None
+    try:
+        secrets = list_live_secrets(webhook=delivery.webhook, now=now)
+    except SealBroken as error:
+        _note(delivery, Outcome(status=None, problem=error.title, milliseconds=0), now=now)
+        return None
     body = render_body(notice=delivery.notice)
-    signature = sign_delivery(
-        delivery_id=delivery.id, at=now, body=body, secrets=list_live_secrets(webhook=delivery.webhook, now=now)
-    )
+    signature = sign_delivery(delivery_id=delivery.id, at=now, body=body, secrets=secrets)
     headers = {"Content-Type": "application/json", "User-Agent": "Lilong-Webhooks/1", **signature}
     return _Claimed(delivery=delivery, endpoint=endpoint, headers=headers, body=body)
 

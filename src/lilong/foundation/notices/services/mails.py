@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from lilong.common.errors import NotFound
 from lilong.common.ids import new_id
@@ -73,8 +73,7 @@ def send_mails(*, now: datetime, limit: int = MAILS_A_CALL) -> int:
     sent, unreachable = 0, None
     try:
         for mail in mails:
-            message = _build(mail, connection)
-            failure = unreachable if message is not None else None
+            message, failure = _build(mail, connection), unreachable
             if message is not None and failure is None:
                 failure, is_down = _hand_over(message, connection)
                 unreachable = failure if is_down else None
@@ -102,35 +101,47 @@ def _list_people_with_letters(after: tuple[str, str]) -> list[tuple[str, str]]:
 
 
 def _write_for(person_id: str, organisation_id: str, *, now: datetime) -> int:
-    kinds = load_kinds()
+    """Write what is due to one person. It is planned without a lock first: most letters wait for their hour to end."""
+    unmailed = Letter.objects.filter(
+        person_id=person_id, organisation_id=organisation_id, wants_mail=True, mail=None, kind__in=load_kinds()
+    )
+    if not _plan(unmailed, now):
+        return 0
     with transaction.atomic():
-        unmailed = Letter.objects.select_for_update(skip_locked=True).filter(
-            person_id=person_id, organisation_id=organisation_id, wants_mail=True, mail=None
-        )
-        letters = {letter.id: letter for letter in unmailed.order_by("id")[:LETTERS_A_PERSON]}
-        known = [letter for letter in letters.values() if letter.kind in kinds]
-        hours = {start_of_hour(letter.posted_at) for letter in known}
-        at_once = Counter(
-            Mail.objects.filter(
-                person_id=person_id, organisation_id=organisation_id, is_digest=False, hour__in=hours
-            ).values_list("kind", "hour")
-        )
-        waiting = [WaitingLetter(id=letter.id, kind=letter.kind, posted_at=letter.posted_at) for letter in known]
-        planned = plan_mails(letters=waiting, kinds=kinds, at_once=at_once, now=now)
-        for letter_ids in planned:
-            first = letters[letter_ids[0]]
+        planned = _plan(unmailed.select_for_update(skip_locked=True), now)
+        for letters in planned:
+            first = letters[0]
             mail = Mail.objects.create(
                 id=new_id("mal"),
                 person_id=person_id,
                 organisation_id=organisation_id,
                 kind=first.kind,
                 hour=start_of_hour(first.posted_at),
-                is_digest=len(letter_ids) > 1 or kinds[first.kind].mail is not MailRule.NOW,
+                is_digest=len(letters) > 1 or load_kinds()[first.kind].mail is not MailRule.NOW,
                 written_at=now,
                 next_at=now,
             )
-            Letter.objects.filter(id__in=letter_ids).update(mail=mail)
+            Letter.objects.filter(id__in=[letter.id for letter in letters]).update(mail=mail)
     return len(planned)
+
+
+def _plan(unmailed: QuerySet[Letter], now: datetime) -> list[list[Letter]]:
+    """Return the letters of one person that belong into one mail each, of what is due."""
+    letters = {letter.id: letter for letter in unmailed.order_by("id")[:LETTERS_A_PERSON]}
+    if not letters:
+        return []
+    first = next(iter(letters.values()))
+    at_once = Counter(
+        Mail.objects.filter(
+            person_id=first.person_id,
+            organisation_id=first.organisation_id,
+            is_digest=False,
+            hour__gte=start_of_hour(first.posted_at),
+        ).values_list("kind", "hour")
+    )
+    waiting = [WaitingLetter(id=row.id, kind=row.kind, posted_at=row.posted_at) for row in letters.values()]
+    planned = plan_mails(letters=waiting, kinds=load_kinds(), at_once=at_once, now=now)
+    return [[letters[letter_id] for letter_id in letter_ids] for letter_ids in planned]
 
 
 def _claim(now: datetime, limit: int) -> list[Mail]:
@@ -180,6 +191,8 @@ def _hand_over(message: EmailMessage, connection: BaseEmailBackend) -> tuple[_Fa
     except (smtplib.SMTPException, OSError) as error:
         connection.close()
         return _Failure(f"{type(error).__name__}: {error}"), True
+    except (ValueError, IndexError, LookupError) as error:  # an address that no header can hold
+        return _Failure(f"{type(error).__name__}: {error}", permanent=True), False
     return None, False
 
 
