@@ -4,6 +4,7 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -16,6 +17,7 @@ from lilong.foundation.notices.public import post_notice
 from lilong.foundation.notices.queries.webhooks import WebhookMissing, get_webhook, list_deliveries, list_webhooks
 from lilong.foundation.notices.reactions import reconcile
 from lilong.foundation.notices.services.deliveries import deliver_webhooks
+from lilong.foundation.notices.services.inbox import MailWish, SecurityNoticeStays, choose_mail
 from lilong.foundation.notices.services.webhooks import (
     WEBHOOKS_MAX,
     WebhookInvalid,
@@ -44,7 +46,7 @@ def allow_loopback(settings):
 def is_genuine():
     """Return the receiver's check of the how-to, as a reader would copy it."""
     (code,) = re.findall(r"```python\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL)
-    names = {}
+    names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102 - the example of our own documentation
     return names["is_genuine"]
 
@@ -285,3 +287,20 @@ def test_a_webhook_whose_secret_cannot_be_opened_stands_in_nobodys_way(peer):
 
     assert deliver(now) == 1
     assert list_all(broken, made.webhook_id)[0].tries[0].problem == "A sealed value cannot be opened"
+
+
+def test_whoever_manages_is_told_of_a_new_endpoint_and_cannot_switch_that_off(peer):
+    owner, now = found_owner(), utc_now()
+    admin = join(owner, Role.ADMIN, now=now)
+    with pytest.raises(SecurityNoticeStays):
+        choose_mail(actor=owner, kind="notices.webhook_registered", wanted=MailWish.NO)
+    made = register_webhook(actor=admin, url=peer.url, kinds=[KIND], now=now)
+    rotate_secret(actor=admin, webhook_id=made.webhook_id, now=now)
+    reconcile(now=now)
+
+    letters = Letter.objects.filter(person_id=owner.person_id).order_by("kind")
+    assert [letter.kind for letter in letters] == ["notices.webhook_registered", "notices.webhook_secret_changed"]
+    assert all(letter.mail_id for letter in letters)
+    assert not WebhookDelivery.objects.exists()
+    with pytest.raises(WebhookInvalid):
+        register_webhook(actor=admin, url=peer.url, kinds=["notices.webhook_registered"], now=now)

@@ -35,7 +35,7 @@ def test_every_kind_of_every_room_is_described_in_all_languages():
 
 
 def test_amounts_and_moments_are_shown_as_people_read_them():
-    params = {"amount_uc": 12_500_000, "due_at": "2026-03-01T12:30:00.000000Z"}
+    params: dict[str, str | int] = {"amount_uc": 12_500_000, "due_at": "2026-03-01T12:30:00.000000Z"}
 
     wording = word_notice(kind=make_kind(), subject_id="x", params=params, language="zh-hans")
 

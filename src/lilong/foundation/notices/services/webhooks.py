@@ -11,12 +11,15 @@ from lilong.common.django.sealing import seal, unseal
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, LimitReached
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.time import format_moment
+from lilong.foundation.members.public import list_people
 from lilong.foundation.notices.core.endpoints import read_endpoint
 from lilong.foundation.notices.core.retries import OLD_SECRET_LIFE
 from lilong.foundation.notices.core.signing import SECRET_BYTES, format_secret
 from lilong.foundation.notices.models import Webhook, WebhookDelivery
 from lilong.foundation.notices.queries.kinds import load_kinds
 from lilong.foundation.notices.queries.webhooks import WebhookMissing
+from lilong.foundation.notices.services.posting import post_notice
 
 MANAGERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN})
 WEBHOOKS_MAX = 10
@@ -76,6 +79,7 @@ def register_webhook(*, actor: Actor, url: str, kinds: Sequence[str], now: datet
         )
         secret = _renew(webhook)
         webhook.save(force_insert=True)
+        _tell(webhook, "notices.webhook_registered", actor, now=now)
     return NewSecret(webhook_id=webhook.id, secret=secret, old_until=None)
 
 
@@ -86,6 +90,7 @@ def rotate_secret(*, actor: Actor, webhook_id: str, now: datetime) -> NewSecret:
         webhook.old_secret, webhook.old_until = webhook.secret, now + OLD_SECRET_LIFE
         secret = _renew(webhook)
         webhook.save(update_fields=["secret", "old_secret", "old_until"])
+        _tell(webhook, "notices.webhook_secret_changed", actor, now=now)
     return NewSecret(webhook_id=webhook.id, secret=secret, old_until=webhook.old_until)
 
 
@@ -156,6 +161,18 @@ def _renew(webhook: Webhook) -> str:
     secret = format_secret(chance.token_bytes(SECRET_BYTES))
     webhook.secret = seal(text=secret, context=_context(webhook))
     return secret
+
+
+def _tell(webhook: Webhook, kind: str, actor: Actor, *, now: datetime) -> None:
+    people = list_people(organisation_id=webhook.organisation_id, person_ids=[actor.person_id])
+    post_notice(
+        kind=kind,
+        subject_id=webhook.id,
+        occasion=format_moment(now),
+        organisation_id=webhook.organisation_id,
+        params={"url": webhook.url, "person": people[0].name if people else actor.person_id},
+        now=now,
+    )
 
 
 def _context(webhook: Webhook) -> str:
