@@ -14,7 +14,7 @@ from lilong.foundation.members.public import (
     create_organisation,
 )
 from lilong.foundation.members.services.memberships import add_member
-from lilong.foundation.members.services.tokens import exchange_token
+from lilong.foundation.members.services.tokens import create_token, exchange_token
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 numbers = count()
@@ -64,6 +64,11 @@ def make_member_token(owner: Actor, role: Role, *, now: datetime = NOW) -> str:
     email = f"{role}{next(numbers)}@example.org"
     once = add_member(actor=owner, email=email, name=f"A {role}", role=role, now=now).one_time_token
     return exchange_token(token=once.secret, name="test", now=now).secret
+
+
+def make_own_token(person: Actor, *, now: datetime = NOW) -> str:
+    """Return another token of somebody, with all scopes of that person's."""
+    return create_token(actor=person, name="test", scopes=sorted(person.scopes), expires_in_s=3600, now=now).secret
 
 
 def join(owner: Actor, role: Role, *, now: datetime = NOW) -> Actor:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from django.db import transaction
 
+from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role
 from lilong.common.time import utc_now
 from lilong.foundation.cases.models import Case
@@ -21,6 +22,10 @@ from lilong.foundation.members.models import Membership, OrganisationStanding, T
 from lilong.foundation.members.services.evidence import give_evidence
 from lilong.foundation.members.services.invitations import invite_member
 from lilong.foundation.members.services.vault import put_secret
+from lilong.foundation.notices.models import DEAD, Letter, Mail, Notice, Webhook, WebhookDelivery
+from lilong.foundation.notices.public import post_notice
+from lilong.foundation.notices.services.posting import tell_notices
+from lilong.foundation.notices.services.webhooks import register_webhook
 from lilong.foundation.objects.public import begin_upload
 from lilong.foundation.objects.services.links import make_link
 from lilong.foundation.outbox.core.retries import ATTEMPTS_MAX
@@ -167,25 +172,82 @@ def make_object_link(own: Belongings) -> str:
     ).token
 
 
+def make_letter(own: Belongings) -> str:
+    """Tell the owner of something."""
+    with transaction.atomic():
+        post_notice(
+            kind="runs.run_failed",
+            subject_id=own.running.run_id,
+            occasion="for the owner",
+            organisation_id=own.owner.organisation_id,
+            person_ids=[own.owner.person_id],
+            params={"name": "evaluate", "state": "failed", "reason": "", "detail": ""},
+            now=NOW,
+        )
+    tell_notices(now=NOW)
+    return Letter.objects.get(occasion="for the owner").id
+
+
+def make_webhook(own: Belongings) -> str:
+    """Register the one webhook of the organisation, or return it."""
+    known = Webhook.objects.filter(organisation_id=own.owner.organisation_id).first()
+    if known is not None:
+        return known.id
+    url = "https://hooks.example.org/"
+    return register_webhook(actor=own.owner, url=url, kinds=["runs.run_failed"], now=NOW).webhook_id
+
+
+def make_delivery(own: Belongings) -> str:
+    """Address a notice to the webhook."""
+    webhook = Webhook.objects.get(id=make_webhook(own))
+    notice = Notice.objects.filter(organisation_id=own.owner.organisation_id).earliest("id")
+    with transaction.atomic():
+        delivery = WebhookDelivery.objects.create(
+            id=new_id("msg"), webhook=webhook, notice=notice, made_at=NOW, next_at=NOW
+        )
+    return delivery.id
+
+
+def make_dead_mail(own: Belongings) -> str:
+    """Write a mail that was given up."""
+    with transaction.atomic():
+        mail = Mail.objects.create(
+            id=new_id("mal"),
+            person_id=own.owner.person_id,
+            organisation_id=own.owner.organisation_id,
+            kind="runs.run_failed",
+            hour=NOW,
+            is_digest=False,
+            written_at=NOW,
+            next_at=NOW,
+            state=DEAD,
+        )
+    return mail.id
+
+
 MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
     {
         "accounts": lambda own: wallet_of(own.owner),
         "attempts": lambda own: own.attempt.attempt_id,
         "cases": lambda own: Case.objects.get(subject_id=make_top_up(own)).id,
         "dead-letters": make_dead_letter,
+        "deliveries": make_delivery,
         "entries": lambda own: Entry.objects.filter(subject_id=own.settled.id)[0].id,
         "evidence": make_evidence,
         "exports": lambda _: QUOTE_FILE,
         "invitations": make_invitation,
         "links": make_object_link,
         "log": lambda _: "0",
+        "mails": make_dead_mail,
         "members": make_membership,
+        "notices": make_letter,
         "objects": lambda own: own.input_sha256,
         "offers": lambda own: own.seller.offer_id,
         "orders": lambda own: own.settled.id,
         "organisations": lambda own: own.owner.organisation_id,
         "pay-outs": make_pay_out,
         "people": lambda own: join(own.owner, Role.VIEWER).person_id,
+        "preferences": lambda _: "runs.run_failed",
         "pools": lambda own: own.seller.agent.pool_id,
         "programmes": lambda _: make_programme().id,
         "providers": lambda own: own.seller.provider_id,
@@ -198,6 +260,7 @@ MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
         "top-ups": make_top_up,
         "uploads": make_upload,
         "volumes": make_volume,
+        "webhooks": make_webhook,
     }
 )
 
@@ -218,6 +281,9 @@ def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
     return {
         "PATCH /api/v1/pools/{pool_id}": {"draining": True},
         "PUT /api/v1/pools/{pool_id}/maintenance": {"starts_at": str(now), "ends_at": str(now + timedelta(hours=1))},
+        "POST /api/v1/cases/{case_id}/appeals": {"reason": "Look again."},
+        "PUT /api/v1/cases/{case_id}/assignment": {"person_id": ""},
+        "PUT /api/v1/notices/preferences/{kind}": {"by_mail": "no"},
         "POST /api/v1/cases/{case_id}/decisions": {"decision": "approve", "reason": "Seen."},
         "POST /api/v1/cases/{case_id}/evidence/{evidence_id}/verify": {"reason": "Seen."},
         "POST /api/v1/members/{membership_id}/role": {"role": "billing"},

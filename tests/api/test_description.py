@@ -49,6 +49,7 @@ MAKE_NOTHING = {
     "POST /api/v1/uploads",
 }
 LEFT_TO_PEOPLE = {
+    "POST /api/v1/cases/{case_id}/appeals",
     "POST /api/v1/orders/{order_id}/disputes",
     "POST /api/v1/programmes/{programme_id}/fund",
     "POST /api/v1/top-ups",

@@ -16,7 +16,7 @@ from tests.api.operations import ask, forge, list_agent_operations, list_operati
 from tests.api.resources import EMPTY_FOLDER, MAKERS, QUERIES, make_belongings, make_bodies
 from tests.bytes import upload
 from tests.market import open_stall
-from tests.people import make_member_token, make_operator_token
+from tests.people import make_member_token, make_operator_token, make_own_token
 
 OPERATORS_ALONE = {
     "DELETE /api/v1/record/entries/{entry_id}/payload",
@@ -26,6 +26,8 @@ OPERATORS_ALONE = {
     "GET /api/v1/people/{person_id}/export",
     "POST /api/v1/cases/{case_id}/decisions",
     "POST /api/v1/cases/{case_id}/evidence/{evidence_id}/verify",
+    "POST /api/v1/mails/{mail_id}/retry",
+    "PUT /api/v1/cases/{case_id}/assignment",
     "POST /api/v1/organisations/{organisation_id}/reinstate",
     "POST /api/v1/organisations/{organisation_id}/standings",
     "POST /api/v1/organisations/{organisation_id}/standings/{standing_id}/end",
@@ -41,11 +43,13 @@ OPERATORS_ALONE = {
 OPEN_TO_STRANGERS = {
     "GET /api/v1/links/{token}": "whoever has the link may read the one object",
     "GET /api/v1/offers/{offer_id}/prices": "everybody who is signed in sees the shelf",
+    "PUT /api/v1/notices/preferences/{kind}": "the kinds are the same for all, and the choice is the caller's own",
     "PUT /api/v1/secrets/{name}": "the name belongs to the caller's own organisation, where it makes another secret",
 }
 
 CONFLICTS = {
     "DELETE /api/v1/objects/{sha256}": "a run needs it",
+    "POST /api/v1/cases/{case_id}/appeals": "nobody has refused it",
     "POST /api/v1/orders/{order_id}/cancel": "it is settled",
     "POST /api/v1/orders/{order_id}/disputes": "it was settled long ago",
     "POST /api/v1/pay-outs/{pay_out_id}/sent": "nobody has approved it yet",
@@ -132,6 +136,11 @@ def test_whoever_an_id_belongs_to_finds_what_it_names():
     own = make_belongings()
     ids = make_all(own)
     tokens = {Audience.AGENT: own.seller.agent.pool_token, Audience.PUBLIC: ""}
+    tokens = {
+        Audience.AGENT: own.seller.agent.pool_token,
+        Audience.PEOPLE: make_own_token(own.owner, now=utc_now()),
+        Audience.PUBLIC: "",
+    }
     operator = make_operator_token(now=utc_now())
     answers = {}
     for operation in sorted(WITH_ID, key=lambda each: (each.method == "DELETE", -len(each.path))):

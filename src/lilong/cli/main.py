@@ -7,10 +7,12 @@ import typer
 from lilong.cli import (
     account,
     agent,
+    cases,
     evidence,
     hub,
     jobs,
     members,
+    notices,
     orders,
     organisations,
     people,
@@ -21,6 +23,7 @@ from lilong.cli import (
     tokens,
     volumes,
     wallet,
+    webhooks,
 )
 from lilong.cli.credentials import choose_hub
 from lilong.cli.demo import command as demo
@@ -53,6 +56,9 @@ _add(tokens.app, panel=MEMBERS, name="tokens")
 _add(members.app, panel=MEMBERS, name="members")
 _add(evidence.app, panel=MEMBERS, name="evidence")
 _add(organisations.app, panel=MEMBERS, name="organisations")
+_add(cases.app, panel=MEMBERS, name="cases")
+_add(notices.app, panel=MEMBERS, name="notices")
+_add(webhooks.app, panel=MEMBERS, name="webhooks")
 _add(agent.app, panel=PROVIDERS, name="agent")
 _add(pools.app, panel=PROVIDERS, name="pools")
 _add(demo.app, panel=OPERATORS)

@@ -7,6 +7,7 @@ from lilong.sdk.cases import Cases
 from lilong.sdk.evidence import Evidence
 from lilong.sdk.invitations import Invitations
 from lilong.sdk.members import Members
+from lilong.sdk.notices import Notices
 from lilong.sdk.objects import Objects
 from lilong.sdk.orders import Orders
 from lilong.sdk.organisations import Organisations
@@ -22,6 +23,7 @@ from lilong.sdk.tokens import Tokens
 from lilong.sdk.transport import Transport
 from lilong.sdk.volumes import Volumes
 from lilong.sdk.wallet import Wallet
+from lilong.sdk.webhooks import Webhooks
 
 
 class Lilong:
@@ -36,6 +38,7 @@ class Lilong:
         self.evidence = Evidence(self._transport)
         self.invitations = Invitations(self._transport)
         self.members = Members(self._transport)
+        self.notices = Notices(self._transport)
         self.objects = Objects(self._transport)
         self.offers = Offers(self._transport)
         self.orders = Orders(self._transport)
@@ -52,6 +55,7 @@ class Lilong:
         self.volumes = Volumes(self._transport)
         self.vouchers = Vouchers(self._transport)
         self.wallet = Wallet(self._transport)
+        self.webhooks = Webhooks(self._transport)
 
     def close(self) -> None:
         """Close all connections."""

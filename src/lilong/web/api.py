@@ -5,6 +5,7 @@ from lilong.common.django.problems import install_problem_handlers
 from lilong.foundation.cases import api as cases
 from lilong.foundation.ledger import api as ledger
 from lilong.foundation.members import api as members
+from lilong.foundation.notices import api as notices
 from lilong.foundation.objects import api as objects
 from lilong.foundation.outbox import api as outbox
 from lilong.foundation.record import api as record
@@ -49,6 +50,7 @@ for router in (
     record.router,
     objects.router,
     members.router,
+    notices.router,
     cases.router,
     ledger.router,
     runs.router,

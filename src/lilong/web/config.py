@@ -3,11 +3,12 @@
 import os
 import tomllib
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -69,11 +70,27 @@ class Settings(BaseSettings):
     artefact_keep_days: int = Field(default=90, ge=1, description="Days that the artefacts of a finished run stay.")
     log_keep_days: int = Field(default=90, ge=1, description="Days that the logs of a finished run stay.")
 
+    mail_url: str = Field(
+        default="",
+        pattern=r"^$|^(smtp|smtp\+starttls|smtps|file)://",
+        description="smtp://…, smtp+starttls://…, smtps://USER:PASSWORD@HOST:PORT or file:///FOLDER; empty: `mail` in "
+        "the home.",
+    )
+    mail_from: str = Field(default="", description="Sender of the hub's mail; empty: hub@HOST of `public_url`.")
+    webhook_networks_allowed: tuple[str, ...] = Field(
+        default=(), description="Networks that webhooks may reach although they are not public, such as 10.1.2.0/24."
+    )
+
     record_origin: str = Field(default="", description="Name of the record in its heads; empty: HOST/record.")
     witnesses: tuple[str, ...] = Field(
         default=(), description="Who cosigns the record: each `URL KEY`, as `lilong witness serve` prints them."
     )
     witnesses_required: int = Field(default=1, ge=1, le=16, description="How many witnesses must cosign each head.")
+
+    @field_validator("webhook_networks_allowed")
+    @classmethod
+    def _require_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(network)) for network in networks)
 
     @classmethod
     def settings_customise_sources(
@@ -92,6 +109,16 @@ class Settings(BaseSettings):
     def record_origin_in_force(self) -> str:
         """The record's name with the default filled in."""
         return self.record_origin or f"{urlsplit(self.public_url).netloc}/record"
+
+    @property
+    def mail_url_in_force(self) -> str:
+        """Where mail goes, with the default filled in."""
+        return self.mail_url or (self.home / "mail").resolve().as_uri()
+
+    @property
+    def mail_from_in_force(self) -> str:
+        """Who mail is from, with the default filled in."""
+        return self.mail_from or f"{self.hub_name} <hub@{urlsplit(self.public_url).hostname or 'localhost'}>"
 
     @property
     def database_url_in_force(self) -> str:

@@ -1,7 +1,8 @@
 """The worker's loop over a table of (name, period, function).
 
 Any number of workers may run. Deliveries are claimed one by one; all other steps belong to the one worker that holds
-the lease, and one that dies loses it a few seconds later.
+the lease, and one that dies loses it a few seconds later. Couriers, which speak to mail servers and webhooks, run in
+loops of their own: whoever is slow there holds up nothing here.
 """
 
 import os
@@ -19,7 +20,7 @@ from django.db import close_old_connections
 from lilong.common.time import utc_now
 from lilong.foundation.outbox.public import deliver, prune, release_lease, take_lease
 from lilong.web.config import load_settings
-from lilong.web.wiring import RECONCILERS, SUBSCRIBERS
+from lilong.web.wiring import COURIERS, RECONCILERS, SUBSCRIBERS
 
 BACKOFF_FACTOR = 2.0
 BACKOFF_MAX_S = 60.0
@@ -92,6 +93,14 @@ class Worker:
     def _hand_back(self) -> None:
         if self._leased_until_s:
             release_lease(name=LEASE, holder=self._holder)
+
+
+def build_couriers() -> list[Step]:
+    """Return the steps that speak to others and may take long, each for a loop of its own."""
+    return [
+        Step(name, period_s, lambda now, act=act: act(now=now), alone=False)  # type: ignore[misc]
+        for name, period_s, act in COURIERS
+    ]
 
 
 def build_steps() -> list[Step]:

@@ -20,6 +20,7 @@ INSTALLED_APPS = [
     "lilong.foundation.record",
     "lilong.foundation.objects",
     "lilong.foundation.members",
+    "lilong.foundation.notices",
     "lilong.foundation.cases",
     "lilong.foundation.ledger",
     "lilong.foundation.runs",
@@ -125,4 +126,27 @@ def _database(url: str) -> dict[str, object]:
     }
 
 
+def _mail(url: str) -> dict[str, object]:
+    """Return Django's settings for `smtp://user:password@host:port`, `smtps://…`, or `file:///folder`."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return {
+            "EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+            "EMAIL_FILE_PATH": unquote(parts.path),
+        }
+    is_tls = parts.scheme == "smtps"
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname or "localhost",
+        "EMAIL_PORT": parts.port or (465 if is_tls else 587),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": is_tls,
+        "EMAIL_USE_TLS": parts.scheme == "smtp+starttls",
+        "EMAIL_TIMEOUT": 20,
+    }
+
+
+globals().update(_mail(LILONG.mail_url_in_force))
+DEFAULT_FROM_EMAIL = LILONG.mail_from_in_force
 DATABASES = {"default": _database(LILONG.database_url_in_force)}

@@ -11,6 +11,7 @@ from lilong.foundation.cases import reactions as cases
 from lilong.foundation.cases.events import CaseDecided
 from lilong.foundation.ledger import reactions as ledger
 from lilong.foundation.members.events import OrganisationAdmitted, OrganisationApplied
+from lilong.foundation.notices import reactions as notices
 from lilong.foundation.objects import reactions as objects
 from lilong.foundation.outbox.public import Subscriber
 from lilong.foundation.record import reactions as record
@@ -48,5 +49,16 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("runs", 1.0, runs.reconcile),
     ("funding", 10.0, funding.reconcile),
     ("supermarket", 5.0, supermarket.reconcile),
+    ("runs-tell", 60.0, runs.tell),
+    ("funding-tell", 3600.0, funding.tell),
+    ("notices", 1.0, notices.tell_notices),
+    ("notices-mail", 10.0, notices.write_mails),
+    ("notices-prune", 3600.0, notices.prune),
 )
 """Name, period in seconds, function."""
+
+COURIERS: Sequence[tuple[str, float, Reconciler]] = (
+    ("mail", 1.0, notices.send_mails),
+    ("webhooks", 0.5, notices.deliver_webhooks),
+)
+"""What speaks to others, who may be slow: in a thread of its own each, claiming what it sends row by row."""

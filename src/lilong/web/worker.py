@@ -3,8 +3,11 @@
 import argparse
 import os
 import signal
+import threading
 
 import django
+
+COURIERS_END_S = 3.0
 
 
 def main() -> None:
@@ -15,15 +18,26 @@ def main() -> None:
     os.umask(0o077)  # nobody else on this machine reads what the hub writes
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lilong.web.settings")
     django.setup()
-    from lilong.web.rounds import Worker, build_steps  # noqa: PLC0415 - needs Django to be set up
+    from lilong.web.rounds import Worker, build_couriers, build_steps  # noqa: PLC0415 - needs Django to be set up
 
-    worker = Worker(build_steps())
+    worker, couriers = Worker(build_steps()), [Worker([step]) for step in build_couriers()]
     if once:
-        worker.run_due()
+        for each in (worker, *couriers):
+            each.run_due()
         return
+    threads = [threading.Thread(target=courier.run, daemon=True) for courier in couriers]
+
+    def stop(_number: int, _frame: object) -> None:
+        for each in (worker, *couriers):
+            each.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: worker.stop())
+        signal.signal(number, stop)
+    for thread in threads:
+        thread.start()
     worker.run()
+    for thread in threads:
+        thread.join(COURIERS_END_S)  # what they had claimed is sent again by the next worker
 
 
 if __name__ == "__main__":

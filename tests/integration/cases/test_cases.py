@@ -14,7 +14,7 @@ from lilong.foundation.cases.public import (
     get_many,
     open_case,
 )
-from lilong.foundation.cases.queries import get_case, list_cases
+from lilong.foundation.cases.queries import CaseFilter, get_case, list_cases
 from lilong.foundation.cases.reactions import reconcile
 from lilong.foundation.outbox.models import WaitingEvent
 from lilong.foundation.record.models import Entry
@@ -26,13 +26,11 @@ pytestmark = pytest.mark.django_db
 
 def open_for(owner: Actor, *, approvals_needed: int = 2, subject_id: str = "") -> str:
     return open_case(
-        kind="ledger.top_up",
+        kind="ledger.top_up" if approvals_needed == 2 else "supermarket.dispute",
         subject_id=subject_id or new_id("top"),
         organisation_id=owner.organisation_id,
         opened_by=owner.person_id,
         facts={"amount_uc": 5},
-        approvals_needed=approvals_needed,
-        due_at=NOW + timedelta(days=1),
         now=NOW,
     )
 
@@ -99,8 +97,8 @@ def test_a_case_of_another_organisation_does_not_exist():
     assert get_case(actor=mine, case_id=case_id).facts == {"amount_uc": 5}
     with pytest.raises(CaseMissing):
         get_case(actor=other, case_id=case_id)
-    assert [case.id for case in list_cases(actor=mine, state=None, cursor=None, limit=5).items] == [case_id]
-    assert not list_cases(actor=other, state=CaseState.OPEN, cursor=None, limit=5).items
+    assert [case.id for case in list_cases(actor=mine, wanted=CaseFilter(), cursor=None, limit=5).items] == [case_id]
+    assert not list_cases(actor=other, wanted=CaseFilter(state=CaseState.OPEN), cursor=None, limit=5).items
 
 
 def test_a_page_of_cases_costs_two_queries(django_assert_num_queries):
@@ -109,7 +107,7 @@ def test_a_page_of_cases_costs_two_queries(django_assert_num_queries):
         approve(open_for(make_person()), operator)
 
     with django_assert_num_queries(2):
-        page = list_cases(actor=operator, state=CaseState.OPEN, cursor=None, limit=5)
+        page = list_cases(actor=operator, wanted=CaseFilter(state=CaseState.OPEN), cursor=None, limit=5)
     assert all(case.opinions for case in page.items)
 
 
@@ -118,7 +116,7 @@ def test_an_open_case_is_overdue_when_its_time_is_over():
     late, done = open_for(owner), open_for(owner, approvals_needed=1)
     approve(done, make_operator())
 
-    reconcile(NOW + timedelta(days=1))
+    reconcile(NOW + timedelta(days=14))
 
     cases = get_many(case_ids=[late, done])
     assert cases[late].is_overdue

@@ -1,28 +1,13 @@
 """The commands of operators as people start them: one JSON document, or words with a next step; never a traceback."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.integration.cli.commands import lilong
+
 pytestmark = pytest.mark.sqlite
-
-
-def lilong(*arguments: str | Path, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "lilong.cli.main", *map(str, arguments)],
-        env=ours | (env or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def told(*arguments: str | Path) -> dict[str, object]:

@@ -105,13 +105,11 @@ def test_a_document_is_given_read_by_who_decides_and_verified(typed, tmp_path):
     words = ["evidence", "give", str(file), "--kind", "insurance", "--issued", str(date(2026, 1, 1))]
     given = typed(owner.token.secret, *words, "--expires", until)
     case_id = open_case(
-        kind="tests.review",
+        kind="supermarket.dispute",
         subject_id=owner.organisation_id,
         organisation_id=owner.organisation_id,
         opened_by="",
         facts={},
-        approvals_needed=1,
-        due_at=utc_now() + timedelta(days=1),
         now=utc_now(),
     )
 

@@ -49,13 +49,11 @@ def give(actor, *, kind="insurance", content=b"", issued_on=TODAY, expires_on=TO
 
 def open_review(owner, *, opened_by=""):
     return open_case(
-        kind="tests.review",
+        kind="supermarket.dispute",
         subject_id=owner.organisation_id,
         organisation_id=owner.organisation_id,
         opened_by=opened_by,
         facts={},
-        approvals_needed=1,
-        due_at=NOW,
         now=NOW,
     )
 

@@ -7,7 +7,7 @@ from lilong.common.django.sealing import SealBroken
 from lilong.common.errors import NotAllowed, NotFound
 from lilong.common.permissions import Role
 from lilong.foundation.members.models import Secret
-from lilong.foundation.members.public import find_missing_secrets, reseal_secrets, reveal_secrets
+from lilong.foundation.members.public import find_missing_secrets, reveal_secrets
 from lilong.foundation.members.queries import list_secrets
 from lilong.foundation.members.services.vault import (
     SECRETS_MAX,
@@ -16,6 +16,7 @@ from lilong.foundation.members.services.vault import (
     SecretTooLong,
     delete_secret,
     put_secret,
+    reseal_secrets,
 )
 from tests.people import NOW, found_owner, join
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated
 
 from django.http import HttpRequest, StreamingHttpResponse
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import Field, JsonValue
 
 from lilong.common.django.fields import IdInPath, Reason, RequestBody
@@ -14,8 +14,11 @@ from lilong.common.paging import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
 from lilong.foundation.cases import queries
+from lilong.foundation.cases.core.appeals import APPELLANTS
 from lilong.foundation.cases.core.decisions import CaseState, Decision
 from lilong.foundation.cases.services import evidence
+from lilong.foundation.cases.services.appeals import appeal
+from lilong.foundation.cases.services.assignments import assign_case
 from lilong.foundation.cases.services.cases import decide_case
 from lilong.foundation.members.public.evidence import EvidenceState
 
@@ -54,7 +57,21 @@ class CaseOut(Schema):
     rule_version: str
     rule_sha256: str
     rule_distance: int | None
+    terms_version: str
+    assigned_to: str
+    outcome: CaseState
+    appeal_until: datetime | None
+    appeal_id: str
+    appeal_of_id: str
+    next_step: str
     opinions: list[OpinionOut]
+
+    @classmethod
+    def of(cls, view: queries.CaseView, *, now: datetime) -> "CaseOut":
+        """Show a case with what the organisation concerned can do next."""
+        said = {name: getattr(view, name) for name in cls.model_fields if name not in {"next_step", "opinions"}}
+        opinions = [OpinionOut.model_validate(opinion) for opinion in view.opinions]
+        return cls(**said, next_step=view.say_next_step(now=now), opinions=opinions)
 
 
 class CasePageOut(Schema):
@@ -100,21 +117,45 @@ class VerificationIn(RequestBody):
     reason: Reason
 
 
+class AppealIn(RequestBody):
+    """Why a refusal should be looked at again."""
+
+    reason: Reason
+
+
+class AppealedOut(Schema):
+    """The case by which others decide the appeal."""
+
+    case_id: str
+
+
+class AssignmentIn(RequestBody):
+    """The operator from whom a decision is expected; empty: from all."""
+
+    person_id: Annotated[str, Field(max_length=64)]
+
+
 @router.get("/cases", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: CasePageOut, **PROBLEMS})
 def list_cases(
     request: HttpRequest,
+    *,
     state: CaseState | None = None,
+    kind: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
+    overdue: bool | None = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT,
 ) -> object:
     """List the cases that concern your organisation; operators see all."""
-    return queries.list_cases(actor=get_actor(request), state=state, cursor=cursor, limit=limit)
+    wanted = queries.CaseFilter(state=state, kind=kind, is_overdue=overdue)
+    page = queries.list_cases(actor=get_actor(request), wanted=wanted, cursor=cursor, limit=limit)
+    now = utc_now()
+    return CasePageOut(items=[CaseOut.of(item, now=now) for item in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/cases/{case_id}", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: CaseOut, **PROBLEMS})
 def get_case(request: HttpRequest, case_id: str) -> object:
     """Show one case."""
-    return queries.get_case(actor=get_actor(request), case_id=case_id)
+    return CaseOut.of(queries.get_case(actor=get_actor(request), case_id=case_id), now=utc_now())
 
 
 @router.post(
@@ -125,8 +166,9 @@ def get_case(request: HttpRequest, case_id: str) -> object:
 def post_decision(request: HttpRequest, case_id: str, body: DecisionIn) -> object:
     """Approve or refuse a case, with a reason; the last approval that it needs decides it."""
     actor = get_actor(request)
-    decide_case(actor=actor, case_id=case_id, decision=body.decision, reason=body.reason, now=utc_now())
-    return queries.get_case(actor=actor, case_id=case_id)
+    now = utc_now()
+    decide_case(actor=actor, case_id=case_id, decision=body.decision, reason=body.reason, now=now)
+    return CaseOut.of(queries.get_case(actor=actor, case_id=case_id), now=now)
 
 
 @router.get("/cases/{case_id}/evidence", openapi_extra=OPERATE, response={200: CaseEvidenceListOut, **PROBLEMS})
@@ -163,3 +205,25 @@ def verify_evidence(request: HttpRequest, case_id: IdInPath, evidence_id: IdInPa
     return evidence.verify_case_evidence(
         actor=get_actor(request), case_id=case_id, evidence_id=evidence_id, reason=body.reason, now=utc_now()
     )
+
+
+@router.post(
+    "/cases/{case_id}/appeals",
+    openapi_extra=allow(APPELLANTS, Scope.MANAGE),
+    response={202: AppealedOut, **PROBLEMS},
+)
+def post_appeal(request: HttpRequest, case_id: IdInPath, body: AppealIn) -> Status[object]:
+    """Appeal against a refusal that concerns your organisation: people who had no say in it decide."""
+    made = appeal(actor=get_actor(request), case_id=case_id, reason=body.reason, now=utc_now())
+    return Status(202, AppealedOut(case_id=made))
+
+
+@router.put(
+    "/cases/{case_id}/assignment",
+    openapi_extra=allow({Role.OPERATOR}, Scope.OPERATE),
+    response={204: None, **PROBLEMS},
+)
+def put_assignment(request: HttpRequest, case_id: IdInPath, body: AssignmentIn) -> Status[object]:
+    """Expect the decision from one operator, who is told."""
+    assign_case(actor=get_actor(request), case_id=case_id, person_id=body.person_id, now=utc_now())
+    return Status(204, None)

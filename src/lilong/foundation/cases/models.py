@@ -10,6 +10,7 @@ from lilong.foundation.cases.core.decisions import CaseState, Decision
 STATES = sorted(state.value for state in CaseState)
 DECISIONS = sorted(decision.value for decision in Decision)
 OPEN = CaseState.OPEN.value
+APPEAL = "cases.appeal"
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
@@ -27,6 +28,8 @@ class Case(models.Model):
 
     organisation_id: whom it concerns, empty for the hub itself. rule_*: which published rule looked at it, and
     rule_distance how far the facts were from its nearest threshold, also when it left the decision to people.
+    terms_*: the published terms in force when it was opened; appeal_within_s of them, 0 without appeal.
+    assigned_to: the operator who is expected to decide; empty: all are. appeal_of: the refusal appealed against.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -46,6 +49,11 @@ class Case(models.Model):
     rule_version = models.CharField(max_length=64, blank=True)
     rule_sha256 = models.CharField(max_length=64, blank=True)
     rule_distance = models.IntegerField(null=True)
+    terms_version = models.CharField(max_length=64, blank=True)
+    terms_sha256 = models.CharField(max_length=64, blank=True)
+    appeal_within_s = models.PositiveIntegerField(default=0)
+    assigned_to = models.CharField(max_length=64, blank=True)
+    appeal_of = models.OneToOneField("self", models.PROTECT, null=True, related_name="appeal")
 
     objects = CaseQuerySet.as_manager()
 
@@ -59,10 +67,15 @@ class Case(models.Model):
                 name="cases_case_decided",
             ),
             models.CheckConstraint(condition=Q(due_at__gte=F("opened_at")), name="cases_case_due"),
+            models.CheckConstraint(
+                condition=Q(kind=APPEAL, appeal_of__isnull=False) | (~Q(kind=APPEAL) & Q(appeal_of=None)),
+                name="cases_case_appeal",
+            ),
         ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state=OPEN), name="cases_case_waiting"),
             models.Index(fields=["organisation_id"], name="cases_case_organisation"),
+            models.Index(fields=["kind", "id"], name="cases_case_kind"),
         ]
 
 

@@ -1,7 +1,7 @@
 """The door of cases."""
 
 from lilong.foundation.cases.core.decisions import CaseState, Decision
-from lilong.foundation.cases.queries import CaseMissing, CaseView, get_many
+from lilong.foundation.cases.queries import CaseMissing, CaseView, get_many, list_overturned
 from lilong.foundation.cases.services.cases import CaseClosed, decide_case, open_case
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "Decision",
     "decide_case",
     "get_many",
+    "list_overturned",
     "open_case",
 ]

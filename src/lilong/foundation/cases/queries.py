@@ -1,20 +1,27 @@
 """Reads of cases."""
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
+from importlib.resources import files
 
 from django.db.models import Q, prefetch_related_objects
 
-from lilong.common.canonical import Json
+from lilong.common.canonical import Json, sha256_hex
 from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
 from lilong.foundation.cases.core.admission import ADMISSION_CASE
+from lilong.foundation.cases.core.appeals import Refusal, say_next_step
 from lilong.foundation.cases.core.decisions import CaseState, Decision
+from lilong.foundation.cases.core.terms import Terms, read_terms
 from lilong.foundation.cases.models import Case
 from lilong.foundation.members.public import OrganisationState, list_organisations_in
+
+TERMS_FILE = "terms-1.toml"
 
 
 class CaseMissing(NotFound):
@@ -22,6 +29,7 @@ class CaseMissing(NotFound):
 
     code = "cases.missing"
     title = "There is no such case"
+    next_step = "List the cases that you can see with `lilong cases list`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,11 @@ class OpinionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseView:
-    """A case as it stands; see the model for the fields."""
+    """A case as it stands; see the model for the fields.
+
+    outcome: what holds in the end: the decision, or approved where an appeal against it was.
+    appeal_until: end of the time for an appeal against a refusal. appeal_id, appeal_of_id: the other one of the two.
+    """
 
     id: str
     kind: str
@@ -55,12 +67,40 @@ class CaseView:
     rule_version: str
     rule_sha256: str
     rule_distance: int | None
+    terms_version: str
+    assigned_to: str
+    outcome: CaseState
+    appeal_until: datetime | None
+    appeal_id: str
+    appeal_of_id: str
     opinions: tuple[OpinionView, ...]
+
+    def say_next_step(self, *, now: datetime) -> str:
+        """Return what the organisation concerned can do about a refusal; empty for any other case."""
+        refusal = Refusal(state=self.state, appeal_until=self.appeal_until, is_appealed=bool(self.appeal_id))
+        terms = load_terms().kinds.get(self.kind)
+        return say_next_step(refusal, after_refusal=terms.after_refusal if terms else "", now=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFilter:
+    """Which cases of a list to keep; None keeps all. is_overdue: whether the time ran out before a decision."""
+
+    state: CaseState | None = None
+    kind: str | None = None
+    is_overdue: bool | None = None
+
+
+@lru_cache(maxsize=1)
+def load_terms() -> Terms:
+    """Return the terms in force, with the hash of the file that they are read from."""
+    content = (files("lilong.foundation.cases") / "rules" / TERMS_FILE).read_bytes()
+    return read_terms(document=tomllib.loads(content.decode()), sha256=sha256_hex(content))
 
 
 def get_case(*, actor: Actor, case_id: str) -> CaseView:
     """Return a case that the actor may see; raises CaseMissing."""
-    case = Case.objects.visible_to(actor).filter(pk=case_id).first()
+    case = Case.objects.visible_to(actor).select_related("appeal").filter(pk=case_id).first()
     if case is None:
         raise CaseMissing(detail=f"There is no case {case_id[:64]} that you can see.")
     return _view(case)
@@ -68,16 +108,40 @@ def get_case(*, actor: Actor, case_id: str) -> CaseView:
 
 def get_many(*, case_ids: Sequence[str]) -> dict[str, CaseView]:
     """Return the cases that exist of these, by id; for other rooms. Two queries."""
-    cases = Case.objects.filter(pk__in=case_ids).prefetch_related("opinions")
+    cases = Case.objects.filter(pk__in=case_ids).select_related("appeal").prefetch_related("opinions")
     return {case.id: _view(case) for case in cases}
 
 
-def list_cases(*, actor: Actor, state: CaseState | None, cursor: str | None, limit: int) -> Page[CaseView]:
-    """Return one page of the cases that the actor may see, newest first. Two queries."""
-    cases = Case.objects.visible_to(actor)
-    page = page_newest_first(cases.filter(state=state) if state else cases, cursor=cursor, limit=limit)
+def list_cases(*, actor: Actor, wanted: CaseFilter, cursor: str | None, limit: int) -> Page[CaseView]:
+    """Return one page of the wanted cases that the actor may see, newest first. Two queries."""
+    cases = Case.objects.visible_to(actor).select_related("appeal")
+    if wanted.state is not None:
+        cases = cases.filter(state=wanted.state)
+    if wanted.kind is not None:
+        cases = cases.filter(kind=wanted.kind)
+    if wanted.is_overdue is not None:
+        cases = cases.filter(overdue_at__isnull=not wanted.is_overdue)
+    page = page_newest_first(cases, cursor=cursor, limit=limit)
     prefetch_related_objects(list(page.items), "opinions")
     return Page(items=[_view(case) for case in page.items], next_cursor=page.next_cursor)
+
+
+def list_overturned(*, kind: str) -> list[str]:
+    """Return the subjects of this kind whose refusal an appeal overturned, for reconcilers. One query."""
+    overturned = Case.objects.filter(kind=kind, state=CaseState.REFUSED, appeal__state=CaseState.APPROVED)
+    return list(overturned.order_by("id").values_list("subject_id", flat=True))
+
+
+def is_overturned(*, case: Case) -> bool:
+    """Return whether an appeal against the case was approved."""
+    return Case.objects.filter(appeal_of=case, state=CaseState.APPROVED).exists()
+
+
+def find_appeal_end(*, case: Case) -> datetime | None:
+    """Return until when a refusal may be appealed against; None where it may not be at all."""
+    if case.state != CaseState.REFUSED or case.decided_at is None or not case.appeal_within_s:
+        return None
+    return case.decided_at + timedelta(seconds=case.appeal_within_s)
 
 
 def list_stuck_applications() -> list[str]:
@@ -86,12 +150,15 @@ def list_stuck_applications() -> list[str]:
     Three queries. Cost: linear in organisations that are not admitted.
     """
     applied = [each.id for each in list_organisations_in(state=OrganisationState.APPLIED)]
-    settled = Case.objects.filter(Q(state=CaseState.REFUSED) | (Q(state=CaseState.OPEN) & ~Q(rule_name="")))
+    refused = Q(state=CaseState.REFUSED) & ~Q(appeal__state=CaseState.APPROVED)
+    settled = Case.objects.filter(refused | (Q(state=CaseState.OPEN) & ~Q(rule_name="")))
     left_alone = set(settled.filter(kind=ADMISSION_CASE, subject_id__in=applied).values_list("subject_id", flat=True))
     return [organisation_id for organisation_id in applied if organisation_id not in left_alone]
 
 
 def _view(case: Case) -> CaseView:
+    appeal = _find_appeal(case)
+    is_overturned = appeal is not None and appeal.state == CaseState.APPROVED
     return CaseView(
         id=case.id,
         kind=case.kind,
@@ -110,6 +177,12 @@ def _view(case: Case) -> CaseView:
         rule_version=case.rule_version,
         rule_sha256=case.rule_sha256,
         rule_distance=case.rule_distance,
+        terms_version=case.terms_version,
+        assigned_to=case.assigned_to,
+        outcome=CaseState.APPROVED if is_overturned else CaseState(case.state),
+        appeal_until=find_appeal_end(case=case),
+        appeal_id=appeal.id if appeal else "",
+        appeal_of_id=case.appeal_of_id or "",
         opinions=tuple(
             OpinionView(
                 person_id=opinion.person_id,
@@ -120,3 +193,10 @@ def _view(case: Case) -> CaseView:
             for opinion in sorted(case.opinions.all(), key=lambda each: each.id)
         ),
     )
+
+
+def _find_appeal(case: Case) -> Case | None:
+    try:
+        return case.appeal
+    except Case.DoesNotExist:
+        return None

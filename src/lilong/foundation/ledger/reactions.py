@@ -7,8 +7,12 @@ import structlog
 
 from lilong.common.canonical import Json
 from lilong.common.errors import LilongError
-from lilong.foundation.cases.public import CaseState, get_many
-from lilong.foundation.ledger.queries.payments import list_waiting_pay_outs, list_waiting_top_ups
+from lilong.foundation.cases.public import CaseState, get_many, list_overturned
+from lilong.foundation.ledger.queries.payments import (
+    list_refused_top_ups,
+    list_waiting_pay_outs,
+    list_waiting_top_ups,
+)
 from lilong.foundation.ledger.queries.verification import verify
 from lilong.foundation.ledger.services.payments import PAY_OUT_CASE, TOP_UP_CASE, close_pay_out, close_top_up
 from lilong.foundation.ledger.services.tail import roll_up
@@ -34,6 +38,8 @@ def reconcile(now: datetime) -> None:
     _close_decided(
         list_waiting_top_ups, lambda each, decision: close_top_up(top_up_id=each, decision=decision, now=now)
     )
+    for top_up_id in list_refused_top_ups(among=list_overturned(kind=TOP_UP_CASE)):
+        close_top_up(top_up_id=top_up_id, decision=CaseState.APPROVED, now=now)
     _close_decided(
         list_waiting_pay_outs, lambda each, decision: close_pay_out(pay_out_id=each, decision=decision, now=now)
     )

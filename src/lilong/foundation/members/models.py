@@ -6,6 +6,7 @@ from django.db.models import F, Q
 
 from lilong.common.money import PPM
 from lilong.common.permissions import Actor, Role
+from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.ownership import HolderKind
 from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState
 from lilong.foundation.members.core.standings import StandingKind
@@ -15,6 +16,7 @@ from lilong.foundation.members.core.tokens import TokenUse
 KINDS = sorted(kind.value for kind in OrganisationKind)
 STATES = sorted(state.value for state in OrganisationState)
 ROLES = sorted(role.value for role in Role)
+LANGUAGES = sorted(language.value for language in Language)
 USES = sorted(use.value for use in TokenUse)
 HOLDERS = sorted(kind.value for kind in HolderKind)
 STANDINGS = sorted(kind.value for kind in StandingKind)
@@ -80,17 +82,22 @@ class Person(AbstractBaseUser):
 
     email_verified_at: when the person last proved to read the mail of this address; None: somebody only said so.
     erased_at: when name and address were erased; the row stays, because others name its id.
+    language: in which the hub writes to this person.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120)
+    language = models.CharField(max_length=16, default=Language.EN)
     created_at = models.DateTimeField()
     email_verified_at = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(language__in=LANGUAGES), name="members_person_language")]
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):

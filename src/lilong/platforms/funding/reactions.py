@@ -8,7 +8,7 @@ from lilong.foundation.cases.public import CaseState, get_many
 from lilong.platforms.funding.models import FundRequest
 from lilong.platforms.funding.queries import list_expired, list_starters_due
 from lilong.platforms.funding.services.programmes import FUND_CASE, drop_fund_request, post_fund_request
-from lilong.platforms.funding.services.vouchers import grant_starters, return_expired
+from lilong.platforms.funding.services.vouchers import grant_starters, return_expired, tell_expiring
 
 BATCH = 200
 
@@ -30,6 +30,11 @@ def reconcile(*, now: datetime) -> None:
     for organisation_id in list_starters_due():
         grant_starters(organisation_id=organisation_id, now=now)
     return_expired(voucher_ids=list_expired(now=now), now=now)
+
+
+def tell(*, now: datetime) -> None:
+    """Tell of what comes near: found in the tables alone, told once."""
+    tell_expiring(now=now)
 
 
 def _close_decided(requests: Iterable[FundRequest], *, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """Who may say something to a case, and when it is decided."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,8 +30,17 @@ class Opinion:
     decision: Decision
 
 
-def may_decide(*, actor: Actor, opened_by: str, organisation_id: str, opinions: Sequence[Opinion]) -> Verdict:
+def may_decide(
+    *,
+    actor: Actor,
+    opened_by: str,
+    organisation_id: str,
+    opinions: Sequence[Opinion],
+    earlier: Collection[str] = (),
+) -> Verdict:
     """Say whether the actor may give an opinion: an operator, not the opener, not concerned, and only once.
+
+    earlier: who had a say in the decision that the case appeals against; they have none in the appeal.
 
     >>> from lilong.common.permissions import PUBLIC
     >>> may_decide(actor=PUBLIC, opened_by="per_1", organisation_id="org_1", opinions=[]).allowed
@@ -46,6 +55,8 @@ def may_decide(*, actor: Actor, opened_by: str, organisation_id: str, opinions: 
         return Verdict(allowed=False, reason="This case concerns your own organisation: others decide it.")
     if any(opinion.person_id == actor.person_id for opinion in opinions):
         return Verdict(allowed=False, reason="You have decided on this case already.")
+    if actor.person_id in earlier:
+        return Verdict(allowed=False, reason="You had a say in the decision appealed against: others decide.")
     return Verdict(allowed=True)
 
 

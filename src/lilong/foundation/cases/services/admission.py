@@ -17,6 +17,7 @@ from lilong.foundation.cases.core.admission import (
 )
 from lilong.foundation.cases.core.decisions import CaseState
 from lilong.foundation.cases.models import Case
+from lilong.foundation.cases.queries import is_overturned
 from lilong.foundation.cases.services.cases import decide_by_rule, open_case
 from lilong.foundation.members.public import (
     OrganisationKind,
@@ -29,8 +30,6 @@ from lilong.foundation.members.public import (
 )
 
 RULE_FILE = "admission-2.toml"
-APPROVALS_NEEDED = 1
-DECIDE_WITHIN = timedelta(days=3)
 DAY = timedelta(days=1)
 
 
@@ -65,15 +64,13 @@ def judge_application(*, organisation_id: str, now: datetime) -> None:
             organisation_id=organisation.id,
             opened_by="",
             facts=_list_facts(organisation),
-            approvals_needed=APPROVALS_NEEDED,
-            due_at=now + DECIDE_WITHIN,
             now=now,
         )
         case = Case.objects.select_for_update().get(pk=case_id)
         state = CaseState(case.state)
         if state is CaseState.OPEN and not case.rule_name:
             state = _let_rule_decide(case_id, organisation, now=now)
-        if state is CaseState.APPROVED:
+        if state is CaseState.APPROVED or is_overturned(case=case):
             admit_organisation(organisation_id=organisation.id, grant=_grant(organisation, case_id), now=now)
 
 

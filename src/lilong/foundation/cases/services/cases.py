@@ -9,14 +9,17 @@ from lilong.common.canonical import Json
 from lilong.common.errors import Conflict
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, require
-from lilong.foundation.cases.core.admission import PublishedRule, RuleOutcome
+from lilong.foundation.cases.core.admission import ADMISSION_CASE, PublishedRule, RuleOutcome
 from lilong.foundation.cases.core.decisions import CaseState, Decision, Opinion, find_state, may_decide
-from lilong.foundation.cases.events import CaseDecided
+from lilong.foundation.cases.events import CaseDecided, CaseOverdue
 from lilong.foundation.cases.models import Case, CaseOpinion
-from lilong.foundation.cases.queries import CaseMissing
+from lilong.foundation.cases.queries import CaseMissing, load_terms
+from lilong.foundation.cases.services.telling import announce_case, tell_decided, tell_overdue
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import append
 
+BATCH = 200
+JUDGED_FIRST = frozenset({ADMISSION_CASE})  # a rule looks at these first; people are told of what it leaves to them
 BY_RULE = {Decision.APPROVE: CaseState.APPROVED, Decision.REFUSE: CaseState.REFUSED}
 
 
@@ -35,16 +38,17 @@ def open_case(
     organisation_id: str,
     opened_by: str,
     facts: Mapping[str, Json],
-    approvals_needed: int,
-    due_at: datetime,
     now: datetime,
 ) -> str:
     """Open the one case of this kind about this subject and return its id; if it is there, return that.
 
     organisation_id: whom it concerns and who therefore may see and not decide it; empty for the hub itself.
+    How many approve and by when is said by the published terms in force. Raises KindUnknown.
     """
+    terms = load_terms()
+    of_kind = terms.of(kind)
     with transaction.atomic():
-        case, _ = Case.objects.get_or_create(
+        case, is_new = Case.objects.get_or_create(
             kind=kind,
             subject_id=subject_id,
             defaults={
@@ -52,12 +56,17 @@ def open_case(
                 "organisation_id": organisation_id,
                 "opened_by": opened_by,
                 "facts": dict(facts),
-                "approvals_needed": approvals_needed,
+                "approvals_needed": of_kind.approvals,
                 "opened_at": now,
-                "due_at": due_at,
+                "due_at": now + of_kind.decide_within,
                 "state": CaseState.OPEN,
+                "terms_version": terms.published.version,
+                "terms_sha256": terms.published.sha256,
+                "appeal_within_s": int(of_kind.appeal_within.total_seconds()) if of_kind.appeal_within else 0,
             },
         )
+        if is_new and kind not in JUDGED_FIRST:
+            announce_case(case=case, now=now)
     return case.id
 
 
@@ -67,13 +76,19 @@ def decide_case(*, actor: Actor, case_id: str, decision: Decision, reason: str, 
     The last approval needed decides, as does the first refusal. Raises CaseMissing, CaseClosed, NotAllowed.
     """
     with transaction.atomic():
-        case = _lock(case_id)
+        case = lock_case(case_id=case_id)
         opinions = [
             Opinion(person_id=row.person_id, decision=Decision(row.decision))
             for row in CaseOpinion.objects.filter(case=case)
         ]
         require(
-            may_decide(actor=actor, opened_by=case.opened_by, organisation_id=case.organisation_id, opinions=opinions)
+            may_decide(
+                actor=actor,
+                opened_by=case.opened_by,
+                organisation_id=case.organisation_id,
+                opinions=opinions,
+                earlier=list_earlier(case=case),
+            )
         )
         if case.state != CaseState.OPEN:
             raise CaseClosed(detail=f"It was {case.state}: {case.reason}")
@@ -98,7 +113,7 @@ def decide_by_rule(*, case_id: str, rule: PublishedRule, outcome: RuleOutcome, n
     Where the rule leaves it to people, its verdict and distance are kept beside the open case.
     """
     with transaction.atomic():
-        case = _lock(case_id)
+        case = lock_case(case_id=case_id)
         if case.state == CaseState.OPEN:
             case.rule_name, case.rule_version, case.rule_sha256 = rule.name, rule.version, rule.sha256
             case.rule_distance = outcome.distance
@@ -107,20 +122,39 @@ def decide_by_rule(*, case_id: str, rule: PublishedRule, outcome: RuleOutcome, n
             else:
                 case.reason = outcome.reason
                 case.save(update_fields=["rule_name", "rule_version", "rule_sha256", "rule_distance", "reason"])
+                announce_case(case=case, now=now)
         return CaseState(case.state)
 
 
 def mark_overdue(*, now: datetime) -> int:
-    """Mark the open cases whose time is over, so that they stand out, and return how many."""
+    """Mark the open cases whose time is over, each once with an event, and return how many were marked."""
+    late = Case.objects.filter(state=CaseState.OPEN, due_at__lte=now, overdue_at=None)
+    if not late.exists():
+        return 0
     with transaction.atomic():
-        return Case.objects.filter(state=CaseState.OPEN, due_at__lte=now, overdue_at=None).update(overdue_at=now)
+        cases = list(late.select_for_update().order_by("id")[:BATCH])
+        for case in cases:
+            case.overdue_at = now
+            case.save(update_fields=["overdue_at"])
+            emit(event=CaseOverdue(case_id=case.id, kind=case.kind, subject_id=case.subject_id))
+            tell_overdue(case=case, now=now)
+    return len(cases)
 
 
-def _lock(case_id: str) -> Case:
+def lock_case(*, case_id: str) -> Case:
+    """Return the case, locked until the transaction ends; raises CaseMissing."""
     case = Case.objects.select_for_update().filter(pk=case_id).first()
     if case is None:
         raise CaseMissing(detail=f"There is no case {case_id[:64]}.")
     return case
+
+
+def list_earlier(*, case: Case) -> set[str]:
+    """Return who had a say in the decision that the case appeals against; empty for any other case."""
+    if case.appeal_of_id is None:
+        return set()
+    earlier = CaseOpinion.objects.filter(case_id=case.appeal_of_id)
+    return set(earlier.values_list("person_id", flat=True)) | {case.appeal_of.opened_by if case.appeal_of else ""}
 
 
 def _close(case: Case, *, state: CaseState, reason: str, now: datetime) -> None:
@@ -140,8 +174,12 @@ def _close(case: Case, *, state: CaseState, reason: str, now: datetime) -> None:
             ],
             "rule": {"name": case.rule_name, "version": case.rule_version, "sha256": case.rule_sha256},
             "rule_distance": case.rule_distance,
+            "terms": {"version": case.terms_version, "sha256": case.terms_sha256},
+            "appeal_of": case.appeal_of_id or "",
         },
         organisation_id=case.organisation_id,
         now=now,
     )
-    emit(event=CaseDecided(case_id=case.id, kind=case.kind, subject_id=case.subject_id, decision=state.value))
+    asked = case.appeal_of or case
+    tell_decided(case=case, now=now)
+    emit(event=CaseDecided(case_id=case.id, kind=asked.kind, subject_id=asked.subject_id, decision=state.value))

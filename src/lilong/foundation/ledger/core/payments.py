@@ -6,8 +6,6 @@ from typing import Protocol
 
 from lilong.common.money import format_credits
 
-APPROVALS_NEEDED = 2
-
 
 class TopUpState(StrEnum):
     """Where a top-up stands."""
@@ -15,6 +13,21 @@ class TopUpState(StrEnum):
     REQUESTED = "requested"
     POSTED = "posted"
     REFUSED = "refused"
+
+
+def find_next_state(*, state: TopUpState, decision: str) -> TopUpState | None:
+    """Return what a case's decision makes of a top-up, or None when it changes nothing.
+
+    A refused one is entered when an appeal was approved.
+
+    >>> find_next_state(state=TopUpState.REFUSED, decision="approved").value
+    'posted'
+    >>> find_next_state(state=TopUpState.POSTED, decision="refused") is None
+    True
+    """
+    if decision == "approved" and state in {TopUpState.REQUESTED, TopUpState.REFUSED}:
+        return TopUpState.POSTED
+    return TopUpState.REFUSED if decision == "refused" and state is TopUpState.REQUESTED else None
 
 
 class PayOutState(StrEnum):

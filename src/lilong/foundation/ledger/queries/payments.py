@@ -1,5 +1,6 @@
 """Top-ups and pay-outs as they stand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -97,6 +98,14 @@ def list_waiting_pay_outs(*, after: str, limit: int) -> dict[str, str]:
     """Return the cases of pay-outs that wait for a decision, by pay-out, in order of id, from after `after` on."""
     waiting = PayOut.objects.filter(state=PayOutState.REQUESTED, pk__gt=after).order_by("pk")
     return dict(waiting.values_list("pk", "case_id")[:limit])
+
+
+def list_refused_top_ups(*, among: Sequence[str]) -> list[str]:
+    """Return which of these top-ups are refused: after an appeal their money is entered all the same."""
+    if not among:
+        return []
+    refused = TopUp.objects.filter(pk__in=among, state=TopUpState.REFUSED)
+    return list(refused.order_by("id").values_list("id", flat=True))
 
 
 def _view_top_up(row: TopUp) -> TopUpView:

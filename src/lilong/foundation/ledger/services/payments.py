@@ -1,7 +1,7 @@
 """Top-ups and pay-outs: money enters and leaves when two people of the hub approve, neither of them concerned."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
@@ -11,17 +11,17 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.cases.public import CaseState, open_case
 from lilong.foundation.ledger.core.accounts import AccountKind
-from lilong.foundation.ledger.core.payments import APPROVALS_NEEDED, PayOutState, TopUpState
+from lilong.foundation.ledger.core.payments import PayOutState, TopUpState, find_next_state
 from lilong.foundation.ledger.core.transfers import AMOUNT_MAX_UC, RESOLUTIONS, LinkGroup, Transfer, TransferKind
 from lilong.foundation.ledger.models import Account, PayOut, TopUp
 from lilong.foundation.ledger.queries.payments import PayOutMissing
 from lilong.foundation.ledger.services.accounts import open_account
 from lilong.foundation.ledger.services.posting import post_many, require_posted
+from lilong.foundation.notices.public import post_notice
 from lilong.foundation.record.public import append, is_restoring
 
 PAYERS = frozenset({Role.OWNER, Role.BILLING, Role.OPERATOR})
 TOP_UP_CASE, PAY_OUT_CASE = "ledger.top_up", "ledger.pay_out"
-DECIDE_WITHIN = timedelta(days=14)
 
 
 class AmountOutOfRange(InputInvalid):
@@ -88,14 +88,15 @@ def request_top_up(*, actor: Actor, organisation_id: str, amount_uc: int, refere
 
 
 def close_top_up(*, top_up_id: str, decision: CaseState, now: datetime) -> None:
-    """Enter the money of an approved top-up, or close a refused one. Idempotent."""
+    """Enter the money of an approved top-up, also after an appeal, or close a refused one. Idempotent."""
     with transaction.atomic():
         top_up = TopUp.objects.select_for_update().get(pk=top_up_id)
-        if top_up.state != TopUpState.REQUESTED or decision is CaseState.OPEN:
+        after = find_next_state(state=TopUpState(top_up.state), decision=decision)
+        if after is None:
             return
-        top_up.state = TopUpState.POSTED if decision is CaseState.APPROVED else TopUpState.REFUSED
-        top_up.closed_at = now
+        top_up.state, top_up.closed_at = after, now
         top_up.save(update_fields=["state", "closed_at"])
+        _tell("ledger.top_up_" + top_up.state, top_up, {"reference": top_up.reference}, now=now)
         if decision is CaseState.REFUSED:
             return
         outside = open_account(kind=AccountKind.OUTSIDE, owner_id="", purpose="top_up", now=now)
@@ -144,6 +145,7 @@ def close_pay_out(*, pay_out_id: str, decision: CaseState, now: datetime) -> Non
         else:
             pay_out.state = PayOutState.APPROVED
         pay_out.save(update_fields=["state", "closed_at"])
+        _tell("ledger.pay_out_" + pay_out.state, pay_out, {"beneficiary": pay_out.beneficiary}, now=now)
 
 
 def confirm_pay_out(*, actor: Actor, pay_out_id: str, bank_reference: str, now: datetime) -> None:
@@ -192,8 +194,6 @@ def _open_case(
         organisation_id="" if is_for_the_hub else organisation_id,
         opened_by=actor.person_id,
         facts=facts,
-        approvals_needed=APPROVALS_NEEDED,
-        due_at=now + DECIDE_WITHIN,
         now=now,
     )
 
@@ -219,6 +219,11 @@ def _build(
         effective_at=now,
         pending_id=f"{payment.id}.{TransferKind.PEND.value}" if kind in RESOLUTIONS else None,
     )
+
+
+def _tell(kind: str, payment: TopUp | PayOut, more: Mapping[str, str], *, now: datetime) -> None:
+    params: dict[str, str | int] = {"amount_uc": payment.amount_uc, "case_id": payment.case_id, **more}
+    post_notice(kind=kind, subject_id=payment.id, organisation_id=payment.organisation_id, params=params, now=now)
 
 
 def _record(kind: str, payment: TopUp | PayOut, more: Mapping[str, Json], *, now: datetime) -> None:

@@ -17,7 +17,7 @@ from lilong.foundation.members.services.organisations import (
 )
 from lilong.foundation.members.services.standings import StandingGrant
 from lilong.foundation.members.services.tokens import NewToken, authenticate
-from lilong.foundation.members.services.vault import reseal_secrets, reveal_secrets
+from lilong.foundation.members.services.vault import reveal_secrets
 
 __all__ = [
     "STANDING_OF_KIND",
@@ -37,6 +37,5 @@ __all__ = [
     "find_order_refusal",
     "get_organisations",
     "list_organisations_in",
-    "reseal_secrets",
     "reveal_secrets",
 ]

@@ -4,12 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from lilong.common.django.paging import page_newest_first, page_oldest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState
 from lilong.foundation.members.core.standings import Standing, may_order
 from lilong.foundation.members.core.tokens import TokenUse
@@ -27,6 +28,18 @@ class OrganisationView:
     state: OrganisationState
     created_at: datetime
     standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """A present member of an organisation, and how to write to that person."""
+
+    person_id: str
+    organisation_id: str
+    role: Role
+    name: str
+    email: str
+    language: Language
 
 
 def get_organisations(*, organisation_ids: Collection[str]) -> dict[str, OrganisationView]:
@@ -62,6 +75,32 @@ def list_members(*, actor: Actor, organisation_id: str, cursor: str | None, limi
     get_organisation(actor=actor, organisation_id=organisation_id)
     present = Membership.objects.visible_to(actor).filter(organisation_id=organisation_id, left_at=None)
     return page_oldest_first(present.select_related("person"), cursor=cursor, limit=limit)
+
+
+def list_people(
+    *, organisation_id: str, roles: Collection[Role] = (), person_ids: Collection[str] = ()
+) -> list[PersonView]:
+    """Return the present members of an organisation in one of these roles, or who are one of these people.
+
+    An empty organisation_id is the hub's own. One query.
+    """
+    present = Membership.objects.filter(left_at=None).select_related("person")
+    if organisation_id:
+        present = present.filter(organisation_id=organisation_id)
+    else:
+        present = present.filter(organisation__kind=OrganisationKind.HUB)
+    rows = present.filter(Q(role__in=list(roles)) | Q(person_id__in=list(person_ids))).order_by("id")
+    return [
+        PersonView(
+            person_id=row.person_id,
+            organisation_id=row.organisation_id,
+            role=Role(row.role),
+            name=row.person.name,
+            email=row.person.email,
+            language=Language(row.person.language),
+        )
+        for row in rows
+    ]
 
 
 def get_own_membership(*, actor: Actor) -> Membership:

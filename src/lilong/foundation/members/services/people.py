@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from lilong.common.errors import Conflict, NotFound
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState
 from lilong.foundation.members.events import PersonErased
 from lilong.foundation.members.models import Invitation, Membership, Organisation, Person, Token
@@ -121,3 +122,10 @@ def _close_maker(organisation: Organisation, *, by: str, now: datetime) -> None:
     Organisation.objects.filter(id=organisation.id).update(state=OrganisationState.SUSPENDED, name=ERASED_NAME)
     payload = {"old": old, "new": OrganisationState.SUSPENDED.value, "reason": "Its one person was erased.", "by": by}
     append(kind="hub.override", subject_id=organisation.id, payload=payload, organisation_id=organisation.id, now=now)
+
+
+def set_language(*, actor: Actor, language: Language) -> None:
+    """Choose the language in which the hub writes to the actor."""
+    require(may(actor, roles=frozenset(Role), scope=Scope.MANAGE))
+    with transaction.atomic():
+        Person.objects.filter(id=actor.person_id).update(language=language)

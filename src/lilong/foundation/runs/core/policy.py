@@ -17,6 +17,7 @@ class Policy:
     queue_wait_alone_s: the most of it, and the time where no other pool could take the run.
     abandon_after_s: silence beyond the moment at which the agent must have ended the work by itself.
     stop_timeout_s: a stop that is not confirmed for so long is given up on, and its member let go.
+    tell_waiting_after_s, tell_silent_after_s: when people are told that a run waits, that a pool is not seen.
     outputs_timeout_s: time for the outputs of an ended attempt, plus one second for each `outputs_bytes_per_s`.
     """
 
@@ -31,6 +32,8 @@ class Policy:
     stop_timeout_s: int = 3600
     outputs_timeout_s: int = 900
     outputs_bytes_per_s: int = 1024 * 1024
+    tell_waiting_after_s: int = 3600
+    tell_silent_after_s: int = 600
     grace_s: int = 10
     preemptions_max: int = 5
     clock_skew_max_s: int = 5

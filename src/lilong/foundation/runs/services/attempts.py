@@ -21,6 +21,7 @@ from lilong.foundation.runs.queries.rows import (
     write_attempt,
     write_meter,
 )
+from lilong.foundation.runs.services.telling import tell_end
 from lilong.protocol.spec import RunSpec
 
 IDENTITY = {
@@ -119,6 +120,7 @@ def _advance(run: Run, *, now: datetime) -> None:
         run.detail, run.finished_at = step.detail, now
         run.save(update_fields=["state", "reason", "fault", "detail", "finished_at"])
         emit(event=RunFinished(run_id=run.id))
+        tell_end(run=run, now=now)
 
 
 def _find_checkpoint(attempts: Sequence[Attempt]) -> str:

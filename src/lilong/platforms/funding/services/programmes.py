@@ -1,6 +1,6 @@
 """Create programmes, publish their rules and pay into their funds."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
@@ -23,8 +23,6 @@ from lilong.platforms.funding.models import FundRequest, Programme, RuleVersion
 
 OPERATORS = frozenset({Role.OPERATOR})
 FUND_CASE = "funding.fund_programme"
-FUND_APPROVALS = 2
-FUND_DECIDE_WITHIN = timedelta(days=14)
 
 
 class ProgrammeNameTaken(Conflict):
@@ -85,8 +83,6 @@ def fund_programme(*, actor: Actor, programme_id: str, amount_uc: int, reference
             organisation_id="",
             opened_by=actor.person_id,
             facts={"programme": programme.name, "amount_uc": amount_uc, "reference": reference},
-            approvals_needed=FUND_APPROVALS,
-            due_at=now + FUND_DECIDE_WITHIN,
             now=now,
         )
         FundRequest.objects.create(

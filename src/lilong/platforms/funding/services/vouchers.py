@@ -1,7 +1,7 @@
 """Issue vouchers out of programmes, give starters, return what is left when they expire."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
@@ -10,6 +10,7 @@ from lilong.common.errors import FieldProblem, InputInvalid, LimitReached
 from lilong.common.ids import new_id
 from lilong.common.money import format_credits
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.time import format_moment
 from lilong.foundation.ledger.public import (
     AccountKind,
     LinkGroup,
@@ -21,11 +22,14 @@ from lilong.foundation.ledger.public import (
     require_posted,
 )
 from lilong.foundation.members.public import OrganisationState, OrganisationView, get_organisations
+from lilong.foundation.notices.public import list_posted, post_notice
 from lilong.foundation.record.public import append
 from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, EARMARK, expiry_of
 from lilong.platforms.funding.models import Programme, Voucher
 from lilong.platforms.funding.queries import find_rule_at, is_newcomer
 from lilong.platforms.funding.services.programmes import lock_programme
+
+TELL_BEFORE = timedelta(days=7)
 
 log = structlog.get_logger()
 
@@ -157,6 +161,42 @@ def _fund(voucher: Voucher, *, now: datetime) -> None:
         organisation_id=voucher.organisation_id,
         now=now,
     )
+    post_notice(
+        kind="funding.voucher_granted",
+        subject_id=voucher.id,
+        organisation_id=voucher.organisation_id,
+        params={
+            "amount_uc": voucher.issued_uc,
+            "expires_at": format_moment(voucher.expires_at),
+            "programme": programme.name,
+        },
+        now=now,
+    )
+
+
+def tell_expiring(*, now: datetime) -> int:
+    """Tell organisations, once each, of vouchers that expire within a week with money left; return of how many."""
+    soon = Voucher.objects.filter(closed_at=None, expires_at__gt=now, expires_at__lte=now + TELL_BEFORE)
+    vouchers = {voucher.id: voucher for voucher in soon.select_related("programme").order_by("id")}
+    for told in list_posted(kind="funding.voucher_expiring", subject_ids=list(vouchers)):
+        del vouchers[told[0]]
+    balances = get_balances(account_ids=[voucher.account_id for voucher in vouchers.values()])
+    with transaction.atomic():
+        for voucher in vouchers.values():
+            left_uc = balances[voucher.account_id].available_uc
+            if left_uc:
+                post_notice(
+                    kind="funding.voucher_expiring",
+                    subject_id=voucher.id,
+                    organisation_id=voucher.organisation_id,
+                    params={
+                        "amount_uc": left_uc,
+                        "expires_at": format_moment(voucher.expires_at),
+                        "programme": voucher.programme.name,
+                    },
+                    now=now,
+                )
+    return len(vouchers)
 
 
 def _return_rest(voucher: Voucher, *, now: datetime) -> int:

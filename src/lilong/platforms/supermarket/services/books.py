@@ -13,6 +13,7 @@ from lilong.foundation.ledger.public import (
     open_account,
     post_many,
 )
+from lilong.foundation.notices.public import post_notice
 from lilong.platforms.funding.public import Share, Split, split_due
 from lilong.platforms.supermarket.core.postings import Hold, Posting
 from lilong.platforms.supermarket.core.pricing import ChargeLine
@@ -21,6 +22,13 @@ from lilong.platforms.supermarket.core.states import OrderState, OrderStep, take
 from lilong.platforms.supermarket.models import Order, Provider, TimelineEntry
 
 HUB = "hub"
+NOTICES = {
+    OrderStep.REFUSE: "order_refused",
+    OrderStep.SETTLE: "order_settled",
+    OrderStep.DISPUTE: "order_disputed",
+    OrderStep.CLOSE_DISPUTE: "dispute_closed",
+}
+ABOUT_MONEY = frozenset({"order_disputed", "dispute_closed"})
 
 
 def post_group(*, group_id: str, postings: Sequence[Posting], order_id: str, now: datetime) -> list[GroupResult]:
@@ -95,6 +103,9 @@ def advance(
     order.lines += 1
     order.save()
     _write_line(order, step, now=now, money=money, amount_uc=amount_uc, detail=detail)
+    kind = NOTICES.get(step)
+    if kind is not None:
+        tell_order(order=order, kind=kind, amount_uc=amount_uc, detail=detail, now=now)
 
 
 def note_step(
@@ -104,6 +115,19 @@ def note_step(
     order.lines += 1
     order.save(update_fields=["lines"])
     _write_line(order, step, now=now, money=money, amount_uc=amount_uc, detail=detail)
+
+
+def tell_order(*, order: Order, kind: str, amount_uc: int | None = None, detail: str = "", now: datetime) -> None:
+    """Let whoever placed the order know, or of a dispute those who look after money; once for each line."""
+    post_notice(
+        kind=f"supermarket.{kind}",
+        subject_id=order.id,
+        occasion=str(order.lines),
+        organisation_id=order.organisation_id,
+        person_ids=() if kind in ABOUT_MONEY else (order.person_id,),
+        params={"name": order.name, "amount_uc": amount_uc or 0, "detail": detail},
+        now=now,
+    )
 
 
 def _write_line(order: Order, step: str, *, now: datetime, money: str, amount_uc: int | None, detail: str) -> None:

@@ -4,7 +4,7 @@ Until the case is decided the payable waits.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
@@ -21,10 +21,8 @@ from lilong.platforms.supermarket.services.corrections import correct_order, rec
 
 CLAIMANTS = frozenset({Role.OWNER, Role.ADMIN, Role.BILLING})
 DISPUTE_CASE = "supermarket.dispute"
-DISPUTE_APPROVALS = 1
 REASON_MAX = 1000
 BY_HUB = "hub"
-DECIDE_WITHIN = timedelta(days=14)
 
 
 class ClaimInvalid(InputInvalid):
@@ -112,8 +110,6 @@ def _open(
             "order_id": order.id,
             "reason": reason,
         },
-        approvals_needed=DISPUTE_APPROVALS,
-        due_at=now + DECIDE_WITHIN,
         now=now,
     )
     Dispute.objects.create(

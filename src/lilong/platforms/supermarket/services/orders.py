@@ -28,6 +28,7 @@ from lilong.platforms.supermarket.services.books import (
     note_step,
     post_group,
     split_promise,
+    tell_order,
 )
 from lilong.platforms.supermarket.services.checks import check_promise
 from lilong.platforms.supermarket.services.quotes import BUYERS, end_live_quote
@@ -101,6 +102,8 @@ def cancel_order(*, actor: Actor, order_id: str, now: datetime) -> None:
             order.cancel_requested_at = now
             order.save(update_fields=["cancel_requested_at"])
             note_step(order=order, step="cancel", now=now, detail=reason.value)
+            if not by_member:
+                tell_order(order=order, kind="order_cancelled", detail=reason.value, now=now)
             cancel_run(run_id=order.run_id, reason=reason, now=now)
 
 

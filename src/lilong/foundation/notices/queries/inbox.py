@@ -1,0 +1,145 @@
+"""What a person was told, which mail that person wants, and what mail waits or was given up."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from lilong.common.django.paging import page_newest_first
+from lilong.common.paging import Page
+from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.foundation.members.public.people import Language, list_people
+from lilong.foundation.notices.core.kinds import MailRule
+from lilong.foundation.notices.models import Letter, Mail, Preference
+from lilong.foundation.notices.queries.kinds import load_kinds
+from lilong.foundation.notices.queries.wording import word_letter
+
+
+class MailState(StrEnum):
+    """Where a mail stands. dropped: the person left before it was sent."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
+class Shown(StrEnum):
+    """Which notices of an inbox to show."""
+
+    ALL = "all"
+    UNREAD = "unread"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterView:
+    """A notice in the words of the person's language."""
+
+    id: str
+    kind: str
+    subject_id: str
+    title: str
+    text: str
+    posted_at: datetime
+    read_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class KindView:
+    """A kind of notice and whether the person gets mail of it; nobody can switch off mail of security."""
+
+    kind: str
+    title: str
+    by_mail: bool
+    mail: MailRule
+    is_security: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencesView:
+    """What a person chose."""
+
+    language: Language
+    kinds: tuple[KindView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailView:
+    """A mail as the operator sees it: whose, about what kind, and why it is not sent; never its text."""
+
+    id: str
+    person_id: str
+    kind: str
+    state: MailState
+    attempts: int
+    written_at: datetime
+    sent_at: datetime | None
+    last_error: str
+
+
+def list_letters(*, actor: Actor, shown: Shown, cursor: str | None, limit: int) -> Page[LetterView]:
+    """Return one page of what the actor was told, newest first. Two queries."""
+    mine = Letter.objects.visible_to(actor).select_related("notice")
+    page = page_newest_first(mine.filter(read_at=None) if shown is Shown.UNREAD else mine, cursor=cursor, limit=limit)
+    language = _find_language(actor)
+    items = []
+    for letter in page.items:
+        wording = word_letter(notice=letter.notice, language=language)
+        items.append(
+            LetterView(
+                id=letter.id,
+                kind=letter.kind,
+                subject_id=letter.subject_id,
+                title=wording.title,
+                text=wording.text,
+                posted_at=letter.posted_at,
+                read_at=letter.read_at,
+            )
+        )
+    return Page(items=items, next_cursor=page.next_cursor)
+
+
+def count_unread(*, actor: Actor) -> int:
+    """Return how many notices the actor has not read: for a badge."""
+    return Letter.objects.visible_to(actor).filter(read_at=None).count()
+
+
+def get_preferences(*, actor: Actor) -> PreferencesView:
+    """Return the actor's language and, for every kind, whether mail is sent. Two queries."""
+    language = _find_language(actor)
+    chosen = dict(Preference.objects.filter(person_id=actor.person_id).values_list("kind", "by_mail"))
+    kinds = tuple(
+        KindView(
+            kind=kind.code,
+            title=kind.title[language.value],
+            by_mail=kind.is_security or chosen.get(kind.code, kind.mail is not MailRule.NO),
+            mail=kind.mail,
+            is_security=kind.is_security,
+        )
+        for kind in sorted(load_kinds().values(), key=lambda kind: kind.code)
+    )
+    return PreferencesView(language=language, kinds=kinds)
+
+
+def list_mails(*, actor: Actor, state: MailState, cursor: str | None, limit: int) -> Page[MailView]:
+    """Return one page of the mails in a state, newest first; for the operator."""
+    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
+    page = page_newest_first(Mail.objects.filter(state=state), cursor=cursor, limit=limit)
+    items = [
+        MailView(
+            id=row.id,
+            person_id=row.person_id,
+            kind=row.kind,
+            state=MailState(row.state),
+            attempts=row.attempts,
+            written_at=row.written_at,
+            sent_at=row.sent_at,
+            last_error=row.last_error,
+        )
+        for row in page.items
+    ]
+    return Page(items=items, next_cursor=page.next_cursor)
+
+
+def _find_language(actor: Actor) -> Language:
+    people = list_people(organisation_id=actor.organisation_id, person_ids=[actor.person_id])
+    return people[0].language if people else Language.EN

@@ -1,0 +1,69 @@
+"""What people do with their notices: read them, and choose which also come by mail and in which language."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from django.db import transaction
+
+from lilong.common.errors import Conflict, NotFound
+from lilong.common.ids import new_id
+from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.foundation.notices.models import Letter, Preference
+from lilong.foundation.notices.queries.kinds import load_kinds
+
+
+class MailWish(StrEnum):
+    """Whether a person wants mail of a kind."""
+
+    YES = "yes"
+    NO = "no"
+
+
+class NoticeMissing(NotFound):
+    """There is no such notice to this person, or no such kind."""
+
+    code = "notices.missing"
+    title = "There is no such notice"
+    next_step = "List yours with `lilong notices list`, and the kinds with `lilong notices preferences`."
+
+
+class SecurityNoticeStays(Conflict):
+    """Notices about security are always sent."""
+
+    code = "notices.security_stays"
+    title = "Notices about security are always sent by mail"
+    next_step = "Choose another kind: whoever takes over an account must not be able to switch these off."
+
+
+def mark_read(*, actor: Actor, letter_id: str, now: datetime) -> None:
+    """Note that the actor has read a notice; doing it again changes nothing. Raises NoticeMissing."""
+    require(may(actor, roles=frozenset(Role), scope=Scope.READ))
+    with transaction.atomic():
+        mine = Letter.objects.visible_to(actor).filter(id=letter_id)
+        if not mine.exists():
+            raise NoticeMissing(detail=f"There is no notice {letter_id[:64]} to you.")
+        mine.filter(read_at=None).update(read_at=now)
+
+
+def mark_all_read(*, actor: Actor, now: datetime) -> int:
+    """Note that the actor has read all notices, and return how many were unread."""
+    require(may(actor, roles=frozenset(Role), scope=Scope.READ))
+    with transaction.atomic():
+        return Letter.objects.visible_to(actor).filter(read_at=None).update(read_at=now)
+
+
+def choose_mail(*, actor: Actor, kind: str, wanted: MailWish) -> None:
+    """Choose whether notices of a kind come by mail; raises NoticeMissing, SecurityNoticeStays."""
+    require(may(actor, roles=frozenset(Role), scope=Scope.MANAGE))
+    known = load_kinds().get(kind)
+    if known is None:
+        raise NoticeMissing(detail=f"There is no kind of notice {kind[:64]}.")
+    if known.is_security and wanted is MailWish.NO:
+        raise SecurityNoticeStays
+    with transaction.atomic():
+        Preference.objects.update_or_create(
+            person_id=actor.person_id,
+            kind=kind,
+            defaults={"by_mail": wanted is MailWish.YES},
+            create_defaults={"id": new_id("prf"), "by_mail": wanted is MailWish.YES},
+        )
