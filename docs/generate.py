@@ -20,7 +20,7 @@ import lilong
 from lilong.cli.main import app
 from lilong.cli.output import EXIT_CODES, EXIT_RUN_FAILED, EXIT_SIGNALLED, EXIT_TRY_LATER, EXIT_UNEXPECTED
 from lilong.common.errors import LilongError, list_error_classes
-from lilong.web.config import Settings
+from lilong.web.config import OidcProvider, Settings
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 PACKAGE = REFERENCE.parents[1] / "src" / "lilong"
@@ -56,12 +56,23 @@ def render_settings() -> str:
         "A setting comes from the environment, else from `settings.toml` in the hub's home folder, "
         "else from its default. An unknown name in the file is an error."
     )
-    return _page(
-        "Settings",
-        "`Settings` in `lilong/web/config.py`",
-        intro,
-        _table(("In the environment", "In `settings.toml`", "Type", "Default", "What it is"), rows),
-    )
+    table = _table(("In the environment", "In `settings.toml`", "Type", "Default", "What it is"), rows)
+    return _page("Settings", "`Settings` in `lilong/web/config.py`", intro, f"{table}\n\n{_render_oidc_providers()}")
+
+
+def _render_oidc_providers() -> str:
+    fields = OidcProvider.model_json_schema()["properties"]
+    rows = [
+        (
+            f"`{name}`",
+            _type_of(fields[name]),
+            "" if field.is_required() else f"`{_plain(field.default)}`",
+            field.description or "",
+        )
+        for name, field in OidcProvider.model_fields.items()
+    ]
+    table = _table(("Field", "Type", "Default", "What it is"), rows)
+    return f"## `[[oidc_providers]]`\n\nOne table for each; in the environment a JSON list of objects.\n\n{table}"
 
 
 def render_commands() -> str:

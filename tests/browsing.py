@@ -16,7 +16,17 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = {"front": "/", "verify": "/verify", "style": "/style", "missing": "/nowhere", "method": "/preferences"}
+PAGES = {
+    "front": "/",
+    "verify": "/verify",
+    "style": "/style",
+    "missing": "/nowhere",
+    "method": "/preferences",
+    "sign in": "/account/login/",
+    "sign up": "/account/signup/",
+    "new password": "/account/password/reset/",
+    "first sign-in": "/account/first-sign-in/",
+}
 WIDE, NARROW = 1440, 390
 SERIOUS = {"serious", "critical"}
 

@@ -297,6 +297,7 @@ def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
             "reason": "Moved out.",
         },
         "POST /api/v1/organisations/{organisation_id}/suspend": {"reason": "Unpaid."},
+        "POST /api/v1/people/{person_id}/second-factor/reset": {"reason": "Lost the phone."},
         "POST /api/v1/pay-outs/{pay_out_id}/sent": {"bank_reference": "1"},
         "POST /api/v1/people/{person_id}/erase": {"reason": "Asked for."},
         "POST /api/v1/programmes/{programme_id}/fund": {"amount_uc": 1, "reference": "payment 1"},

@@ -18,6 +18,7 @@ PUBLIC = {
     "GET /api/v1/health/ready",
     "POST /api/v1/organisations",
     "POST /api/v1/tokens/exchange",
+    "POST /api/v1/tokens/device",
 }
 pytestmark = pytest.mark.django_db(transaction=True)
 

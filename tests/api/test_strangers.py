@@ -35,6 +35,7 @@ OPERATORS_ALONE = {
     "POST /api/v1/outbox/dead-letters/{delivery_id}/retry",
     "POST /api/v1/pay-outs/{pay_out_id}/sent",
     "POST /api/v1/people/{person_id}/erase",
+    "POST /api/v1/people/{person_id}/second-factor/reset",
     "POST /api/v1/programmes/{programme_id}/fund",
     "POST /api/v1/programmes/{programme_id}/rules",
 }

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from lilong.cli.credentials import (
     HubUnchosen,
@@ -21,6 +22,7 @@ from lilong.cli.output import AsJson, errors_as_exit_codes, messages, print_fiel
 from lilong.common.errors import InputInvalid, NotAllowed, NotSignedIn
 from lilong.common.time import utc_now
 from lilong.sdk.client import Lilong
+from lilong.sdk.devices import DeviceSignIn
 from lilong.sdk.organisations import StandingPeriod
 
 app = typer.Typer()
@@ -33,26 +35,25 @@ class TokenMissing(InputInvalid):
 
     code = "cli.token_missing"
     title = "No token was given"
-    next_step = "Paste it where it is asked for, or pipe it: `lilong login URL < FILE`."
+    next_step = (
+        "Paste it where `lilong login URL --token` asks for it, or pipe it: `lilong login URL < FILE`. "
+        "In a terminal `lilong login URL` needs none."
+    )
 
 
 @app.command()
 def login(
     url: Annotated[str, typer.Argument(help="Address of the hub, such as https://hub.example.")],
+    token: Annotated[bool, typer.Option("--token", help="Ask for a token, without echo, and for no browser.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Sign in to a hub with a token, or with a one-time token that is exchanged for one.
+    """Sign in to a hub by a code that you approve in a browser, anywhere. Commands speak to this hub from now on.
 
-    The token is asked for without echo, or read from standard input. Commands speak to this hub from now on.
+    With --token, or where something is piped in, a token is read instead; a one-time token is exchanged for one.
     """
     with errors_as_exit_codes(as_json=as_json):
         address = url.rstrip("/")
-        secret = _ask_token()
-        if not secret:
-            raise TokenMissing
-        if secret.startswith(ONE_TIME_PREFIX):
-            with Lilong(url=address) as hub:
-                secret = hub.tokens.exchange(token=secret, name=f"lilong on {platform.node()}"[:120]).secret
+        secret = _read_token(address) if token or not sys.stdin.isatty() else _sign_in_by_browser(address)
         with Lilong(url=address, token=secret) as hub:
             me = hub.organisations.get_me()
         signed_in = SignedIn(token=secret, organisation=me.organisation.name, person=me.name)
@@ -120,7 +121,32 @@ def _say_standing(standing: StandingPeriod, day: date) -> str:
     return f"{standing.kind} until {standing.ends_on}" + ("" if day < standing.ends_on else " (ended)")
 
 
-def _ask_token() -> str:
+def _read_token(address: str) -> str:
+    """Return the token that is typed or piped in, or the one that a one-time token is exchanged for."""
     if sys.stdin.isatty():
-        return str(typer.prompt("Token", hide_input=True, err=True)).strip()
-    return sys.stdin.readline().strip()
+        given = str(typer.prompt("Token", hide_input=True, err=True)).strip()
+    else:
+        given = sys.stdin.readline().strip()
+    if not given:
+        raise TokenMissing
+    if not given.startswith(ONE_TIME_PREFIX):
+        return given
+    with Lilong(url=address) as hub:
+        return hub.tokens.exchange(token=given, name=_name_this_machine()).secret
+
+
+def _sign_in_by_browser(address: str) -> str:
+    """Show a code, wait until a person approved it in a browser, and return the token that comes of it."""
+    with DeviceSignIn.at(address) as device:
+        code = device.begin()
+        messages.print(f"Open {escape(code.verification_uri)} in a browser, here or elsewhere, and type this code:")
+        messages.print(f"    [bold]{escape(code.user_code)}[/bold]")
+        minutes = code.expires_in // 60
+        messages.print(f"Waiting for you to approve it there, for {minutes} minutes at most. Ctrl-C stops.")
+        granted = device.wait(code)
+    with Lilong(url=address) as hub:
+        return hub.tokens.exchange_grant(access_token=granted, name=_name_this_machine()).secret
+
+
+def _name_this_machine() -> str:
+    return f"lilong on {platform.node()}"[:120]

@@ -53,7 +53,8 @@ def init(
         messages.print(f"The hub in {escape(str(home))} is ready. {email} signs in with this token, once:")
         screen.print(made["one_time_token"], soft_wrap=True)
         print_next_step(
-            f"`lilong serve --home {home}`, then in another shell `lilong login {made['public_url']}` with the token. "
+            f"`lilong serve --home {home}`, then in another shell `lilong login {made['public_url']} --token`, or open "
+            f"{made['public_url']}/account/first-sign-in/ and set a password with it. "
             f"It is good until {format_time(parse_moment(made['expires_at']))}; another `lilong init` makes another."
         )
 

@@ -1,4 +1,4 @@
-"""Commands about a person's data, for operators."""
+"""Commands of operators about people: what is held about them, and a second factor that was lost."""
 
 from typing import Annotated
 
@@ -33,3 +33,18 @@ def erase_person(
             return
         messages.print(f"{person_id} is erased.")
         print_next_step("Backups made before still hold the name: they go when you delete them.")
+
+
+@app.command("reset-second-factor")
+def reset_second_factor(
+    person_id: Annotated[str, typer.Argument(help="Id of the person, as the members of their organisation show it.")],
+    reason: Annotated[str, typer.Argument(help="How you know that it is this person; it stands in the record.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take the second factor from a person who lost it and the recovery codes; all their sessions and tokens end."""
+    with hub_session(as_json=as_json) as hub:
+        hub.members.reset_second_factor(person_id, reason=reason)
+        if as_json:
+            print_json({"person_id": person_id, "reason": reason})
+        else:
+            messages.print(f"{person_id} signs in by password alone until they set up a second factor again.")

@@ -52,3 +52,7 @@ class Members(Noun):
     def remove(self, membership_id: str) -> None:
         """Remove a member; the person's tokens for this organisation end."""
         self._do("DELETE", address("members", membership_id))
+
+    def reset_second_factor(self, person_id: str, *, reason: str) -> None:
+        """Take a lost second factor from a person, whose sessions and tokens end. For operators."""
+        self._do("POST", address("people", person_id, "second-factor", "reset"), json={"reason": reason})

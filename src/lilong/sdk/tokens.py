@@ -36,6 +36,10 @@ class Tokens(Noun):
         """Trade a one-time token for a token. Needs no other token."""
         return self._post(NewToken, address("tokens", "exchange"), json={"token": token, "name": name})
 
+    def exchange_grant(self, *, access_token: str, name: str) -> NewToken:
+        """Trade what a device was granted for a token. Needs no other token."""
+        return self._post(NewToken, address("tokens", "device"), json={"access_token": access_token, "name": name})
+
     def create(self, *, name: str, scopes: Sequence[str], expires_in_s: int | None = None) -> NewToken:
         """Make another token for oneself, with some of one's own scopes."""
         body: dict[str, object] = {"name": name, "scopes": sorted(scopes)}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -29,6 +29,22 @@ class SettingsInvalid(InputInvalid):
 
 def _home_from_environment() -> Path:
     return Path(os.environ.get("LILONG_HOME", "lilong-home")).resolve()
+
+
+class OidcProvider(BaseModel):
+    """Another organisation's sign-in that people of the hub may use, by OpenID Connect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="Part of addresses; never change it.")
+    name: str = Field(min_length=1, max_length=80, description="What people know it by.")
+    server_url: str = Field(pattern=r"^https?://", description="The issuer's address.")
+    client_id: str = Field(min_length=1, description="The hub's name there.")
+    client_secret_file: Path = Field(description="File that holds the hub's secret there.")
+    trusts_email: bool = Field(default=False, description="Whether its word that an address is verified is enough.")
+    email_claim: str = Field(default="email", description="Claim that holds the email address.")
+    email_verified_claim: str = Field(default="email_verified", description="Claim that says it was verified.")
+    name_claim: str = Field(default="name", description="Claim that holds the person's name.")
 
 
 class Settings(BaseSettings):
@@ -61,6 +77,14 @@ class Settings(BaseSettings):
     objects_region: str = Field(default="us-east-1", min_length=1, description="Region of the bucket.")
     objects_timeout_s: int = Field(default=20, ge=1, le=600, description="Seconds that the store may take to answer.")
     storage_reserve_bytes: int = Field(default=512 * 1024**2, ge=0, description="Disk space that uploads leave free.")
+
+    session_days: int = Field(default=14, ge=1, le=90, description="Days that a browser stays signed in.")
+    trusted_proxies: int = Field(
+        default=0, ge=0, le=8, description="Proxies before the hub that set X-Forwarded-For and X-Forwarded-Proto."
+    )
+    oidc_providers: tuple[OidcProvider, ...] = Field(
+        default=(), description="Other sign-ins by OpenID Connect, each a table `[[oidc_providers]]`."
+    )
 
     package_index_url: str = Field(default="", description="Index that requirements resolve from; empty: uv's own.")
     agent_interval_s: float = Field(default=1.0, gt=0, le=60, description="Least seconds between an agent's calls.")
@@ -109,6 +133,11 @@ class Settings(BaseSettings):
     def record_origin_in_force(self) -> str:
         """The record's name with the default filled in."""
         return self.record_origin or f"{urlsplit(self.public_url).netloc}/record"
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach the hub by https alone."""
+        return urlsplit(self.public_url).scheme == "https"
 
     @property
     def mail_url_in_force(self) -> str:

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from lilong.common.django.problems import RequestMalformed, RequestTooLarge, Unexpected, respond_problem
-from lilong.common.errors import InputInvalid, LilongError, NotAllowed, NotFound
+from lilong.common.errors import InputInvalid, LilongError, LimitReached, NotAllowed, NotFound
 from lilong.common.ids import new_id
 from lilong.web.error_pages import PageMissing, PageUnreadable, find_refusal, respond_page, wants_page
 from lilong.web.reading import TextUnstorable, check_text
@@ -47,11 +47,20 @@ class MethodRefused(InputInvalid):
     next_step = "Use one of the methods in the header Allow."
 
 
+class TooOften(LimitReached):
+    """The same was tried too often in a short time."""
+
+    code = "limit.too_often"
+    title = "This was tried too often"
+    next_step = "Wait a few minutes, then try again."
+
+
 REFUSALS: dict[int, type[LilongError]] = {
     HTTPStatus.FORBIDDEN: NotAllowed,
     HTTPStatus.NOT_FOUND: NotFound,
     HTTPStatus.METHOD_NOT_ALLOWED: MethodRefused,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: RequestTooLarge,
+    HTTPStatus.TOO_MANY_REQUESTS: TooOften,
 }
 
 
@@ -114,7 +123,9 @@ class Envelope:
 
 
 def _says_why(response: HttpResponseBase) -> bool:
-    return response.get("Content-Type", "") == PROBLEM_JSON or hasattr(response, "lilong_error")
+    """Whether an answer explains itself: a problem, a page made of one, or the JSON that OAuth prescribes."""
+    kind = response.get("Content-Type", "").partition(";")[0]
+    return kind in {PROBLEM_JSON, "application/json"} or hasattr(response, "lilong_error")
 
 
 def _bound_waiting(request: HttpRequest) -> None:

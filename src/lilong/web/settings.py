@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import lilong
+from lilong.web import sign_in
 from lilong.web.config import load_settings
 from lilong.web.keys import read_or_make_django_key
 
@@ -12,14 +13,16 @@ LILONG = load_settings()
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "django.contrib.staticfiles",
     "django.forms",
     "django_htmx",
+    *sign_in.APPS,
     "lilong.foundation.outbox",
     "lilong.foundation.record",
     "lilong.foundation.objects",
-    "lilong.foundation.members",
     "lilong.foundation.notices",
     "lilong.foundation.cases",
     "lilong.foundation.ledger",
@@ -39,10 +42,14 @@ MIDDLEWARE = [
     "lilong.web.middleware.Envelope",
     "django.middleware.security.SecurityMiddleware",
     "lilong.web.static.HashedStatic",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "lilong.web.people.PeopleMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 TEMPLATES = [
@@ -53,8 +60,10 @@ TEMPLATES = [
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "lilong.web.shell.describe_shell",
+                "lilong.web.people.describe_account",
             ],
             "builtins": [
                 "django.templatetags.i18n",
@@ -74,6 +83,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_AUTOREFRESH = False
 WHITENOISE_USE_FINDERS = True
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+globals().update(sign_in.build_settings(LILONG))
 LOGGING_CONFIG = "lilong.web.logs.configure_logs"
 LOGGING = {"level": LILONG.log_level.upper()}
 APPEND_SLASH = False

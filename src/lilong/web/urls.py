@@ -1,7 +1,7 @@
 """Addresses of the hub."""
 
 from django.conf import settings
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from lilong.web import pages
 from lilong.web.api import agent_api, api
@@ -9,6 +9,7 @@ from lilong.web.api import agent_api, api
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("agent/v1/", agent_api.urls),
+    path("account/", include("lilong.foundation.members.pages.urls")),
     path("", pages.show_front, name="front"),
     path("verify", pages.show_verify, name="verify"),
     path("preferences", pages.set_preferences, name="preferences"),

@@ -10,6 +10,7 @@ from typing import Protocol
 from lilong.foundation.cases import reactions as cases
 from lilong.foundation.cases.events import CaseDecided
 from lilong.foundation.ledger import reactions as ledger
+from lilong.foundation.members import reactions as members
 from lilong.foundation.members.events import OrganisationAdmitted, OrganisationApplied
 from lilong.foundation.notices import reactions as notices
 from lilong.foundation.objects import reactions as objects
@@ -44,6 +45,7 @@ SUBSCRIBERS: Mapping[str, Sequence[Subscriber]] = {
 RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("record", 1.0, record.reconcile),
     ("objects", 60.0, objects.reconcile),
+    ("members", 1.0, members.reconcile),
     ("cases", 5.0, cases.reconcile),
     ("ledger", 5.0, ledger.reconcile),
     ("runs", 1.0, runs.reconcile),

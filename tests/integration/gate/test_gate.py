@@ -114,6 +114,30 @@ def test_a_write_outside_of_a_transaction_is_refused():
 
 @pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
+def test_a_library_that_writes_one_statement_to_its_own_table_waits_at_the_gate():
+    from django.contrib.sessions.models import Session  # noqa: PLC0415 - needs Django's registry
+
+    gate_file = Path(f"{connection.settings_dict['NAME']}.gate")
+    gate = FairGate(gate_file)
+    before, written = gate.enter(), threading.Event()
+    drawn = tickets_drawn(gate_file)
+
+    def write() -> None:
+        Session.objects.filter(session_key="none").delete()
+        connection.close()
+        written.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    wait_for_tickets(gate_file, drawn + 1)
+    assert not written.is_set()
+    gate.leave(before)
+    writer.join()
+    gate.leave(gate.enter())
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db(transaction=True)
 def test_the_gate_is_left_whether_the_transaction_commits_or_fails():
     with transaction.atomic():
         pass

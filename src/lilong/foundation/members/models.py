@@ -1,7 +1,9 @@
 """Tables of organisations, people, memberships, tokens and secrets."""
 
+from typing import Any
+
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 
 from lilong.common.money import PPM
@@ -78,7 +80,7 @@ class OrganisationStanding(models.Model):
 
 
 class Person(AbstractBaseUser):
-    """Somebody, known by an email address in lower case. Passwords are unusable: people sign in by tokens.
+    """Somebody, known by an email address in lower case. Who was added by others has no usable password at first.
 
     email_verified_at: when the person last proved to read the mail of this address; None: somebody only said so.
     erased_at: when name and address were erased; the row stays, because others name its id.
@@ -98,6 +100,11 @@ class Person(AbstractBaseUser):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(language__in=LANGUAGES), name="members_person_language")]
+
+    def save(self, **options: Any) -> None:  # noqa: ANN401 - Django's
+        """Save in a transaction: libraries that sign people in save them, too."""
+        with transaction.atomic():
+            super().save(**options)
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
@@ -278,3 +285,24 @@ class OwnershipShare(models.Model):
                 fields=["organisation", "holder"], condition=Q(ends_on=None), name="members_share_once"
             ),
         ]
+
+
+class Mail(models.Model):
+    """A mail that waits to be sent: its text is sealed, for it may hold a code. It goes once it is sent or too old."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    sealed = models.TextField()
+    created_at = models.DateTimeField()
+    tries = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(db_index=True)
+
+
+class SharedCacheRow(models.Model):
+    """A row of what Django's database cache keeps: a table like others, so that it is made, emptied and locked."""
+
+    cache_key = models.CharField(max_length=255, primary_key=True)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "shared_cache"

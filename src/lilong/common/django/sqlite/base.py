@@ -1,17 +1,20 @@
 """The database wrapper that Django loads for ENGINE `lilong.common.django.sqlite`."""
 
+import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.sqlite3 import base, features
 from django.db.transaction import TransactionManagementError
 
 from lilong.common.django.gate import FairGate
 
-_WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
+_WRITE = re.compile(r'\s*(?:INSERT|UPDATE|DELETE|REPLACE)\b[^"]*"(\w+)"', re.IGNORECASE)
 
 
 class DatabaseFeatures(features.DatabaseFeatures):
@@ -29,7 +32,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().__init__(settings_dict, alias)
         self._gate: FairGate | None = None
         self._passage: int | None = None
-        self.execute_wrappers.append(self._refuse_write_past_the_gate)
+        self.execute_wrappers.append(self._guard_writes)
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return Django's parameters with our transaction mode and start-up statements."""
@@ -76,12 +79,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
             passage, self._passage = self._passage, None
             self._gate.leave(passage)
 
-    def _refuse_write_past_the_gate(self, execute: Callable[..., object], sql: str, *rest: object) -> object:
-        """Refuse to write outside of a transaction: such a statement would push in before those who wait.
+    def _guard_writes(self, execute: Callable[..., object], sql: str, *rest: object) -> object:
+        """Refuse to write to a table of ours outside of a transaction: it would push in before those who wait.
 
-        Django's own notes on migrations are excepted: it writes them so, one at a time, before the hub starts.
+        What Django and other libraries write to their own tables in single statements passes the gate one by one.
         """
-        writes = sql.lstrip()[:7].upper().startswith(_WRITES) and '"django_' not in sql
-        if writes and self.get_autocommit() and not self.in_atomic_block:
+        write = None if self.in_atomic_block or not self.get_autocommit() else _WRITE.match(sql)
+        if write is None:
+            return execute(sql, *rest)
+        if write[1].startswith(_list_own_prefixes()):
             raise TransactionManagementError(f"Write inside transaction.atomic(): {sql[:80]}")
-        return execute(sql, *rest)
+        if self._gate is None:
+            return execute(sql, *rest)
+        passage = self._gate.enter()
+        try:
+            return execute(sql, *rest)
+        finally:
+            self._gate.leave(passage)
+
+
+@cache
+def _list_own_prefixes() -> tuple[str, ...]:
+    return tuple(f"{app.label}_" for app in apps.get_app_configs() if app.name.startswith("lilong."))

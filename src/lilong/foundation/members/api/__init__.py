@@ -2,9 +2,19 @@
 
 from ninja import Router
 
-from lilong.foundation.members.api import evidence, invitations, organisations, ownership, people, secrets, standings
+from lilong.foundation.members.api import (
+    evidence,
+    invitations,
+    organisations,
+    ownership,
+    people,
+    secrets,
+    sign_ins,
+    standings,
+)
 
 router = Router()
+router.add_router("", sign_ins.router)  # first: /tokens/device is no id of a token
 router.add_router("", organisations.router)
 router.add_router("", secrets.router)
 router.add_router("", invitations.router)

@@ -9,6 +9,8 @@ from lilong.common.permissions import Scope
 LIFE_MAX_S = 366 * 24 * 3600
 LIFE_DEFAULT_S = 90 * 24 * 3600
 ONE_TIME_LIFE_S = 7 * 24 * 3600
+OPERATORS_FIRST = "init"
+"""Name of the one-time tokens that whoever holds the hub's machine makes: they vouch for the person's address."""
 
 
 class TokenUse(StrEnum):

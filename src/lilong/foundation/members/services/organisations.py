@@ -12,7 +12,7 @@ from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.time import format_moment
 from lilong.foundation.members.core.roles import HEAD_ROLES, OrganisationKind, OrganisationState, list_scopes
 from lilong.foundation.members.core.standings import STANDING_OF_KIND
-from lilong.foundation.members.core.tokens import LIFE_DEFAULT_S, TokenUse
+from lilong.foundation.members.core.tokens import LIFE_DEFAULT_S, OPERATORS_FIRST, TokenUse
 from lilong.foundation.members.events import OrganisationAdmitted, OrganisationApplied
 from lilong.foundation.members.models import Membership, Organisation, Person
 from lilong.foundation.members.services.standings import StandingGrant, begin_standing
@@ -180,11 +180,11 @@ def bootstrap_operator(*, email: str, now: datetime) -> NewToken:
             membership = Membership.objects.create(
                 id=new_id("mem"), person=person, organisation=hub, role=Role.OPERATOR, joined_at=now
             )
-        return insert_token(membership=membership, use=TokenUse.ONCE, name="init", scopes=(), now=now)
+        return insert_token(membership=membership, use=TokenUse.ONCE, name=OPERATORS_FIRST, scopes=(), now=now)
 
 
 def insert_person(*, email: str, name: str, now: datetime) -> Person:
-    """Make a person who signs in by tokens only; raises EmailTaken."""
+    """Make a person who has no password yet; raises EmailTaken."""
     person = Person(id=new_id("per"), email=email.strip().lower(), name=name, created_at=now)
     person.set_unusable_password()
     try:

@@ -17,6 +17,7 @@ from lilong.foundation.members.models import Invitation, Membership, Organisatio
 from lilong.foundation.members.queries.people import PersonExport, gather_person
 from lilong.foundation.members.services.memberships import end_membership, require_another_head
 from lilong.foundation.members.services.organisations import EmailTaken
+from lilong.foundation.members.services.second_factors import forget_sign_ins
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import append
 
@@ -108,6 +109,7 @@ def _erase(person_id: str, *, by: str, reason: str, now: datetime) -> None:
     addressed = Invitation.objects.filter(email=person.email)
     addressed.unanswered().update(withdrawn_at=now)
     addressed.update(email=tombstone)
+    forget_sign_ins(person=person)
     person.email, person.name = tombstone, ERASED_NAME
     person.email_verified_at, person.last_login, person.erased_at = None, None, now
     person.set_unusable_password()  # a session is bound to the password's hash, and ends with it

@@ -99,14 +99,19 @@ def exchange_token(*, token: str, name: str, now: datetime) -> NewToken:
     if find_use(token) is not TokenUse.ONCE:
         raise NotSignedIn(detail=f"A one-time token begins with {PREFIXES[TokenUse.ONCE]}.")
     with transaction.atomic():
-        found = Token.objects.select_for_update(of=("self",)).select_related("membership")
-        row = _require_live(found.filter(digest=digest_token(token)).first(), use=TokenUse.ONCE, now=now)
+        row = lock_one_time_token(token=token, now=now)
         row.ended_at = now
         row.save(update_fields=["ended_at"])
         scopes = list_scopes(role=Role(row.membership.role))
         return insert_token(
             membership=row.membership, use=TokenUse.ACCESS, name=name, scopes=scopes, life_s=LIFE_DEFAULT_S, now=now
         )
+
+
+def lock_one_time_token(*, token: str, now: datetime) -> Token:
+    """Return a live one-time token, locked in the caller's transaction, with its membership; raises NotSignedIn."""
+    found = Token.objects.select_for_update(of=("self",)).select_related("membership")
+    return _require_live(found.filter(digest=digest_token(token)).first(), use=TokenUse.ONCE, now=now)
 
 
 def revoke_token(*, actor: Actor, token_id: str, now: datetime) -> None:

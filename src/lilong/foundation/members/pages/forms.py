@@ -1,0 +1,44 @@
+"""Forms of people. allauth has those of signing in; these are what a hub asks beyond it."""
+
+from django import forms
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.password_validation import password_validators_help_text_html, validate_password
+from django.http import HttpRequest
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from lilong.foundation.members.core.tokens import PREFIXES, TokenUse
+
+
+class NameForm(forms.Form):
+    """What sign-up asks beyond address and password."""
+
+    name = forms.CharField(label=_("Your name"), max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    field_order = ("name", "email", "password1")
+
+    def signup(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        """Do nothing more: the name is saved with the person."""
+
+
+class FirstSignInForm(forms.Form):
+    """A one-time token and the password that its person will sign in with."""
+
+    token = forms.CharField(
+        label=_("One-time token"),
+        help_text=format_lazy(
+            _("It begins with {prefix}. `lilong init` prints one for an operator."), prefix=PREFIXES[TokenUse.ONCE]
+        ),
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+    )
+    password = forms.CharField(
+        label=_("New password"),
+        help_text=password_validators_help_text_html(),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean_password(self) -> str:
+        """Refuse a weak password."""
+        password: str = self.cleaned_data["password"]
+        validate_password(password)
+        return password

@@ -1,0 +1,48 @@
+"""From a browser's session to an Actor, the same as a token of that membership with all its scopes makes."""
+
+from collections.abc import Sequence
+
+from django.http import HttpRequest
+
+from lilong.common.errors import NotFound
+from lilong.common.permissions import PUBLIC, Actor, Role
+from lilong.foundation.members.core.roles import list_scopes
+from lilong.foundation.members.models import Membership
+from lilong.foundation.members.queries import list_memberships
+
+CHOSEN = "organisation_id"
+
+
+def find_session_actor(request: HttpRequest) -> Actor:
+    """Return who acts: PUBLIC for strangers; without organisation and role for who belongs to none.
+
+    Of several organisations it is the one chosen in this session, else the one joined first. The role is read anew
+    each time, so it holds from the next page on, and a membership that ended gives nothing.
+    """
+    if not request.user.is_authenticated:
+        return PUBLIC
+    memberships = list_session_memberships(request)
+    if not memberships:
+        return Actor(person_id=str(request.user.pk))
+    chosen_id = request.session.get(CHOSEN)
+    chosen = next((each for each in memberships if each.organisation_id == chosen_id), memberships[0])
+    role = Role(chosen.role)
+    return Actor(
+        person_id=chosen.person_id, organisation_id=chosen.organisation_id, role=role, scopes=list_scopes(role=role)
+    )
+
+
+def list_session_memberships(request: HttpRequest) -> Sequence[Membership]:
+    """Return the memberships of who is signed in, read once a request."""
+    found: Sequence[Membership] | None = request.__dict__.get("own_memberships")
+    if found is None:
+        found = list_memberships(person_id=str(request.user.pk))
+        request.__dict__["own_memberships"] = found
+    return found
+
+
+def choose_organisation(request: HttpRequest, organisation_id: str) -> None:
+    """Act for this organisation from now on in this session; raises NotFound for one that is not the person's."""
+    if all(each.organisation_id != organisation_id for each in list_session_memberships(request)):
+        raise NotFound(detail="You do not belong to this organisation.")
+    request.session[CHOSEN] = organisation_id

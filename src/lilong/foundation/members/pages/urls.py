@@ -1,0 +1,24 @@
+"""Addresses of people, under /account/."""
+
+from allauth.urls import urlpatterns as allauth_urls
+from django.urls import include, path
+
+from lilong.foundation.members.pages import devices, federation, views
+
+_device = (
+    [
+        path("device/", devices.device_approval, name="device_authorization"),
+        path("device/code", devices.device_code, name="device_code"),
+        path("device/token", devices.device_token, name="token"),
+    ],
+    "oidc",
+)
+_idp = ([path("", include(_device, namespace="oidc"))], "idp")  # allauth asks for the names idp:oidc:…
+urlpatterns = [
+    path("", views.show_overview, name="account_overview"),
+    path("organisation/", views.switch_organisation, name="account_switch_organisation"),
+    path("first-sign-in/", views.sign_in_first, name="account_first_sign_in"),
+    path("oidc/<slug:provider_id>/login/", federation.sign_in_elsewhere, name="openid_connect_login"),
+    path("", include(_idp, namespace="idp")),
+    path("", include(allauth_urls)),
+]

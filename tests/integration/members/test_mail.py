@@ -1,0 +1,80 @@
+"""Mails wait in the database until a mail server takes them."""
+
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.db import transaction
+
+from lilong.foundation.members.models import Mail
+from lilong.foundation.members.reactions import reconcile
+from lilong.foundation.members.services.mail import KEPT_FOR, queue_mail, send_due_mails
+from tests.people import NOW
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def no_server(settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+
+
+def write(*, at=NOW):
+    queue_mail(to="ada@example.org", subject="Your code", text="BCDF-GHJK", now=at)
+
+
+def test_a_mail_is_sent_once_and_forgotten():
+    write()
+    reconcile(now=NOW)
+    reconcile(now=NOW)
+
+    assert [(each.to, each.subject, each.body) for each in mail.outbox] == [
+        (["ada@example.org"], "Your code", "BCDF-GHJK")
+    ]
+    assert not Mail.objects.exists()
+
+
+def test_a_mail_of_a_transaction_that_fails_is_never_sent():
+    with transaction.atomic():
+        write()
+        transaction.set_rollback(True)
+    send_due_mails(now=NOW)
+
+    assert mail.outbox == []
+
+
+def test_what_a_mail_says_is_sealed_while_it_waits():
+    write()
+
+    assert "BCDF" not in Mail.objects.get().sealed
+    assert "ada" not in Mail.objects.get().sealed
+
+
+def test_a_mail_that_no_server_takes_waits_longer_each_time(no_server):
+    write()
+    pauses = []
+    for _ in range(3):
+        at = Mail.objects.get().due_at
+        send_due_mails(now=at)
+        pauses.append((Mail.objects.get().due_at - at).total_seconds())
+
+    assert pauses == [120, 240, 360]
+
+
+def test_a_mail_is_given_up_after_a_day(no_server):
+    write()
+    send_due_mails(now=NOW + KEPT_FOR + timedelta(seconds=1))
+
+    assert not Mail.objects.exists()
+
+
+def test_a_mail_that_a_killed_worker_had_taken_is_sent_by_the_next(settings, no_server):
+    write()
+    send_due_mails(now=NOW)
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    send_due_mails(now=NOW + timedelta(seconds=60))
+    assert mail.outbox == []
+
+    send_due_mails(now=NOW + timedelta(seconds=120))
+    assert len(mail.outbox) == 1
