@@ -1,13 +1,13 @@
 import re
 
 import pytest
-from django.core.cache import cache
 
 from lilong.common.permissions import Role
 from lilong.foundation.runs.services.attempt_objects import put_output
 from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.reactions import reconcile
-from lilong.protocol.messages import AttemptState, OutputNote, Reason
+from lilong.protocol.messages import Artefact, AttemptState, Reason
+from tests.bytes import digest
 from tests.market import CREDIT, ask, buy, finish, found_buyer, open_stall
 from tests.people import found_operator, join
 from tests.pools import at, make_spec
@@ -52,7 +52,7 @@ def test_a_settled_order_shows_what_was_held_charged_paid_by_vouchers_and_given_
     figures = dict(re.findall(r"<dt>([^<]+)</dt><dd><span class=\"figure\">([^<]+)</span>", page))
     assert figures == {
         "Charged": "0.015",
-        "Of it by vouchers": "0.0045",
+        "Of it by vouchers": "0.015",
         "Given back": "0.135",
     }
     assert page.index("Quoted") < page.index("Money held") < page.index("Queued") < page.index("The rest given back")
@@ -104,7 +104,7 @@ def test_pages_ask_few_questions(buyer, stall, django_assert_max_num_queries):
     orders = [buy(buyer) for _ in range(3)]
     settle(stall)
     client = browse_as(buyer)
-    for path in ("/orders", f"/orders/{orders[0].id}", f"/orders/{orders[2].id}", f"/orders/{orders[2].id}/cancel"):
+    for path in ("/orders", f"/orders/{orders[0].id}", f"/orders/{orders[2].id}", f"/orders/{orders[0].id}/cancel"):
         with django_assert_max_num_queries(QUERIES_MAX):
             read(client, path)
 
@@ -153,7 +153,7 @@ def test_who_may_not_cancel_is_told_why_and_who_may(buyer, role):
     for path in (f"/orders/{order.id}", f"/orders/{order.id}/cancel"):
         page = read(client, path)
         assert "You cannot cancel it:" in page
-        assert f"<strong>{role}</strong>" in page
+        assert f"your role in the organisation is <strong>{role}</strong>" in " ".join(page.split()).replace(" </", "</")
         assert '<form method="post" action="/orders' not in page
     assert client.post(f"/orders/{order.id}/cancel").status_code == 403
     assert Order.objects.get(id=order.id).cancel_requested_at is None
@@ -186,7 +186,7 @@ def test_a_file_that_the_job_left_is_downloaded_by_its_organisation_alone(buyer,
         stall.agent,
         ms=1000,
         submit=taken,
-        outputs=(OutputNote(path="模型 1.bin", sha256=sha256, size_bytes=len(content)),),
+        artefacts=(Artefact(path="模型 1.bin", sha256=sha256, size_bytes=len(content)),),
     )
     reconcile(now=at(120))
     client = browse_as(buyer)
@@ -207,8 +207,6 @@ def test_a_file_that_the_job_left_is_downloaded_by_its_organisation_alone(buyer,
 
 
 def bring_output(agent, taken, content):
-    from tests.bytes import digest
-
     put_output(
         pool_id=agent.pool_id,
         attempt_id=taken.attempt_id,

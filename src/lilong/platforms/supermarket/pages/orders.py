@@ -70,6 +70,7 @@ def show_order(request: HttpRequest, order_id: str) -> HttpResponseBase:
         "runs_now": state in RUNNING_STATES,
         "is_quote": state in QUOTE_STATES,
         "has_estimate": sheet.run is not None and sheet.run.expected_start_basis is StartBasis.SCHEDULER,
+        "is_billed": sheet.run is not None and sheet.run.attempts[-1].started_at is not None,
         "no_estimate": sheet.run is not None and sheet.run.expected_start_basis is StartBasis.UNKNOWN,
         "may_order": _may_order(request),
         "is_own": sheet.order.organisation_id == actor.organisation_id,
