@@ -42,6 +42,7 @@ class Link:
 
 ENTRIES: tuple[Entry, ...] = (
     Entry(label=_("Overview"), url_name="front"),
+    Entry(label=_("Shelf"), url_name="shelf", is_shown=_for_members),
     Entry(label=_("Orders"), url_name="orders", is_shown=_for_members),
     Entry(label=_("Check the record"), url_name="verify"),
 )

@@ -15,6 +15,7 @@ from lilong.common.time import utc_now
 from lilong.foundation.runs.public import StartBasis
 from lilong.platforms.supermarket.core.states import OrderState, StepImpossible
 from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES
+from lilong.platforms.supermarket.pages.forms import new_key
 from lilong.platforms.supermarket.pages.timelines import build_timeline
 from lilong.platforms.supermarket.queries.exports import export_order
 from lilong.platforms.supermarket.queries.orders import TAKEN_STATES, list_orders
@@ -76,6 +77,7 @@ def show_order(request: HttpRequest, order_id: str) -> HttpResponseBase:
         "is_own": sheet.order.organisation_id == actor.organisation_id,
         "actor": actor,
         "exports": EXPORTS,
+        "key": new_key(),
     }
     return render(request, "supermarket/order.html", context)
 

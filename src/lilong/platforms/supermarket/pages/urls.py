@@ -2,11 +2,16 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import orders
+from lilong.platforms.supermarket.pages import checkout, orders
 
 urlpatterns = [
+    path("shelf", checkout.show_shelf, name="shelf"),
+    path("quotes", checkout.ask_for_quote, name="ask_for_quote"),
+    path("quotes/<str:quote_id>", checkout.show_quote, name="quote"),
+    path("quotes/<str:quote_id>/order", checkout.take_quote, name="take_quote"),
     path("orders", orders.show_orders, name="orders"),
     path("orders/<str:order_id>", orders.show_order, name="order"),
+    path("orders/<str:order_id>/again", checkout.order_again, name="order_again"),
     path("orders/<str:order_id>/cancel", orders.cancel, name="order_cancel"),
     path("orders/<str:order_id>/exports/<str:name>", orders.download_export, name="order_export"),
 ]

@@ -7,7 +7,7 @@ from datetime import datetime
 from lilong.common.permissions import Actor
 from lilong.foundation.members.public import get_organisations
 from lilong.foundation.runs.public import RunView, get_runs
-from lilong.platforms.supermarket.core.pricing import charge_usage, price_time
+from lilong.platforms.supermarket.core.pricing import HOUR_MS, charge_usage, price_time
 from lilong.platforms.supermarket.core.promise import Promise, QuotedOffer, read_promise
 from lilong.platforms.supermarket.models import Offer, Order
 from lilong.platforms.supermarket.queries.orders import (
@@ -18,11 +18,10 @@ from lilong.platforms.supermarket.queries.orders import (
     reckon_order,
     view_order,
 )
+from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote
 from lilong.platforms.supermarket.queries.splits import split_promise
 from lilong.platforms.supermarket.queries.usage import read_usage
 from lilong.protocol.spec import RunSpec
-
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def get_order_sheet(*, actor: Actor, order_id: str, now: datetime) -> OrderSheet
         order=view_order(order=order),
         spec=RunSpec.model_validate(order.spec),
         timeline=list_timeline(order=order),
-        offers=_name_offers(promise) if promise else (),
+        offers=name_offers(promise=promise) if promise else (),
         promise=promise,
         run=run,
         charges=_charge_attempts(order, promise, run) if promise and run else {},
@@ -86,12 +85,35 @@ def get_order_sheet(*, actor: Actor, order_id: str, now: datetime) -> OrderSheet
     )
 
 
+@dataclass(frozen=True, slots=True)
+class QuoteSheet:
+    """A quote, its offers by the names that people know, and what the job asks for."""
+
+    quote: QuoteView
+    spec: RunSpec
+    offers: tuple[SheetOffer, ...]
+
+    @property
+    def wallet_max_uc(self) -> int:
+        """The wallet's part of the hold."""
+        return self.quote.promise.max_uc - self.quote.promise.voucher_max_uc
+
+
+def get_quote_sheet(*, actor: Actor, quote_id: str) -> QuoteSheet:
+    """Return a quote that the actor may see; raises NotFound. Four queries."""
+    view = get_quote(actor=actor, quote_id=quote_id)
+    order = find_order(actor=actor, order_id=view.order_id)
+    return QuoteSheet(
+        quote=view, spec=RunSpec.model_validate(order.spec), offers=name_offers(promise=view.promise)
+    )
+
+
 def _charge_attempts(order: Order, promise: Promise, run: RunView) -> dict[str, int]:
     lines = charge_usage(usages=read_usage(run=run), terms=promise.terms, max_uc=order.max_uc or promise.max_uc)
     return {line.usage.attempt_id: line.due_uc for line in lines}
 
 
-def _name_offers(promise: Promise) -> tuple[SheetOffer, ...]:
+def name_offers(*, promise: Promise) -> tuple[SheetOffer, ...]:
     """Return the offers of a quote in its order, withdrawn ones included. Two queries."""
     rows = Offer.objects.select_related("provider").in_bulk([terms.offer_id for terms in promise.offers])
     sellers = get_organisations(organisation_ids=[row.provider.organisation_id for row in rows.values()])
