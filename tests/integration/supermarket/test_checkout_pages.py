@@ -10,6 +10,7 @@ from lilong.common.permissions import Role
 from lilong.common.time import utc_now
 from lilong.foundation.objects.public import open_object
 from lilong.platforms.supermarket.models import Order, Quote
+from lilong.platforms.supermarket.pages.checkout import EXAMPLE
 from lilong.protocol.manifest import parse_manifest
 from tests.market import found_buyer, open_stall
 from tests.people import join
@@ -81,6 +82,10 @@ def test_a_job_with_its_folder_is_quoted_and_ordered_by_browser(buyer):
     assert [answer.headers["Location"] for answer in answers] == [f"/orders/{order.id}"] * 2
     assert order.timeline.filter(step="hold").count() == 1
     assert "Queued" in client.get(f"/orders/{order.id}").content.decode()
+
+
+def test_the_example_beside_the_form_is_a_job(buyer):
+    assert follow(browse_as(buyer), ask(browse_as(buyer), job=EXAMPLE.encode()))
 
 
 def test_a_form_that_is_sent_twice_asks_once(buyer):

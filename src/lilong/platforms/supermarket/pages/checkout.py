@@ -24,6 +24,18 @@ from lilong.protocol.spec_yaml import SPEC_BYTES_MAX
 STOCK_SHOWN = 100
 UPLOAD_BYTES_MAX = ARCHIVE_BYTES_MAX + SPEC_BYTES_MAX + 64 * 1024
 OK, INVALID = 200, 422
+EXAMPLE = """\
+name: first-job
+command: python3 train.py
+walltime: 10m
+resources:
+  cores: 1
+  memory: 512MiB
+outputs:
+  - path: result.txt
+    max: 1MiB
+"""
+"""A job's file, shown beside the form."""
 
 
 class UploadTooLarge(InputInvalid):
@@ -126,6 +138,7 @@ def _render_shelf(
     context = {
         "stock": list_stock(now=utc_now(), limit=STOCK_SHOWN),
         "form": form,
+        "example": EXAMPLE,
         "refusal": refusal,
         "refusal_title": gettext(refusal.title) if refusal else "",
         "refusal_next_step": gettext(refusal.next_step) if refusal and refusal.next_step else "",

@@ -30,14 +30,14 @@ class JobForm(KeyForm):
 
     job = forms.FileField(
         label=_("The job's file"),
-        help_text=_("YAML, as `lilong run` takes it: what to run, on what, for how long at most."),
+        help_text=_("YAML, as lilong run takes it: what to run, on what, for how long at most."),
         widget=forms.FileInput(attrs={"accept": ".yaml,.yml,text/yaml"}),
     )
     archive = forms.FileField(
         label=_("Working folder"),
         help_text=_(
             "A zip of the folder's files, at most 16 MiB. The job starts in that folder. "
-            "For larger folders use `lilong run`, which sends only what has changed."
+            "For larger folders use lilong run, which sends only what has changed."
         ),
         required=False,
         widget=forms.FileInput(attrs={"accept": ".zip,application/zip"}),
