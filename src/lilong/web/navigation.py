@@ -42,8 +42,10 @@ class Link:
 
 ENTRIES: tuple[Entry, ...] = (
     Entry(label=_("Overview"), url_name="front"),
+    Entry(label=_("Home"), url_name="home", is_shown=_for_members),
     Entry(label=_("Shelf"), url_name="shelf", is_shown=_for_members),
     Entry(label=_("Orders"), url_name="orders", is_shown=_for_members),
+    Entry(label=_("Wallet"), url_name="wallet", is_shown=_for_members),
     Entry(label=_("Check the record"), url_name="verify"),
 )
 

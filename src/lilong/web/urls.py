@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("agent/v1/", agent_api.urls),
     path("account/", include("lilong.foundation.members.pages.urls")),
+    path("", include("lilong.foundation.ledger.pages.urls")),
     path("", include("lilong.foundation.runs.pages.urls")),
     path("", include("lilong.platforms.supermarket.pages.urls")),
     path("", pages.show_front, name="front"),

@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
+from lilong.common.money import PPM
 from lilong.protocol import reasons, waits
 from lilong.protocol.messages import Fault, Reason
 from lilong.protocol.waits import Wait, fill_sentence
@@ -65,6 +66,12 @@ def milliseconds(duration_ms: int) -> str:
 def mebibytes(count_mib: int) -> str:
     """Write an amount of memory that is counted in MiB."""
     return formatting.format_bytes(count_mib * MEBIBYTE, language=_language())
+
+
+@register.filter
+def per_cent(share_ppm: int) -> str:
+    """Write a share that is counted in parts per million, rounded down to whole per cent."""
+    return formatting.format_share(share_ppm, whole=PPM, language=_language())
 
 
 @register.filter

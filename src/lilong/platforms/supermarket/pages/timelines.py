@@ -1,7 +1,7 @@
 """An order's timeline as people read it: what happened with the money beside it, then what is still to come."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lilong.platforms.supermarket.core.states import OrderState, OrderStep
@@ -43,7 +43,13 @@ class Line:
 
 def build_timeline(sheet: OrderSheet) -> list[Line]:
     """Return the lines of an order's sheet, in their order."""
-    return [*map(_read_line, sheet.timeline), *_list_to_come(sheet)]
+    lines = [*map(_read_line, sheet.timeline), *_list_to_come(sheet)]
+    if sheet.so_far_uc is None:
+        return lines
+    return [
+        replace(line, money=str(MONEY["so_far"]), amount_uc=sheet.so_far_uc) if line.step == OrderStep.START else line
+        for line in lines
+    ]
 
 
 def _read_line(row: TimelineView) -> Line:

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import checkout, orders
+from lilong.platforms.supermarket.pages import checkout, home, orders
 
 urlpatterns = [
+    path("home", home.show_home, name="home"),
     path("shelf", checkout.show_shelf, name="shelf"),
     path("quotes", checkout.ask_for_quote, name="ask_for_quote"),
     path("quotes/<str:quote_id>", checkout.show_quote, name="quote"),

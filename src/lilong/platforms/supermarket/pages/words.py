@@ -31,6 +31,7 @@ STEPS: "Mapping[str, _StrOrPromise]" = {
 MONEY: "Mapping[str, _StrOrPromise]" = {
     "reserved": _("money", "reserved on vouchers"),
     "held": _("money", "held"),
+    "so_far": _("money", "so far"),
     "charged": _("money", "charged"),
     "refunded": _("money", "given back"),
     "released": _("money", "released"),
