@@ -66,7 +66,7 @@ SENTENCES: Mapping[WaitCode, str] = {
     WaitCode.QUEUE_LEFT_AGAIN: "pool {pool} had no room within {limit_s}, and was asked again",
     WaitCode.QUEUE_LEFT_FOR: "pool {pool} had no room within {limit_s}, and pool {next_pool} came next",
 }
-"""In braces: facts of the wait; those that end with _s are seconds, with _bytes counts, all others texts as they are."""
+"""In braces: facts of the wait; those that end with _s are seconds, with _bytes counts, all others texts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,9 @@ def test_what_refuses_a_job_is_said_beside_the_form(buyer, job, archive, words):
     assert not Quote.objects.exists()
 
 
-@pytest.mark.parametrize(("max_cost", "words"), [("much", "Write a number"), ("0", "cannot cost that much, or nothing")])
+@pytest.mark.parametrize(
+    ("max_cost", "words"), [("much", "Write a number"), ("0", "cannot cost that much, or nothing")]
+)
 def test_a_limit_that_is_no_amount_is_refused_at_its_field(buyer, max_cost, words):
     assert words in ask(browse_as(buyer), max_cost=max_cost).content.decode()
 

@@ -53,9 +53,7 @@ def test_a_path_that_leaves_the_folder_or_garbles_a_line_is_refused(path):
 
 @pytest.mark.parametrize("mode", [stat.S_IFLNK | 0o777, stat.S_IFCHR | 0o600, stat.S_IFIFO | 0o600])
 def test_links_and_devices_are_refused(mode):
-    assert refuse(make_zip((entry("a", mode=mode), b"/etc/passwd"))) == [
-        "It cannot travel: it is a link or a device."
-    ]
+    assert refuse(make_zip((entry("a", mode=mode), b"/etc/passwd"))) == ["It cannot travel: it is a link or a device."]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

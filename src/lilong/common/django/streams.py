@@ -45,7 +45,7 @@ class SharedPoll(Generic[T]):
     """
 
     def __init__(self, *, read: Callable[[Collection[str]], Mapping[str, T]], period_s: float) -> None:
-        self._read, self._period_s = read, period_s
+        self._read, self.period_s = read, period_s
         self._lock = threading.Lock()
         self._watched: Counter[str] = Counter()
         self._latest: Mapping[str, T] = {}
@@ -67,7 +67,7 @@ class SharedPoll(Generic[T]):
     def _look(self, key: str) -> T | None:
         with self._lock:
             now = time.monotonic()
-            if key not in self._latest or now - self._read_at >= self._period_s:
+            if key not in self._latest or now - self._read_at >= self.period_s:
                 self._latest = self._read(self._watched.keys())
                 self._read_at = now
             return self._latest.get(key)

@@ -119,10 +119,8 @@ def _walk_back(account_id: str, transfers: Sequence[TransferView], *, after_uc: 
 
 
 def _measure(account_id: str, transfer: TransferView) -> int:
-    """Return what a transfer changes of what an account can spend: a hold takes at once, its end gives the rest back."""
+    """Return what a transfer changes of what can be spent: a hold takes at once, its end gives back the rest."""
     moves = transfer.kind is not TransferKind.PEND
     if transfer.credit_account == account_id:
         return transfer.amount_uc if moves else 0
     return (transfer.held_uc or 0) - transfer.amount_uc
-
-

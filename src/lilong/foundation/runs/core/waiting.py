@@ -73,9 +73,7 @@ def find_expected_start(attempt: Waiting, *, pool: PoolStanding, now: datetime, 
     return ExpectedStart(at=attempt.expected_start_at, basis=StartBasis.SCHEDULER)
 
 
-def explain_wait(
-    attempt: Waiting | None, *, pool: PoolStanding, now: datetime, policy: Policy
-) -> tuple[Wait, ...]:
+def explain_wait(attempt: Waiting | None, *, pool: PoolStanding, now: datetime, policy: Policy) -> tuple[Wait, ...]:
     """Return why there is no progress, in parts, or nothing where there is some.
 
     >>> from datetime import UTC

@@ -21,7 +21,7 @@ CHECK_EVERY_S = 5
 STREAM_S_MAX = 30 * 60
 RETRY_MS = 3000
 
-_standings = SharedPoll[LogStanding](read=lambda run_ids: read_standings(run_ids=run_ids), period_s=PERIOD_S)
+STANDINGS = SharedPoll[LogStanding](read=lambda run_ids: read_standings(run_ids=run_ids), period_s=PERIOD_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def follow_log(*, run_id: str, rank: int, place: Place | None, may_go_on: Callab
     yield b"retry: %d\n\n" % RETRY_MS
     began_at = checked_at = said_at = time.monotonic()
     reader = _Reader(rank=rank, place=place)
-    with _standings.watch(run_id) as look:
+    with STANDINGS.watch(run_id) as look:
         while not STOPPING.is_set() and time.monotonic() - began_at < STREAM_S_MAX:
             standing = look()
             if standing is None or rank >= standing.ranks:
@@ -126,9 +126,7 @@ class _Reader:
 
     def _skip(self, standing: LogStanding, offset: int) -> Iterator[bytes]:
         self._offset, self._decoder = offset, _new_decoder()
-        yield format_event(
-            name="skip", payload={"bytes": offset}, event_id=f"{standing.attempt_number}.{offset}"
-        )
+        yield format_event(name="skip", payload={"bytes": offset}, event_id=f"{standing.attempt_number}.{offset}")
 
 
 def _new_decoder() -> codecs.IncrementalDecoder:

@@ -17,9 +17,7 @@ class ArtefactMissing(NotFound):
     next_step = "Look at the order again: files are kept for a while after the run has ended."
 
 
-def open_artefact(
-    *, actor: Actor, run_id: str, attempt_number: int, sha256: str
-) -> tuple[ArtefactView, ObjectReader]:
+def open_artefact(*, actor: Actor, run_id: str, attempt_number: int, sha256: str) -> tuple[ArtefactView, ObjectReader]:
     """Open a file that a run of the actor's own organisation left; close its chunks, or read them all.
 
     The same roles as for any object. Raises ArtefactMissing, and ObjectMissing once its time is over. Two queries.

@@ -38,7 +38,9 @@ class ArchiveInvalid(InputInvalid):
 
     code = "job.archive_invalid"
     title = "This archive cannot be used as a working folder"
-    next_step = "Make a plain zip of the folder's files, without links and passwords, or use `lilong run` for large folders."
+    next_step = (
+        "Make a plain zip of the folder's files, without links and passwords, or use `lilong run` for large folders."
+    )
 
 
 @dataclass(frozen=True, slots=True)

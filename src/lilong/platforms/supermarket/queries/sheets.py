@@ -103,9 +103,7 @@ def get_quote_sheet(*, actor: Actor, quote_id: str) -> QuoteSheet:
     """Return a quote that the actor may see; raises NotFound. Four queries."""
     view = get_quote(actor=actor, quote_id=quote_id)
     order = find_order(actor=actor, order_id=view.order_id)
-    return QuoteSheet(
-        quote=view, spec=RunSpec.model_validate(order.spec), offers=name_offers(promise=view.promise)
-    )
+    return QuoteSheet(quote=view, spec=RunSpec.model_validate(order.spec), offers=name_offers(promise=view.promise))
 
 
 def _charge_attempts(order: Order, promise: Promise, run: RunView) -> dict[str, int]:

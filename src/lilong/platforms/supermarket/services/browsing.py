@@ -74,9 +74,7 @@ def _store_folder(actor: Actor, files: tuple[ArchivedFile, ...], *, now: datetim
     held = find_many(organisation_id=actor.organisation_id, sha256s=list(contents))
     for sha256, content in contents.items():
         if sha256 not in held:
-            begun = begin_upload(
-                organisation_id=actor.organisation_id, sha256=sha256, size_bytes=len(content), now=now
-            )
+            begun = begin_upload(organisation_id=actor.organisation_id, sha256=sha256, size_bytes=len(content), now=now)
             if not begun.complete:
                 append_upload(upload_id=begun.upload_id, offset=begun.offset, chunks=[content[begun.offset :]], now=now)
     return manifest.sha256
