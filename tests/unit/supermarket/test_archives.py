@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from lilong.platforms.supermarket.core import archives
-from lilong.platforms.supermarket.core.archives import ArchiveInvalid, read_archive
+from lilong.platforms.supermarket.services import archives
+from lilong.platforms.supermarket.services.archives import ArchiveInvalid, read_archive
 
 
 def make_zip(*entries, method=zipfile.ZIP_DEFLATED):
@@ -25,14 +25,14 @@ def entry(name, *, mode=stat.S_IFREG | 0o644):
 
 def refuse(content):
     with pytest.raises(ArchiveInvalid) as refusal:
-        read_archive(content)
+        read_archive(content=content)
     return [field.message for field in refusal.value.fields] or [refusal.value.detail]
 
 
 def test_files_come_out_by_path_with_their_bytes_and_modes():
     content = make_zip((entry("run.sh", mode=stat.S_IFREG | 0o755), "#!/bin/sh"), ("数据/a", b"1"), ("lib/", b""))
 
-    files = read_archive(content)
+    files = read_archive(content=content)
 
     assert [(file.path, file.content, file.executable) for file in files] == [
         ("run.sh", b"#!/bin/sh", True),
@@ -43,7 +43,7 @@ def test_files_come_out_by_path_with_their_bytes_and_modes():
 def test_what_never_travels_stays_behind():
     content = make_zip((".git/config", b"1"), ("a/__pycache__/b.pyc", b"1"), ("a/b.py", b"1"))
 
-    assert [file.path for file in read_archive(content)] == ["a/b.py"]
+    assert [file.path for file in read_archive(content=content)] == ["a/b.py"]
 
 
 @pytest.mark.parametrize("path", ["../a", "/etc/passwd", "a/../../b", "a\\b", "a//b", "./a", "a\nb"])
@@ -107,7 +107,7 @@ def test_a_damaged_zip_is_refused_whatever_is_wrong():
     refused = 0
     for at in range(len(whole)):
         try:
-            read_archive(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+            read_archive(content=whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         except ArchiveInvalid:
             refused += 1
     assert refused > len(whole) / 2

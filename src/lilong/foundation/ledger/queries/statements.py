@@ -84,19 +84,21 @@ def _list_accounts(actor: Actor) -> tuple[AccountView, ...]:
         return ()
     rows = list(Account.objects.filter(owner_id=actor.organisation_id, kind__in=STATEMENT_KINDS)[:ACCOUNTS_MAX])
     rows.sort(key=lambda row: (STATEMENT_KINDS.index(AccountKind(row.kind)), row.opened_at, row.id))
-    return tuple(view_accounts(rows, balances=get_balances(account_ids=[row.id for row in rows]) if rows else {}))
+    return tuple(
+        view_accounts(accounts=rows, balances=get_balances(account_ids=[row.id for row in rows]) if rows else {})
+    )
 
 
 def _read_page(
     account: AccountView, *, begin: datetime, end: datetime, cursor: str | None, limit: int, now: datetime
 ) -> Page[StatementLine]:
     within = Q(effective_at__gte=begin, effective_at__lt=end)
-    earlier = read_position(cursor) if cursor else Q()
+    earlier = read_position(cursor=cursor) if cursor else Q()
     rows = latest_transfers(account_id=account.id, where=within & earlier, count=limit + 1)
     shown = rows[:limit]
     if not shown:
         return Page(items=[], next_cursor=None)
-    lines = list(_walk_back(account.id, view_transfers(shown), after_uc=_find_after(account, rows[0], now=now)))
+    lines = list(_walk_back(account.id, view_transfers(rows=shown), after_uc=_find_after(account, rows[0], now=now)))
     last = shown[-1]
     more = encode_cursor(f"{format_moment(last.effective_at)} {last.id}") if len(rows) > limit else None
     return Page(items=lines, next_cursor=more)
@@ -107,7 +109,7 @@ def _find_after(account: AccountView, newest: Transfer, *, now: datetime) -> int
     at = newest.effective_at
     available_uc = get_balances(account_ids=[account.id], at=min(at, now))[account.id].available_uc
     same_moment = Q(effective_at=at, pk__gt=newest.pk)
-    tied = view_transfers(latest_transfers(account_id=account.id, where=same_moment, count=None))
+    tied = view_transfers(rows=latest_transfers(account_id=account.id, where=same_moment, count=None))
     return available_uc - sum(_measure(account.id, transfer) for transfer in tied)
 
 

@@ -64,7 +64,7 @@ def list_account_transfers(*, actor: Actor, account_id: str, cursor: str | None,
         raise LimitInvalid(facts={"limit": PAGE_LIMIT_MAX, "asked": limit})
     if not Account.objects.visible_to(actor).filter(pk=account_id).exists():
         raise AccountMissing(detail=f"There is no account {account_id[:64]} that you can see.")
-    earlier = read_position(cursor) if cursor else Q()
+    earlier = read_position(cursor=cursor) if cursor else Q()
     found = latest_transfers(account_id=account_id, where=earlier, count=limit + 1)
     items = [_view(row) for row in found[:limit]]
     last = items[-1] if len(found) > limit else None
@@ -105,7 +105,7 @@ def latest_transfers(*, account_id: str, where: Q, count: int | None) -> list[Tr
     return found
 
 
-def view_transfers(rows: Iterable[Transfer]) -> list[TransferView]:
+def view_transfers(*, rows: Iterable[Transfer]) -> list[TransferView]:
     """Return rows as others see them, in the order given."""
     return [_view(row) for row in rows]
 
@@ -114,7 +114,7 @@ def _latest(rows: QuerySet[Transfer], *, count: int | None) -> list[Transfer]:
     return list(rows.select_related("debit_account", "credit_account").order_by("-effective_at", "-pk")[:count])
 
 
-def read_position(cursor: str) -> Q:
+def read_position(*, cursor: str) -> Q:
     """Return what keeps the transfers after a cursor; raises CursorInvalid."""
     moment, _, transfer_id = decode_cursor(cursor).partition(" ")
     try:

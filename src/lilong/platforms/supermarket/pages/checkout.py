@@ -11,11 +11,11 @@ from lilong.common.django.people import find_actor, for_member
 from lilong.common.errors import InputInvalid, LilongError, list_error_classes
 from lilong.common.permissions import Scope, may
 from lilong.common.time import utc_now
-from lilong.platforms.supermarket.core.archives import ARCHIVE_BYTES_MAX
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.pages.forms import JobForm, KeyForm, new_key
 from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
 from lilong.platforms.supermarket.queries.shelf import list_stock
+from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
 from lilong.platforms.supermarket.services.browsing import quote_again, quote_job
 from lilong.platforms.supermarket.services.orders import place_order
 from lilong.platforms.supermarket.services.quotes import BUYERS

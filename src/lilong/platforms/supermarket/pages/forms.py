@@ -7,8 +7,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from lilong.common.money import AmountInvalid, parse_credits
-from lilong.platforms.supermarket.core.archives import ARCHIVE_BYTES_MAX
 from lilong.platforms.supermarket.core.policy import ORDER_MAX_UC
+from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
 from lilong.protocol.spec_yaml import SPEC_BYTES_MAX
 
 KEY = r"[0-9a-f]{32}"

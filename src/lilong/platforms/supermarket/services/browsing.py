@@ -7,9 +7,9 @@ from lilong.common.errors import NotFound
 from lilong.common.permissions import Actor, Scope, may, require
 from lilong.foundation.objects.public import append_upload, begin_upload, find_many
 from lilong.foundation.outbox.public import digest_key
-from lilong.platforms.supermarket.core.archives import ArchivedFile, read_archive
 from lilong.platforms.supermarket.queries.orders import find_order
 from lilong.platforms.supermarket.queries.quotes import QuoteView
+from lilong.platforms.supermarket.services.archives import ArchivedFile, read_archive
 from lilong.platforms.supermarket.services.quotes import BUYERS, quote
 from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.spec import RunSpec
@@ -27,7 +27,7 @@ def quote_job(
     that it asks once however often it is sent. Raises SpecInvalid, ArchiveInvalid and what refuses uploads and quotes.
     """
     require(may(actor, roles=BUYERS, scope=Scope.RUN))
-    files = read_archive(archive) if archive else ()
+    files = read_archive(content=archive) if archive else ()
     spec = parse_spec(job, requirement_files=_find_requirements(job, files))
     if files:
         spec = spec.model_copy(update={"workdir_sha256": _store_folder(actor, files, now=now)})

@@ -1,6 +1,6 @@
 """What an archive of a working folder may be, decided by its bytes and its list of files before any is unpacked.
 
-Pure: the bytes are handed in, and nothing is written. Links, passwords, ways out of the folder, doubled paths and more
+It stays in memory, and nothing is written. Links, passwords, ways out of the folder, doubled paths and more
 than the limits are refused, all with reasons.
 """
 
@@ -52,7 +52,7 @@ class ArchivedFile:
     executable: bool
 
 
-def read_archive(content: bytes) -> tuple[ArchivedFile, ...]:
+def read_archive(*, content: bytes) -> tuple[ArchivedFile, ...]:
     """Return the files of a zip, by path; raises ArchiveInvalid with all reasons. Memory: what it unpacks to, bounded.
 
     Folders, and what never travels (.git, __pycache__ …), stay behind.
