@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
 from lilong.cli.demo.stage import Stage
 from lilong.cli.local_hub import LocalHub
@@ -75,10 +75,10 @@ def member(hub: LocalHub, browser: Browser, session_key: str, request: pytest.Fi
 def ask(page: Page, *, job: str = JOB) -> None:
     """Hand a job and its folder in at the shelf."""
     page.get_by_label("The job's file").set_input_files(
-        files=[{"name": "job.yaml", "mimeType": "text/yaml", "buffer": job.encode()}]
+        FilePayload(name="job.yaml", mimeType="text/yaml", buffer=job.encode())
     )
     page.get_by_label("Working folder").set_input_files(
-        files=[{"name": "folder.zip", "mimeType": "application/zip", "buffer": make_folder()}]
+        FilePayload(name="folder.zip", mimeType="application/zip", buffer=make_folder())
     )
     page.get_by_role("button", name="Ask for a quote").click()
 
@@ -144,8 +144,10 @@ def test_the_members_pages_are_sound_for_everybody(hub, browser, session_key, lo
     sign_in(with_look, hub, session_key, language=look.language, theme=look.theme)
     first = Visitor(context=with_look, url=hub.url).open("/orders")
     order = first.locator("tbody th a").last.get_attribute("href")
+    assert order
     run_log = Visitor(context=with_look, url=hub.url).open(order).locator("a[href$='/log']").get_attribute("href")
 
+    assert run_log
     for path in ("/home", "/shelf", "/orders", order, run_log, "/wallet"):
         visit = inspect_page(with_look.new_page(), hub.url + path)
         assert visit.violations == [], path

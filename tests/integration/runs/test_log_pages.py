@@ -235,6 +235,7 @@ def test_without_scripts_the_log_is_read_in_parts(buyer, stall, monkeypatch):
     assert 'offset=15" rel="next"' in middle
     assert 'offset=0" rel="prev"' in middle
     assert client.get(f"{place}?offset={10**30}&rank=x").status_code == 200
+    assert client.head(f"{place}/stream").status_code == 405
     assert client.get(place, {"rank": 1}).status_code == 422
     assert client.get(place, {"attempt": 2}).status_code == 404
 

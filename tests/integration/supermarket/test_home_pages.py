@@ -131,6 +131,14 @@ def test_a_statement_asks_few_questions(buyer, stall, monkeypatch, django_assert
         read(client, "/wallet" + following.replace("&amp;", "&"))
 
 
+@pytest.mark.parametrize("path", ["/home", "/wallet", "/shelf", "/orders"])
+def test_the_header_says_for_whom_the_page_is(buyer, path):
+    header = read(browse_as(buyer), path).split("</header>")[0]
+
+    assert re.search(r"Owner \d+", header)
+    assert "Sign in" not in header
+
+
 def test_another_organisations_account_is_not_there_and_a_stranger_signs_in_first(buyer):
     other = browse_as(found_buyer())
 

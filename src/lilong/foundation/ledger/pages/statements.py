@@ -35,7 +35,6 @@ def show_statement(request: HttpRequest) -> HttpResponseBase:
     later = next_month(begin)
     context = {
         "statement": statement,
-        "account": statement.account,
         "accounts": [(each, ACCOUNTS[each.kind]) for each in statement.accounts],
         "lines": [(line, MOVES.get(line.transfer.code, line.transfer.code)) for line in statement.page.items],
         "month": f"{begin:%Y-%m}",

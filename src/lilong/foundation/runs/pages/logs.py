@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_GET, require_safe
 
 from lilong.common.django.people import find_actor, find_actor_anew, for_member
 from lilong.common.django.streams import respond_events
@@ -30,7 +30,7 @@ def show_log(request: HttpRequest, run_id: str) -> HttpResponseBase:
     return render(request, "runs/log.html", {"part": part, "run_id": run_id, "place": place})
 
 
-@require_safe
+@require_GET  # no HEAD: it would wait for the whole of what it does not send
 @for_member
 def stream_log(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """Send what is new of the newest attempt's log as it comes; raises StreamsFull when too many listen."""
