@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     bind: str = Field(default="127.0.0.1:8000", description="Address and port that the web process listens on.")
     allowed_hosts: tuple[str, ...] = Field(default=("127.0.0.1", "localhost"), description="Accepted Host headers.")
     web_threads: int = Field(default=16, ge=2, le=256, description="Threads of the web process.")
+    web_streams: int = Field(
+        default=48, ge=0, le=1000, description="Pages that may watch live at once; each has a thread beside the others."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     style_page: bool = Field(default=False, description="Show /style, the page of all parts that pages are made of.")
     stall_timeout_s: int = Field(default=30, ge=1, description="Seconds that a caller may send or take nothing.")

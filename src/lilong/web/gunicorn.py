@@ -4,7 +4,10 @@ One process is enough for a laptop and keeps SQLite calm; a large hub starts mor
 """
 
 import gc
+import signal
+from types import FrameType
 
+from lilong.common.django.streams import STOPPING
 from lilong.web.config import load_settings
 
 _settings = load_settings()
@@ -13,7 +16,7 @@ wsgi_app = "lilong.web.wsgi:application"
 bind = [_settings.bind]
 workers = 1
 worker_class = "gthread"
-threads = _settings.web_threads
+threads = _settings.web_threads + _settings.web_streams
 timeout = 120
 graceful_timeout = 10
 keepalive = 15
@@ -39,3 +42,17 @@ def post_worker_init(worker: object) -> None:  # noqa: ARG001 - gunicorn hands i
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS)
+    _end_streams_on(signal.SIGTERM)
+    _end_streams_on(signal.SIGINT)
+
+
+def _end_streams_on(number: signal.Signals) -> None:
+    """Let open streams end when the worker is asked to: it waits for its threads."""
+    told = signal.getsignal(number)
+
+    def end(signal_number: int, frame: FrameType | None) -> None:
+        STOPPING.set()
+        if callable(told):
+            told(signal_number, frame)
+
+    signal.signal(number, end)

@@ -8,12 +8,18 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from lilong.common.django.people import find_actor
+
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
 
 
 def _always(_request: HttpRequest) -> bool:
     return True
+
+
+def _for_members(request: HttpRequest) -> bool:
+    return find_actor(request).role is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,10 @@ class Link:
 
 ENTRIES: tuple[Entry, ...] = (
     Entry(label=_("Overview"), url_name="front"),
+    Entry(label=_("Home"), url_name="home", is_shown=_for_members),
+    Entry(label=_("Shelf"), url_name="shelf", is_shown=_for_members),
+    Entry(label=_("Orders"), url_name="orders", is_shown=_for_members),
+    Entry(label=_("Wallet"), url_name="wallet", is_shown=_for_members),
     Entry(label=_("Check the record"), url_name="verify"),
 )
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -20,7 +22,11 @@ class PeopleMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the request."""
-        attach_actor_finder(request, lambda: find_session_actor(request))
+        attach_actor_finder(
+            request,
+            lambda: find_session_actor(request),
+            find_anew=lambda: find_session_actor(_ask_again(request)),
+        )
         return self._get_response(request)
 
 
@@ -51,3 +57,12 @@ def _find_account(request: HttpRequest) -> Account:
     except DatabaseError:
         return Account()
     return Account(person=request.user, organisation=own.get(acting))
+
+
+def _ask_again(request: HttpRequest) -> HttpRequest:
+    """Return a request of the same browser that knows nothing yet of its session or its person."""
+    again = HttpRequest()
+    again.META, again.COOKIES = request.META, request.COOKIES
+    again.session = SessionStore(request.session.session_key)
+    again.user = get_user(again)
+    return again

@@ -69,6 +69,7 @@ TEMPLATES = [
                 "django.templatetags.i18n",
                 "django.templatetags.static",
                 "lilong.web.templatetags.lilong",
+                "lilong.web.templatetags.sentences",
             ],
         },
     }

@@ -24,6 +24,8 @@ from django.utils.translation import template
 import lilong
 from lilong import __version__
 from lilong.common.errors import list_error_classes
+from lilong.protocol import reasons, waits
+from lilong.protocol.waits import WaitCode
 
 PACKAGE = Path(lilong.__file__).parent
 LANGUAGE = "zh_Hans"
@@ -53,7 +55,7 @@ def extract_texts() -> Catalog:
         where = path.relative_to(PACKAGE.parent).as_posix()
         for _, message, comments, context in _extract_file(path):
             catalog.add(message, None, [(where, 1)], auto_comments=comments, context=context)
-    for where, text in _list_error_texts():
+    for where, text in (*_list_error_texts(), *_list_sentences()):
         catalog.add(text, None, [(where, 1)])
     return catalog
 
@@ -133,6 +135,12 @@ def _list_error_texts() -> Iterator[tuple[str, str]]:
         if error.__module__.startswith(SHOWN_ON_PAGES):
             where = f"{error.__module__.replace('.', '/')}.py"
             yield from ((where, text) for text in (error.title, error.next_step) if text)
+
+
+def _list_sentences() -> Iterator[tuple[str, str]]:
+    for module in (reasons, waits):
+        where = f"{module.__name__.replace('.', '/')}.py"
+        yield from ((where, text) for text in module.SENTENCES.values() if text != waits.SENTENCES[WaitCode.TOLD])
 
 
 def main() -> int:

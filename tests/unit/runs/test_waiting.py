@@ -11,6 +11,7 @@ from lilong.foundation.runs.core.waiting import (
     find_expected_start,
 )
 from lilong.protocol.messages import AttemptState, Reason
+from lilong.protocol.waits import join_waits
 from tests.unit.runs.attempts import NOON, at
 
 S = AttemptState
@@ -23,7 +24,7 @@ def make_waiting(state, **fields):
 
 def explain(state, *, seconds=1, draining=False, **fields):
     pool = PoolStanding(name="embedded", last_sync_at=NOON, draining=draining)
-    return explain_wait(make_waiting(state, **fields), pool=pool, now=at(seconds), policy=POLICY)
+    return join_waits(explain_wait(make_waiting(state, **fields), pool=pool, now=at(seconds), policy=POLICY))
 
 
 def expect(state, *, seconds=1, **fields):
@@ -79,14 +80,14 @@ def test_after_a_full_queue_it_is_said_which_it_was_until_work_begins():
     assert explain(S.CREATED, refused=refused) == (
         "pool other had no room within 2m; it is being handed to pool embedded"
     )
-    assert refused in explain(S.QUEUED, refused=refused)
-    assert refused in explain(S.STAGING, refused=refused)
-    assert refused not in explain(S.STARTING, refused=refused)
+    assert refused.text in explain(S.QUEUED, refused=refused)
+    assert refused.text in explain(S.STAGING, refused=refused)
+    assert refused.text not in explain(S.STARTING, refused=refused)
 
 
 @pytest.mark.parametrize(("next_pool", "then"), [("b", "pool b came next"), ("a", "was asked again")])
 def test_of_an_attempt_that_left_a_queue_it_is_said_what_followed(next_pool, then):
-    assert explain_queue_refusal(pool="a", queue_wait_s=120, next_pool=next_pool) == (
+    assert explain_queue_refusal(pool="a", queue_wait_s=120, next_pool=next_pool).text == (
         f"pool a had no room within 2m, and {then}"
     )
 

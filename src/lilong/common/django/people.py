@@ -30,9 +30,10 @@ class OrganisationMissing(NotAllowed):
     next_step = "Found one, or ask the owner of yours to add you by the address that you signed up with."
 
 
-def attach_actor_finder(request: HttpRequest, find: FindActor) -> None:
-    """Tell this request how to find out who acts by its session; it is asked at most once."""
+def attach_actor_finder(request: HttpRequest, find: FindActor, *, find_anew: FindActor) -> None:
+    """Tell this request how to find out who acts by its session: asked at most once, and anew for answers that last."""
     request.__dict__["find_actor"] = functools.cache(find)
+    request.__dict__["find_actor_anew"] = find_anew
 
 
 def find_actor(request: HttpRequest) -> Actor:
@@ -41,6 +42,12 @@ def find_actor(request: HttpRequest) -> Actor:
     Three queries at most: session, person, memberships.
     """
     find = request.__dict__.get("find_actor")
+    return find() if find is not None else PUBLIC
+
+
+def find_actor_anew(request: HttpRequest) -> Actor:
+    """Return who acts by this session now: PUBLIC once it has ended, whatever was true when the request came."""
+    find: FindActor | None = request.__dict__.get("find_actor_anew")
     return find() if find is not None else PUBLIC
 
 

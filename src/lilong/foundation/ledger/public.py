@@ -4,6 +4,7 @@ from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.core.holds import find_step_ms, roll_hold
 from lilong.foundation.ledger.core.transfers import GroupResult, LinkGroup, Refusal, Transfer, TransferKind
 from lilong.foundation.ledger.queries.accounts import Balance, get_balances
+from lilong.foundation.ledger.queries.statements import find_balance
 from lilong.foundation.ledger.queries.transfers import TransferView, export_csv, list_open_holds, list_transfers
 from lilong.foundation.ledger.services.accounts import open_account
 from lilong.foundation.ledger.services.posting import GroupRefused, ShortOfFunds, post_many, require_posted
@@ -20,6 +21,7 @@ __all__ = [
     "TransferKind",
     "TransferView",
     "export_csv",
+    "find_balance",
     "find_step_ms",
     "get_balances",
     "list_open_holds",

@@ -79,14 +79,14 @@ def get_account(*, actor: Actor, account_id: str, at: datetime | None = None) ->
     account = Account.objects.visible_to(actor).filter(pk=account_id).first()
     if account is None:
         raise AccountMissing(detail=f"There is no account {account_id[:64]} that you can see.")
-    return _views([account], balances=get_balances(account_ids=[account_id], at=at))[0]
+    return view_accounts(accounts=[account], balances=get_balances(account_ids=[account_id], at=at))[0]
 
 
 def list_accounts(*, actor: Actor, cursor: str | None, limit: int) -> Page[AccountView]:
     """Return one page of the accounts that the actor may see, oldest first. Two queries."""
     page = page_oldest_first(Account.objects.visible_to(actor), cursor=cursor, limit=limit)
     balances = get_balances(account_ids=[account.id for account in page.items])
-    return Page(items=_views(page.items, balances=balances), next_cursor=page.next_cursor)
+    return Page(items=view_accounts(accounts=page.items, balances=balances), next_cursor=page.next_cursor)
 
 
 def get_trial_balance(*, actor: Actor) -> list[TrialLine]:
@@ -100,7 +100,8 @@ def get_trial_balance(*, actor: Actor) -> list[TrialLine]:
     ]
 
 
-def _views(accounts: Sequence[Account], *, balances: Mapping[str, Balance]) -> list[AccountView]:
+def view_accounts(*, accounts: Sequence[Account], balances: Mapping[str, Balance]) -> list[AccountView]:
+    """Return rows as others see them, with the balances given by account."""
     return [
         AccountView(
             id=account.id,

@@ -64,11 +64,8 @@ def list_account_transfers(*, actor: Actor, account_id: str, cursor: str | None,
         raise LimitInvalid(facts={"limit": PAGE_LIMIT_MAX, "asked": limit})
     if not Account.objects.visible_to(actor).filter(pk=account_id).exists():
         raise AccountMissing(detail=f"There is no account {account_id[:64]} that you can see.")
-    earlier = _earlier_than(cursor) if cursor else Q()
-    # Either side has an index of its own; one query for both would read all of the account's transfers.
-    sides = (Q(debit_account=account_id), Q(credit_account=account_id))
-    found = [row for side in sides for row in _latest(Transfer.objects.filter(side, earlier), count=limit + 1)]
-    found.sort(key=lambda row: (row.effective_at, row.id), reverse=True)
+    earlier = read_position(cursor=cursor) if cursor else Q()
+    found = latest_transfers(account_id=account_id, where=earlier, count=limit + 1)
     items = [_view(row) for row in found[:limit]]
     last = items[-1] if len(found) > limit else None
     return Page(
@@ -99,11 +96,26 @@ def export_csv(*, subject: str) -> bytes:
     return render_csv(columns=TRANSFER_COLUMNS, rows=rows)
 
 
-def _latest(rows: QuerySet[Transfer], *, count: int) -> list[Transfer]:
+def latest_transfers(*, account_id: str, where: Q, count: int | None) -> list[Transfer]:
+    """Return up to `count` transfers of an account with both accounts, those that count latest first. Two queries."""
+    # Either side has an index of its own; one query for both would read all of the account's transfers.
+    sides = (Q(debit_account=account_id), Q(credit_account=account_id))
+    found = [row for side in sides for row in _latest(Transfer.objects.filter(side, where), count=count)]
+    found.sort(key=lambda row: (row.effective_at, row.id), reverse=True)
+    return found
+
+
+def view_transfers(*, rows: Iterable[Transfer]) -> list[TransferView]:
+    """Return rows as others see them, in the order given."""
+    return [_view(row) for row in rows]
+
+
+def _latest(rows: QuerySet[Transfer], *, count: int | None) -> list[Transfer]:
     return list(rows.select_related("debit_account", "credit_account").order_by("-effective_at", "-pk")[:count])
 
 
-def _earlier_than(cursor: str) -> Q:
+def read_position(*, cursor: str) -> Q:
+    """Return what keeps the transfers after a cursor; raises CursorInvalid."""
     moment, _, transfer_id = decode_cursor(cursor).partition(" ")
     try:
         effective_at = parse_moment(moment)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from lilong.common.time import format_duration
+from lilong.protocol.waits import Wait, WaitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +39,39 @@ def is_open(window: Maintenance, *, now: datetime) -> bool:
     return window.starts_at <= now < window.ends_at
 
 
-def describe_window(window: Maintenance, *, now: datetime) -> str:
-    """Return when and why, in words: only the end once it has begun, and one day only once.
+def describe_opening(window: Maintenance) -> Wait:
+    """Return until when a window that has begun lasts, and why.
 
     >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    >>> window = Maintenance(noon, noon + timedelta(hours=3), "new cooling")
-    >>> describe_window(window, now=noon)
+    >>> describe_opening(Maintenance(noon, noon + timedelta(hours=3), "new cooling")).text
     'maintenance until 2026-03-01 15:00 UTC (new cooling)'
     """
-    begins, ends = (f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" for moment in (window.starts_at, window.ends_at))
-    why = f" ({window.reason})" if window.reason else ""
-    if window.starts_at <= now:
-        return f"maintenance until {ends} UTC{why}"
-    return f"maintenance from {begins} to {ends.removeprefix(begins[:11])} UTC{why}"
+    return Wait(WaitCode.MAINTENANCE_UNTIL, {"ends": _format_minute(window.ends_at), "note": _note(window)})
 
 
-def explain_maintenance(window: Maintenance | None, *, pool: str, walltime_s: int, now: datetime) -> str:
-    """Return why work does not begin on a pool now; empty when no window is in its way.
+def explain_maintenance(window: Maintenance | None, *, pool: str, walltime_s: int, now: datetime) -> Wait | None:
+    """Return why work does not begin on a pool now; None when no window is in its way. One day stands there only once.
 
     >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     >>> window = Maintenance(noon + timedelta(hours=2), noon + timedelta(hours=3), "")
-    >>> explain_maintenance(window, pool="a", walltime_s=10800, now=noon)
+    >>> explain_maintenance(window, pool="a", walltime_s=10800, now=noon).text
     'pool a has maintenance from 2026-03-01 14:00 to 15:00 UTC: 3h could reach into it, so it begins after that'
-    >>> explain_maintenance(window, pool="a", walltime_s=10800, now=window.starts_at)
+    >>> explain_maintenance(window, pool="a", walltime_s=10800, now=window.starts_at).text
     'pool a has maintenance until 2026-03-01 15:00 UTC: it begins after that'
     """
     if window is None or not reaches_into(window, walltime_s=walltime_s, now=now):
-        return ""
-    reach = "" if is_open(window, now=now) else f"{format_duration(walltime_s)} could reach into it, so "
-    return f"pool {pool} has {describe_window(window, now=now)}: {reach}it begins after that"
+        return None
+    begins, ends = _format_minute(window.starts_at), _format_minute(window.ends_at)
+    facts: dict[str, str | int] = {"pool": pool, "note": _note(window)}
+    if is_open(window, now=now):
+        return Wait(WaitCode.MAINTENANCE_NOW, facts | {"ends": ends})
+    times: dict[str, str | int] = {"begins": begins, "ends": ends.removeprefix(begins[:11]), "walltime_s": walltime_s}
+    return Wait(WaitCode.MAINTENANCE_AHEAD, facts | times)
+
+
+def _format_minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def _note(window: Maintenance) -> str:
+    return f" ({window.reason})" if window.reason else ""

@@ -1,15 +1,15 @@
-"""Say in one plain sentence why a run waits, and when it is expected to start."""
+"""Say why a run waits, in codes that have one plain sentence each, and when it is expected to start."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lilong.common.time import format_duration
-from lilong.foundation.runs.core.maintenance import Maintenance, describe_window, explain_maintenance, is_open
+from lilong.foundation.runs.core.maintenance import Maintenance, describe_opening, explain_maintenance, is_open
 from lilong.foundation.runs.core.policy import Policy
 from lilong.foundation.runs.core.silence import is_away
 from lilong.foundation.runs.core.table import STATES
 from lilong.protocol.messages import AttemptState, Reason
+from lilong.protocol.waits import Wait, WaitCode
 
 
 class StartBasis(StrEnum):
@@ -56,7 +56,7 @@ class Waiting:
     walltime_s: int = 0
     queue_wait_s: int | None = None
     next_pool: str = ""
-    refused: str = ""
+    refused: Wait | None = None
     expected_start_at: datetime | None = None
 
 
@@ -73,81 +73,92 @@ def find_expected_start(attempt: Waiting, *, pool: PoolStanding, now: datetime, 
     return ExpectedStart(at=attempt.expected_start_at, basis=StartBasis.SCHEDULER)
 
 
-def explain_wait(attempt: Waiting | None, *, pool: PoolStanding, now: datetime, policy: Policy) -> str:
-    """Return why there is no progress, or nothing where there is some.
+def explain_wait(attempt: Waiting | None, *, pool: PoolStanding, now: datetime, policy: Policy) -> tuple[Wait, ...]:
+    """Return why there is no progress, in parts, or nothing where there is some.
 
     >>> from datetime import UTC
     >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     >>> pool = PoolStanding(name="embedded", last_sync_at=noon, draining=False)
-    >>> explain_wait(None, pool=pool, now=noon.replace(second=40), policy=Policy())
-    'the agent of pool embedded has not reported for 40s'
+    >>> [wait.text for wait in explain_wait(None, pool=pool, now=noon.replace(second=40), policy=Policy())]
+    ['the agent of pool embedded has not reported for 40s']
     """
     window, walltime_s = pool.maintenance, attempt.walltime_s if attempt else 0
     stands_in_the_way = explain_maintenance(window, pool=pool.name, walltime_s=walltime_s, now=now)
     if stands_in_the_way and attempt is not None and attempt.state is AttemptState.CREATED and not attempt.stopping:
-        return stands_in_the_way
+        return (stands_in_the_way,)
     if is_away(last_sync_at=pool.last_sync_at, now=now, policy=policy):
         return _explain_silence(pool, now=now)
     if attempt is None:
-        return "the next attempt is being prepared"
+        return (Wait(WaitCode.PREPARING),)
     if attempt.settled:
-        return "the run is being closed"
+        return (Wait(WaitCode.CLOSING),)
     if attempt.stopping and attempt.state is not AttemptState.STOPPING:
-        return f"pool {pool.name} has been asked to stop and has not confirmed it yet"
+        return (Wait(WaitCode.STOP_UNCONFIRMED, {"pool": pool.name}),)
     has_begun = STATES[attempt.state].phase > STATES[AttemptState.QUEUED].phase
-    refused = "" if has_begun else attempt.refused
-    return "; ".join(filter(None, (refused, _explain_state(attempt, pool=pool))))
+    refused = () if has_begun or attempt.refused is None else (attempt.refused,)
+    return (*refused, *_explain_state(attempt, pool=pool))
 
 
-def explain_queue_refusal(*, pool: str, queue_wait_s: int | None, next_pool: str) -> str:
+def explain_queue_refusal(*, pool: str, queue_wait_s: int | None, next_pool: str) -> Wait:
     """Return what became of an attempt that left the queue of `pool`, by name; next_pool: of the attempt that followed.
 
-    >>> explain_queue_refusal(pool="a", queue_wait_s=120, next_pool="b")
+    >>> explain_queue_refusal(pool="a", queue_wait_s=120, next_pool="b").text
     'pool a had no room within 2m, and pool b came next'
     """
-    waited = f"pool {pool} had no room within {format_duration(queue_wait_s or 0)}"
+    facts: dict[str, str | int] = {"pool": pool, "limit_s": queue_wait_s or 0}
     if not next_pool:
-        return waited
-    return f"{waited}, and {'was asked again' if next_pool == pool else f'pool {next_pool} came next'}"
+        return Wait(WaitCode.QUEUE_LEFT, facts)
+    if next_pool == pool:
+        return Wait(WaitCode.QUEUE_LEFT_AGAIN, facts)
+    return Wait(WaitCode.QUEUE_LEFT_FOR, facts | {"next_pool": next_pool})
 
 
-def _explain_silence(pool: PoolStanding, *, now: datetime) -> str:
+def _explain_silence(pool: PoolStanding, *, now: datetime) -> tuple[Wait, ...]:
     if pool.last_sync_at is None:
-        return f"no agent serves pool {pool.name} yet"
+        return (Wait(WaitCode.AGENT_MISSING, {"pool": pool.name}),)
     silent_s = int((now - pool.last_sync_at).total_seconds())
-    silence = f"the agent of pool {pool.name} has not reported for {format_duration(silent_s)}"
+    silence = Wait(WaitCode.AGENT_SILENT, {"pool": pool.name, "silent_s": silent_s})
     window = pool.maintenance
-    return f"{silence}; {describe_window(window, now=now)}" if window and is_open(window, now=now) else silence
+    return (silence, describe_opening(window)) if window and is_open(window, now=now) else (silence,)
 
 
-def _explain_state(attempt: Waiting, *, pool: PoolStanding) -> str:
+def _explain_state(attempt: Waiting, *, pool: PoolStanding) -> tuple[Wait, ...]:
+    in_pool: dict[str, str | int] = {"pool": pool.name}
     match attempt.state:
         case AttemptState.CREATED if pool.draining:
-            return f"pool {pool.name} takes no new work at present"
+            return (Wait(WaitCode.DRAINING, in_pool),)
         case AttemptState.CREATED | AttemptState.SUBMITTED:
-            return f"it is being handed to pool {pool.name}"
+            return (Wait(WaitCode.HANDING_OVER, in_pool),)
         case AttemptState.QUEUED:
-            waits = "free capacity" if attempt.reason is Reason.WAITING_FOR_CAPACITY else "its turn"
-            limit_s, following = attempt.queue_wait_s, attempt.next_pool
-            then = f"after {format_duration(limit_s)} there, pool {following} is next" if limit_s and following else ""
-            why = f"it waits for {waits} in pool {pool.name}"
-            if attempt.detail:
-                why = f"it waits in pool {pool.name}: {_join_on(attempt.detail)}"
-            return "; ".join(filter(None, (why, then)))
+            return _explain_queue(attempt, in_pool)
         case AttemptState.STAGING:
-            done, total = attempt.staging_done_bytes, attempt.staging_total_bytes
-            progress = f": {done} of {total} bytes" if total else ""
-            return attempt.detail or f"its inputs and environment are being brought{progress}"
+            done: dict[str, str | int] = {"done_bytes": attempt.staging_done_bytes}
+            return _tell(attempt, Wait(WaitCode.STAGING, done | {"total_bytes": attempt.staging_total_bytes}))
         case AttemptState.STARTING:
-            return attempt.detail or "it is starting"
+            return _tell(attempt, Wait(WaitCode.STARTING))
         case AttemptState.SUSPENDED:
-            return attempt.detail or f"pool {pool.name} has suspended it; suspended time is not billed"
+            return _tell(attempt, Wait(WaitCode.SUSPENDED, in_pool))
         case AttemptState.STOPPING:
-            return "it is being stopped"
+            return (Wait(WaitCode.STOPPING),)
         case AttemptState.RUNNING:
-            return ""
+            return ()
         case _:
-            return "its outputs are being brought to the hub"
+            return (Wait(WaitCode.COLLECTING),)
+
+
+def _explain_queue(attempt: Waiting, in_pool: dict[str, str | int]) -> tuple[Wait, ...]:
+    for_capacity = attempt.reason is Reason.WAITING_FOR_CAPACITY
+    why = Wait(WaitCode.QUEUED_FOR_CAPACITY if for_capacity else WaitCode.QUEUED_FOR_TURN, in_pool)
+    if attempt.detail:
+        why = Wait(WaitCode.QUEUED_BECAUSE, in_pool | {"said": _join_on(attempt.detail)})
+    if not (attempt.queue_wait_s and attempt.next_pool):
+        return (why,)
+    return (why, Wait(WaitCode.NEXT_POOL, {"pool": attempt.next_pool, "limit_s": attempt.queue_wait_s}))
+
+
+def _tell(attempt: Waiting, otherwise: Wait) -> tuple[Wait, ...]:
+    """Return what the engine says of the attempt, if it says anything."""
+    return (Wait(WaitCode.TOLD, {"said": attempt.detail}) if attempt.detail else otherwise,)
 
 
 def _join_on(sentence: str) -> str:

@@ -50,7 +50,8 @@ class PoolView:
 
     def explain_delay(self, *, walltime_s: int, now: datetime) -> str:
         """Return why work of this length begins after the maintenance that is announced; empty when it does not."""
-        return explain_maintenance(self.maintenance, pool=self.name, walltime_s=walltime_s, now=now)
+        why = explain_maintenance(self.maintenance, pool=self.name, walltime_s=walltime_s, now=now)
+        return why.text if why else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from lilong.foundation.runs.queries.rows import (
 )
 from lilong.protocol.messages import AttemptState, Fault, Reason
 from lilong.protocol.spec import RunSpec
+from lilong.protocol.waits import Wait, join_waits
 
 
 class RunMissing(NotFound):
@@ -56,16 +57,19 @@ class AttemptView:
     """One try on one pool. ref: the candidate's, as it was handed in. final: nothing billed will change any more.
 
     meters_agree: the engine claims no more than the job's own signed reports support, within the tolerance.
+    waited: how long it was in a queue in vain, and what came next; said: all else that is known of its end.
     """
 
     id: str
     number: int
     pool_id: str
+    pool_name: str
     ref: str
     state: AttemptState
     reason: Reason | None
     fault: Fault | None
-    detail: str
+    waited: Wait | None
+    said: str
     metered_ms: int
     billable_ms: int
     usable_ms: int
@@ -80,6 +84,12 @@ class AttemptView:
     node_names: tuple[str, ...]
     resumed: bool
     final: bool
+
+    @property
+    def detail(self) -> str:
+        """What is known of its end, in English."""
+        waited = self.waited.text if self.waited else ""
+        return f"{waited[0].upper()}{waited[1:]}. {self.said}".strip() if waited else self.said
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,7 @@ class RunView:
     reason: Reason | None
     fault: Fault | None
     detail: str
-    waiting_reason: str
+    waits: tuple[Wait, ...]
     expected_start_at: datetime | None
     expected_start_basis: StartBasis | None
     authorised_ms: int
@@ -110,6 +120,11 @@ class RunView:
     attempts: tuple[AttemptView, ...]
     artefacts: tuple[ArtefactView, ...]
     finished: bool
+
+    @property
+    def waiting_reason(self) -> str:
+        """Why there is no progress, in English; empty where there is some."""
+        return join_waits(self.waits)
 
 
 def get_runs(*, run_ids: Sequence[str], now: datetime) -> dict[str, RunView]:
@@ -154,7 +169,7 @@ def _view_run(run: Run, *, now: datetime) -> RunView:
     next_pools = [*(row.pool.name for row in rows[1:]), ""]
     attempts = tuple(_view_attempt(row, run=run, next_pool=name) for row, name in zip(rows, next_pools, strict=False))
     is_open = run.state in OPEN_STATES
-    waiting_reason, expected_start = _explain_wait(run, rows, now=now) if is_open else ("", None)
+    waits, expected_start = _explain_wait(run, rows, now=now) if is_open else ((), None)
     return RunView(
         id=run.id,
         organisation_id=run.organisation_id,
@@ -165,7 +180,7 @@ def _view_run(run: Run, *, now: datetime) -> RunView:
         reason=Reason(run.reason) if run.reason else None,
         fault=Fault(run.fault) if run.fault else None,
         detail=run.detail,
-        waiting_reason=waiting_reason,
+        waits=waits,
         expected_start_at=expected_start.at if expected_start else None,
         expected_start_basis=expected_start.basis if expected_start else None,
         authorised_ms=run.authorised_ms,
@@ -186,11 +201,13 @@ def _view_attempt(row: Attempt, *, run: Run, next_pool: str) -> AttemptView:
         id=row.id,
         number=row.number,
         pool_id=row.pool_id,
+        pool_name=row.pool.name,
         ref=row.candidate.ref,
         state=AttemptState(row.state),
         reason=Reason(row.reason) if row.reason else None,
         fault=Fault(row.fault) if row.fault else None,
-        detail=_explain_attempt(row, next_pool=next_pool),
+        waited=_explain_queue_refusal(row, next_pool=next_pool),
+        said=row.detail,
         metered_ms=row.meter.metered_ms,
         billable_ms=bill.billable_ms,
         usable_ms=bill.usable_ms,
@@ -208,15 +225,9 @@ def _view_attempt(row: Attempt, *, run: Run, next_pool: str) -> AttemptView:
     )
 
 
-def _explain_attempt(row: Attempt, *, next_pool: str) -> str:
-    """Return the attempt's detail, which after a wait in vain begins with how long it was and what came next."""
-    waited = _explain_queue_refusal(row, next_pool=next_pool)
-    return f"{waited[0].upper()}{waited[1:]}. {row.detail}".strip() if waited else row.detail
-
-
-def _explain_queue_refusal(row: Attempt, *, next_pool: str) -> str:
+def _explain_queue_refusal(row: Attempt, *, next_pool: str) -> Wait | None:
     if row.reason != Reason.QUEUE_WAIT_EXCEEDED:
-        return ""
+        return None
     return explain_queue_refusal(pool=row.pool.name, queue_wait_s=row.queue_wait_s, next_pool=next_pool)
 
 
@@ -230,7 +241,7 @@ def _list_artefacts(rows: Iterable[Attempt]) -> list[ArtefactView]:
     ]
 
 
-def _explain_wait(run: Run, rows: Sequence[Attempt], *, now: datetime) -> tuple[str, ExpectedStart | None]:
+def _explain_wait(run: Run, rows: Sequence[Attempt], *, now: datetime) -> tuple[tuple[Wait, ...], ExpectedStart | None]:
     last = rows[-1]
     pool = last.pool
     standing = PoolStanding(
@@ -250,7 +261,7 @@ def _explain_wait(run: Run, rows: Sequence[Attempt], *, now: datetime) -> tuple[
         walltime_s=last.walltime_s,
         queue_wait_s=last.queue_wait_s,
         next_pool=_find_next_pool(run, now=now) if last.state == AttemptState.QUEUED else "",
-        refused=_explain_queue_refusal(rows[-2], next_pool="") if len(rows) > 1 else "",
+        refused=_explain_queue_refusal(rows[-2], next_pool="") if len(rows) > 1 else None,
         expected_start_at=last.meter.expected_start_at,
     )
     why = explain_wait(waiting, pool=standing, now=now, policy=POLICY)

@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from django.conf import settings
 
 from lilong.common.errors import Conflict, InputInvalid, LilongError, LimitReached, NotAllowed, NotFound
 from lilong.common.permissions import Actor
+from lilong.foundation.runs.core.runs import RunState
 from lilong.foundation.runs.core.table import STATES
 from lilong.foundation.runs.models import Attempt, Run
 from lilong.foundation.runs.queries.runs import find_own_run
@@ -25,6 +26,9 @@ from lilong.protocol.spec import LogVisibility
 LOG_BYTES_MAX = 1024**3
 LOG_BYTES_PER_RANK_MAX = 72 * 1024 * 1024
 LOG_SLICE_MAX = 1024 * 1024
+CHARACTER_BYTES_MAX = 4
+CONTINUES = 0x80
+"""The two highest bits of each byte of a UTF-8 character but its first."""
 
 
 class AttemptMissing(NotFound):
@@ -89,6 +93,38 @@ class LogSlice:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """A part of a log as text, from byte `offset` to `end`, and where the parts around it begin; None at the ends."""
+
+    run_name: str
+    run_is_over: bool
+    attempt_number: int
+    attempts: tuple[int, ...]
+    rank: int
+    ranks: int
+    text: str
+    offset: int
+    end: int
+    size_bytes: int
+    complete: bool
+    earlier: int | None
+    later: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogStanding:
+    """Where the logs of a run's newest attempt are. is_over: the run is; sizes: bytes kept by rank."""
+
+    attempt_id: str
+    attempt_number: int
+    attempt_state: AttemptState
+    run_state: RunState
+    ranks: int
+    is_over: bool
+    sizes: Mapping[int, int]
+
+
 def append_log(*, pool_id: str, attempt_id: str, rank: int, offset: int, content: bytes) -> int:
     """Add bytes to the log of one rank and return its size; bytes that are there already change nothing.
 
@@ -129,6 +165,94 @@ def read_log(*, actor: Actor, run_id: str, attempt_number: int | None, rank: int
     Raises RunMissing, AttemptMissing, RankMissing, LogPrivate.
     """
     run = find_own_run(actor=actor, run_id=run_id)
+    row = _find_attempt(actor, run, attempt_number=attempt_number, rank=rank)
+    return _read_slice(row, rank=rank, offset=offset, limit=limit)
+
+
+def read_log_part(
+    *, actor: Actor, run_id: str, attempt_number: int | None, rank: int, offset: int | None, limit: int
+) -> LogPart:
+    """Return one part of a log for people to read, `limit` bytes long and the last one when no offset is given.
+
+    No character is torn: a part ends with the last one that begins in it. Raises what `read_log` does.
+    """
+    run = find_own_run(actor=actor, run_id=run_id)
+    row = _find_attempt(actor, run, attempt_number=attempt_number, rank=rank)
+    size = measure_logs(attempt_id=row.id).get(rank, 0)
+    last = max(0, size - 1) // limit * limit
+    start = last if offset is None else min(offset, size)
+    part = _read_slice(row, rank=rank, offset=start, limit=limit + CHARACTER_BYTES_MAX - 1)
+    content, end = _keep_characters(part.content, limit=limit)
+    return LogPart(
+        run_name=run.name,
+        run_is_over=run.finished_at is not None,
+        attempt_number=row.number,
+        attempts=tuple(each.number for each in run.attempts.all()),
+        rank=rank,
+        ranks=row.nodes,
+        text=content.decode(errors="replace"),
+        offset=part.offset,
+        end=part.offset + end,
+        size_bytes=part.size_bytes,
+        complete=part.complete and part.offset + end >= part.size_bytes,
+        earlier=max(0, part.offset - limit) if part.offset else None,
+        later=part.offset + end if part.offset + end < part.size_bytes else None,
+    )
+
+
+def require_log_reader(*, actor: Actor, run_id: str) -> None:
+    """Raise RunMissing or LogPrivate for who may not read the logs of this run."""
+    _require_may_read(actor, find_own_run(actor=actor, run_id=run_id))
+
+
+def read_standings(*, run_ids: Collection[str]) -> dict[str, LogStanding]:
+    """Return how far the logs of these runs are, for who may read them already. One query, however many they are."""
+    rows = Attempt.objects.filter(run__in=run_ids).select_related("run").order_by("number")
+    newest = {row.run_id: row for row in rows.only("number", "nodes", "state", "run__state", "run__finished_at")}
+    return {
+        run_id: LogStanding(
+            attempt_id=row.id,
+            attempt_number=row.number,
+            attempt_state=AttemptState(row.state),
+            run_state=RunState(row.run.state),
+            ranks=row.nodes,
+            is_over=row.run.finished_at is not None,
+            sizes=measure_logs(attempt_id=row.id),
+        )
+        for run_id, row in newest.items()
+    }
+
+
+def read_log_bytes(*, attempt_id: str, rank: int, offset: int, limit: int) -> bytes:
+    """Return bytes of a log as it stands, for who may read it already; nothing where nothing is kept."""
+    try:
+        with _path(attempt_id, rank).open("rb") as file:
+            file.seek(offset)
+            return file.read(min(limit, LOG_SLICE_MAX))
+    except FileNotFoundError:
+        return b""
+
+
+def are_logs_kept(*, attempt_id: str, log_bytes: Mapping[int, int]) -> bool:
+    """Return whether the hub has each rank's log as far as the agent has it, or as far as it keeps logs at all."""
+    sizes = measure_logs(attempt_id=attempt_id)
+    return sum(sizes.values()) >= LOG_BYTES_MAX or all(sizes.get(rank, 0) >= size for rank, size in log_bytes.items())
+
+
+def measure_logs(*, attempt_id: str) -> dict[int, int]:
+    """Return the bytes kept of each rank's log."""
+    try:
+        return {int(entry.name): entry.stat().st_size for entry in os.scandir(_folder(attempt_id))}
+    except FileNotFoundError:
+        return {}
+
+
+def delete_logs(*, attempt_id: str) -> None:
+    """Delete the logs of one attempt; when there are none, nothing happens."""
+    shutil.rmtree(_folder(attempt_id), ignore_errors=True)
+
+
+def _find_attempt(actor: Actor, run: Run, *, attempt_number: int | None, rank: int) -> Attempt:
     _require_may_read(actor, run)
     rows = [row for row in run.attempts.all() if attempt_number in {None, row.number}]
     if not rows:
@@ -136,6 +260,10 @@ def read_log(*, actor: Actor, run_id: str, attempt_number: int | None, rank: int
     row = rows[-1]
     if not 0 <= rank < row.nodes:
         raise RankMissing(facts={"ranks": row.nodes})
+    return row
+
+
+def _read_slice(row: Attempt, *, rank: int, offset: int, limit: int) -> LogSlice:
     is_whole = STATES[AttemptState(row.state)].has_ended and are_logs_kept(
         attempt_id=row.id, log_bytes={rank: row.meter.log_bytes.get(str(rank), 0)}
     )
@@ -158,23 +286,14 @@ def read_log(*, actor: Actor, run_id: str, attempt_number: int | None, rank: int
     )
 
 
-def are_logs_kept(*, attempt_id: str, log_bytes: Mapping[int, int]) -> bool:
-    """Return whether the hub has each rank's log as far as the agent has it, or as far as it keeps logs at all."""
-    sizes = measure_logs(attempt_id=attempt_id)
-    return sum(sizes.values()) >= LOG_BYTES_MAX or all(sizes.get(rank, 0) >= size for rank, size in log_bytes.items())
-
-
-def measure_logs(*, attempt_id: str) -> dict[int, int]:
-    """Return the bytes kept of each rank's log."""
-    try:
-        return {int(entry.name): entry.stat().st_size for entry in os.scandir(_folder(attempt_id))}
-    except FileNotFoundError:
-        return {}
-
-
-def delete_logs(*, attempt_id: str) -> None:
-    """Delete the logs of one attempt; when there are none, nothing happens."""
-    shutil.rmtree(_folder(attempt_id), ignore_errors=True)
+def _keep_characters(content: bytes, *, limit: int) -> tuple[bytes, int]:
+    """Return the bytes of the characters that begin within `limit`, and where the next one begins."""
+    begin, end = 0, min(limit, len(content))
+    while begin < min(end, CHARACTER_BYTES_MAX - 1) and content[begin] & 0xC0 == CONTINUES:
+        begin += 1
+    while end < len(content) and content[end] & 0xC0 == CONTINUES:
+        end += 1
+    return content[begin:end], end
 
 
 def _require_may_read(actor: Actor, run: Run) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from lilong.protocol.messages import Fault
 
 UNIT_MS_PER_PRICE = 1_000_000
+HOUR_MS = 3_600_000
 
 
 class Unit(StrEnum):

@@ -1,6 +1,6 @@
 """Reads of orders: where they stand, what they cost so far and would cost if cancelled now."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,6 +16,9 @@ from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES, Order, TimelineEntry
 from lilong.platforms.supermarket.queries.usage import read_usage
 from lilong.protocol.spec import RunSpec
+
+TAKEN_STATES = frozenset(OrderState) - frozenset(QUOTE_STATES)
+"""What an order whose quote was taken may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,15 @@ class OrderView:
 
 
 @dataclass(frozen=True, slots=True)
+class Reckoning:
+    """What an order that runs costs until now, None for one that does not, and its run as far as it was read."""
+
+    run: RunView | None
+    so_far_uc: int | None
+    cancel_costs_at_most_uc: int
+
+
+@dataclass(frozen=True, slots=True)
 class OrderDetail:
     """An order with its timeline, and while it runs what it has cost until now and would cost if cancelled now.
 
@@ -73,48 +85,71 @@ class OrderDetail:
     expected_start_basis: StartBasis | None
 
 
-def list_orders(*, actor: Actor, cursor: str | None, limit: int) -> Page[OrderView]:
-    """Return a page of orders whose quote was taken, newest first. One query."""
-    placed = Order.objects.visible_to(actor).exclude(run_id="")
+def list_orders(
+    *, actor: Actor, cursor: str | None, limit: int, states: Collection[OrderState] = TAKEN_STATES
+) -> Page[OrderView]:
+    """Return a page of orders whose quote was taken, newest first, of these states alone. One query."""
+    placed = Order.objects.visible_to(actor).exclude(run_id="").filter(state__in=states)
     page = page_newest_first(placed.select_related("quote", "settlement"), cursor=cursor, limit=limit)
-    return Page(items=[_view(order) for order in page.items], next_cursor=page.next_cursor)
+    return Page(items=[view_order(order=order) for order in page.items], next_cursor=page.next_cursor)
 
 
 def get_order(*, actor: Actor, order_id: str, now: datetime) -> OrderDetail:
     """Return an order that the actor may see, also one that is still a quote; raises NotFound."""
-    orders = Order.objects.visible_to(actor).select_related("quote", "settlement")
-    order = orders.filter(id=order_id).first()
-    if order is None:
-        raise NotFound(detail=f"There is no order {order_id[:64]} that you can see.")
-    rows = TimelineEntry.objects.filter(order=order).order_by("number")
-    timeline = tuple(
-        TimelineView(
-            step=row.step, state=row.state, at=row.at, money=row.money, amount_uc=row.amount_uc, detail=row.detail
-        )
-        for row in rows
-    )
-    so_far_uc: int | None = None
-    cancel_uc, run = 0, None
-    if order.state in RUNNING_STATES:
-        run = get_runs(run_ids=[order.run_id], now=now)[order.run_id]
-        promise = read_promise(content=order.quote.document.encode())
-        so_far_uc = _charge(promise, read_usage(run=run))
-        cancel_uc = _charge(promise, _add_grace(run, RunSpec.model_validate(order.spec)))
+    order = find_order(actor=actor, order_id=order_id)
+    standing = reckon_order(order=order, run=None, now=now)
+    run = standing.run
     return OrderDetail(
-        order=_view(order),
-        timeline=timeline,
-        so_far_uc=so_far_uc,
-        cancel_costs_at_most_uc=cancel_uc,
+        order=view_order(order=order),
+        timeline=list_timeline(order=order),
+        so_far_uc=standing.so_far_uc,
+        cancel_costs_at_most_uc=standing.cancel_costs_at_most_uc,
         waiting_reason=run.waiting_reason if run else "",
         expected_start_at=run.expected_start_at if run else None,
         expected_start_basis=run.expected_start_basis if run else None,
     )
 
 
+def find_order(*, actor: Actor, order_id: str) -> Order:
+    """Return the row of an order that the actor may see, with quote and settlement; raises NotFound. One query."""
+    orders = Order.objects.visible_to(actor).select_related("quote", "settlement")
+    order = orders.filter(id=order_id).first()
+    if order is None:
+        raise NotFound(detail=f"There is no order {order_id[:64]} that you can see.")
+    return order
+
+
+def list_timeline(*, order: Order) -> tuple[TimelineView, ...]:
+    """Return what happened to an order, in that order. One query."""
+    rows = TimelineEntry.objects.filter(order=order).order_by("number")
+    return tuple(
+        TimelineView(
+            step=row.step, state=row.state, at=row.at, money=row.money, amount_uc=row.amount_uc, detail=row.detail
+        )
+        for row in rows
+    )
+
+
+def reckon_order(*, order: Order, run: RunView | None, now: datetime) -> Reckoning:
+    """Return what an order costs until now and if it were cancelled; its run is read where it runs and none is given.
+
+    Four queries at most.
+    """
+    if order.state not in RUNNING_STATES:
+        return Reckoning(run=run, so_far_uc=None, cancel_costs_at_most_uc=0)
+    run = run or get_runs(run_ids=[order.run_id], now=now)[order.run_id]
+    promise = read_promise(content=order.quote.document.encode())
+    return Reckoning(
+        run=run,
+        so_far_uc=_charge(promise, read_usage(run=run)),
+        cancel_costs_at_most_uc=_charge(promise, _add_grace(run, RunSpec.model_validate(order.spec))),
+    )
+
+
 def get_orders(*, order_ids: Sequence[str]) -> dict[str, OrderView]:
     """Return orders by id, for other rooms; unknown ids are left out. One query."""
     orders = Order.objects.filter(id__in=order_ids).select_related("quote", "settlement")
-    return {order.id: _view(order) for order in orders}
+    return {order.id: view_order(order=order) for order in orders}
 
 
 def list_lapsed(*, now: datetime, limit: int) -> list[str]:
@@ -167,7 +202,8 @@ def _add_grace(run: RunView, spec: RunSpec) -> list[AttemptUsage]:
     ]
 
 
-def _view(order: Order) -> OrderView:
+def view_order(*, order: Order) -> OrderView:
+    """Return an order in one line; its quote and settlement are loaded."""
     settlement = getattr(order, "settlement", None)
     quote = getattr(order, "quote", None)
     refunded_uc = None if order.due_uc is None or order.max_uc is None else order.max_uc - order.due_uc

@@ -14,12 +14,12 @@ from lilong.foundation.ledger.public import (
     post_many,
 )
 from lilong.foundation.notices.public import post_notice
-from lilong.platforms.funding.public import Share, Split, split_due
 from lilong.platforms.supermarket.core.postings import Hold, Posting
 from lilong.platforms.supermarket.core.pricing import ChargeLine
 from lilong.platforms.supermarket.core.promise import Promise
 from lilong.platforms.supermarket.core.states import OrderState, OrderStep, take_step
 from lilong.platforms.supermarket.models import Order, Provider, TimelineEntry
+from lilong.platforms.supermarket.queries.splits import split_promise
 
 HUB = "hub"
 NOTICES = {
@@ -49,12 +49,6 @@ def post_group(*, group_id: str, postings: Sequence[Posting], order_id: str, now
         for posting in postings
     )
     return post_many(groups=[LinkGroup(id=group_id, transfers=transfers)], now=now) if transfers else []
-
-
-def split_promise(*, promise: Promise, due_uc: int) -> Split:
-    """Divide `due_uc` among the payers of a quote by the split that it froze."""
-    shares = [Share(rate_ppm=voucher.rate_ppm, cap_uc=voucher.cap_uc) for voucher in promise.vouchers]
-    return split_due(due_uc=due_uc, shares=shares)
 
 
 def name_parts(*, promise: Promise, due_uc: int) -> dict[str, int]:

@@ -20,7 +20,8 @@ from lilong.platforms.supermarket.core.postings import Hold
 from lilong.platforms.supermarket.core.pricing import price_time
 from lilong.platforms.supermarket.core.promise import Promise
 from lilong.platforms.supermarket.models import Order, PriceRow
-from lilong.platforms.supermarket.services.books import name_parts, split_promise
+from lilong.platforms.supermarket.queries.splits import split_promise
+from lilong.platforms.supermarket.services.books import name_parts
 from lilong.protocol.spec import RunSpec
 
 

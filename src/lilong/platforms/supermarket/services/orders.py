@@ -21,13 +21,13 @@ from lilong.platforms.supermarket.core.states import OrderState, OrderStep, Step
 from lilong.platforms.supermarket.events import OrderPlaced
 from lilong.platforms.supermarket.models import RUNNING_STATES, Order, Quote
 from lilong.platforms.supermarket.queries.quotes import render_quote
+from lilong.platforms.supermarket.queries.splits import split_promise
 from lilong.platforms.supermarket.services.books import (
     advance,
     list_holds,
     list_reserves,
     note_step,
     post_group,
-    split_promise,
     tell_order,
 )
 from lilong.platforms.supermarket.services.checks import check_promise

@@ -1,0 +1,1 @@
+"""Pages of the books: an organisation's accounts and their statements."""

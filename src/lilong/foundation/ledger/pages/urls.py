@@ -1,0 +1,7 @@
+"""Addresses of the pages of the books."""
+
+from django.urls import path
+
+from lilong.foundation.ledger.pages import statements
+
+urlpatterns = [path("wallet", statements.show_statement, name="wallet")]

@@ -1,0 +1,37 @@
+"""What people read instead of the codes of accounts and transfers."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from django.utils.translation import pgettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
+ACCOUNTS: "Mapping[str, _StrOrPromise]" = {
+    "wallet": _("account", "Wallet"),
+    "project_budget": _("account", "Project budget"),
+    "voucher": _("account", "Voucher"),
+    "provider_available": _("account", "Earnings, available"),
+    "provider_accruing": _("account", "Earnings, accruing"),
+}
+
+MOVES: "Mapping[str, _StrOrPromise]" = {
+    "top_up": _("transfer", "Top-up"),
+    "issue_voucher": _("transfer", "Voucher issued"),
+    "voucher_expired": _("transfer", "Voucher expired"),
+    "reserve": _("transfer", "Reserved by a quote"),
+    "unreserve": _("transfer", "Reservation of a quote ended"),
+    "hold": _("transfer", "Held for an order"),
+    "settle": _("transfer", "Settled; the rest given back"),
+    "pay": _("transfer", "Earned"),
+    "fee": _("transfer", "Fee of the hub"),
+    "release": _("transfer", "Earnings released"),
+    "correct": _("transfer", "Charge corrected"),
+    "correction": _("transfer", "Charge corrected"),
+    "service_credit": _("transfer", "Credit for lost time"),
+    "hub_fault": _("transfer", "Time lost by the hub's fault"),
+    "pay_out_hold": _("transfer", "Held for a pay-out"),
+    "pay_out_refused": _("transfer", "Pay-out refused"),
+    "pay_out": _("transfer", "Paid out"),
+}

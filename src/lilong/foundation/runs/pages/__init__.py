@@ -1,0 +1,1 @@
+"""Pages of runs: logs, live and as they stand, and the files that a job left."""

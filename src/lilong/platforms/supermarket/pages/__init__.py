@@ -1,0 +1,1 @@
+"""Pages of the supermarket: one service or query call each, then a template."""

@@ -1,0 +1,151 @@
+"""Pages on which people buy: the shelf, a quote, and taking it."""
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_POST, require_safe
+
+from lilong.common.django.people import find_actor, for_member
+from lilong.common.errors import InputInvalid, LilongError, list_error_classes
+from lilong.common.permissions import Scope, may
+from lilong.common.time import utc_now
+from lilong.platforms.supermarket.core.states import OrderState
+from lilong.platforms.supermarket.pages.forms import JobForm, KeyForm, new_key
+from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
+from lilong.platforms.supermarket.queries.shelf import list_stock
+from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
+from lilong.platforms.supermarket.services.browsing import quote_again, quote_job
+from lilong.platforms.supermarket.services.orders import place_order
+from lilong.platforms.supermarket.services.quotes import BUYERS
+from lilong.protocol.spec_yaml import SPEC_BYTES_MAX
+
+STOCK_SHOWN = 100
+UPLOAD_BYTES_MAX = ARCHIVE_BYTES_MAX + SPEC_BYTES_MAX + 64 * 1024
+OK, INVALID = 200, 422
+EXAMPLE = """\
+name: first-job
+command: python3 train.py
+walltime: 10m
+resources:
+  cores: 1
+  memory: 512MiB
+outputs:
+  - path: result.txt
+    max: 1MiB
+"""
+"""A job's file, shown beside the form."""
+
+
+class UploadTooLarge(InputInvalid):
+    """A job and its folder together have more bytes than a browser may send."""
+
+    code = "job.upload_too_large"
+    title = "This is too much to send by browser"
+    status = 413
+    next_step = "Send at most 16 MiB, or use `lilong run`, which sends large folders in pieces."
+
+
+@require_safe
+@for_member
+def show_shelf(request: HttpRequest) -> HttpResponseBase:
+    """Show what is on the shelf today, and the form that asks what a job costs."""
+    return _render_shelf(request, JobForm(initial={"key": new_key()}))
+
+
+@csrf_exempt  # protected below, once the size is known: looking for the token reads the whole body
+@require_POST
+@for_member
+def ask_for_quote(request: HttpRequest) -> HttpResponseBase:
+    """Quote the job that was handed in."""
+    length = request.headers.get("Content-Length") or "0"
+    if "Transfer-Encoding" in request.headers or not length.isdecimal() or int(length[:15]) > UPLOAD_BYTES_MAX:
+        raise UploadTooLarge
+    return _ask_for_quote(request)
+
+
+@csrf_protect
+def _ask_for_quote(request: HttpRequest) -> HttpResponseBase:
+    form = JobForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _render_shelf(request, form, status=INVALID)
+    try:
+        view = quote_job(
+            actor=find_actor(request),
+            job=form.cleaned_data["job"],
+            archive=form.cleaned_data["archive"],
+            max_cost_uc=form.cleaned_data["max_cost"],
+            request_key=form.cleaned_data["key"],
+            now=utc_now(),
+        )
+    except LilongError as refusal:
+        if refusal.status >= 500:  # noqa: PLR2004 - a fault of ours has its own page
+            raise
+        return _render_shelf(request, form, refusal=refusal, status=refusal.status)
+    return redirect("quote", quote_id=view.id)
+
+
+@require_safe
+@for_member
+def show_quote(request: HttpRequest, quote_id: str) -> HttpResponseBase:
+    """Show what a quote promises until when, what is missing, and the way to take it."""
+    now = utc_now()
+    sheet = get_quote_sheet(actor=find_actor(request), quote_id=quote_id)
+    if sheet.quote.state not in {OrderState.QUOTED, OrderState.EXPIRED, OrderState.CANCELLED}:
+        return redirect("order", order_id=sheet.quote.order_id)
+    titles = {each.code: each.title for each in list_error_classes()}
+    context = {
+        "sheet": sheet,
+        "promise": sheet.quote.promise,
+        "now": now,
+        "is_live": sheet.quote.state is OrderState.QUOTED and sheet.quote.promise.expires_at > now,
+        "funds": [note for note in sheet.quote.notes if note.path == "funds"],
+        "notes": [
+            (gettext(titles[note.code]) if note.code in titles else "", note)
+            for note in sheet.quote.notes
+            if note.path != "funds"
+        ],
+        "key": new_key(),
+        "may_order": may(find_actor(request), roles=BUYERS, scope=Scope.RUN).allowed,
+        "actor": find_actor(request),
+    }
+    return render(request, "supermarket/quote.html", context)
+
+
+@require_POST
+@for_member
+def take_quote(request: HttpRequest, quote_id: str) -> HttpResponseBase:
+    """Take a quote; taken twice it is the same order."""
+    order_id = place_order(actor=find_actor(request), quote_id=quote_id, now=utc_now())
+    return redirect("order", order_id=order_id)
+
+
+@require_POST
+@for_member
+def order_again(request: HttpRequest, order_id: str) -> HttpResponseBase:
+    """Quote the job of an earlier order at today's prices."""
+    form = KeyForm(request.POST)
+    key = form.cleaned_data["key"] if form.is_valid() else new_key()
+    view = quote_again(actor=find_actor(request), order_id=order_id, request_key=key, now=utc_now())
+    return redirect("quote", quote_id=view.id)
+
+
+def _render_shelf(
+    request: HttpRequest, form: JobForm, *, refusal: LilongError | None = None, status: int = OK
+) -> HttpResponseBase:
+    actor = find_actor(request)
+    context = {
+        "stock": list_stock(now=utc_now(), limit=STOCK_SHOWN),
+        "form": form,
+        "example": EXAMPLE,
+        "refusal": refusal,
+        "refusal_title": gettext(refusal.title) if refusal else "",
+        "refusal_next_step": gettext(refusal.next_step) if refusal and refusal.next_step else "",
+        "may_order": may(actor, roles=BUYERS, scope=Scope.RUN).allowed,
+        "actor": actor,
+    }
+    response = render(request, "supermarket/shelf.html", context, status=status)
+    if status != OK:
+        response.__dict__["lilong_error"] = refusal.code if refusal else InputInvalid.code  # the page says why itself
+    return response

@@ -1,0 +1,18 @@
+"""Addresses of the supermarket's pages."""
+
+from django.urls import path
+
+from lilong.platforms.supermarket.pages import checkout, home, orders
+
+urlpatterns = [
+    path("home", home.show_home, name="home"),
+    path("shelf", checkout.show_shelf, name="shelf"),
+    path("quotes", checkout.ask_for_quote, name="ask_for_quote"),
+    path("quotes/<str:quote_id>", checkout.show_quote, name="quote"),
+    path("quotes/<str:quote_id>/order", checkout.take_quote, name="take_quote"),
+    path("orders", orders.show_orders, name="orders"),
+    path("orders/<str:order_id>", orders.show_order, name="order"),
+    path("orders/<str:order_id>/again", checkout.order_again, name="order_again"),
+    path("orders/<str:order_id>/cancel", orders.cancel, name="order_cancel"),
+    path("orders/<str:order_id>/exports/<str:name>", orders.download_export, name="order_export"),
+]

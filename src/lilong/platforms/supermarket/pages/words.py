@@ -1,0 +1,40 @@
+"""What people read instead of the codes of an order's timeline."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from django.utils.translation import pgettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
+STEPS: "Mapping[str, _StrOrPromise]" = {
+    "sign_quote": _("step", "Quoted"),
+    "refuse": _("step", "Refused"),
+    "lapse": _("step", "The quote expired"),
+    "hand_back": _("step", "The quote was handed back"),
+    "hold": _("step", "Money held"),
+    "submit": _("step", "Queued"),
+    "start": _("step", "Running"),
+    "cancel": _("step", "Cancellation asked for"),
+    "end": _("step", "Ended"),
+    "settle": _("step", "Settled"),
+    "refund": _("step", "The rest given back"),
+    "credit": _("step", "Credit for lost time"),
+    "correct": _("step", "Charge corrected"),
+    "correct_refused": _("step", "Correction could not be posted"),
+    "release": _("step", "Provider paid"),
+    "dispute": _("step", "Disputed"),
+    "close_dispute": _("step", "Dispute decided"),
+}
+
+MONEY: "Mapping[str, _StrOrPromise]" = {
+    "reserved": _("money", "reserved on vouchers"),
+    "held": _("money", "held"),
+    "so_far": _("money", "so far"),
+    "charged": _("money", "charged"),
+    "refunded": _("money", "given back"),
+    "released": _("money", "released"),
+    "credited": _("money", "credited"),
+    "claimed": _("money", "claimed back"),
+}

@@ -1,0 +1,80 @@
+"""Quote what people hand in by browser: a job's file with its folder as an archive, or an earlier order once more."""
+
+from datetime import datetime
+
+from lilong.common.canonical import sha256_hex
+from lilong.common.errors import NotFound
+from lilong.common.permissions import Actor, Scope, may, require
+from lilong.foundation.objects.public import append_upload, begin_upload, find_many
+from lilong.foundation.outbox.public import digest_key
+from lilong.platforms.supermarket.queries.orders import find_order
+from lilong.platforms.supermarket.queries.quotes import QuoteView
+from lilong.platforms.supermarket.services.archives import ArchivedFile, read_archive
+from lilong.platforms.supermarket.services.quotes import BUYERS, quote
+from lilong.protocol.manifest import Manifest, ManifestFile
+from lilong.protocol.spec import RunSpec
+from lilong.protocol.spec_yaml import find_requirements_file, parse_spec
+
+REQUIREMENTS_BYTES_MAX = 256 * 1024
+
+
+def quote_job(
+    *, actor: Actor, job: bytes, archive: bytes, max_cost_uc: int | None, request_key: str, now: datetime
+) -> QuoteView:
+    """Return a quote for a job's file and the archive of its working folder; an empty archive is none.
+
+    The folder's files become objects of the organisation, as `lilong run` makes them. request_key: of the form, so
+    that it asks once however often it is sent. Raises SpecInvalid, ArchiveInvalid and what refuses uploads and quotes.
+    """
+    require(may(actor, roles=BUYERS, scope=Scope.RUN))
+    files = read_archive(content=archive) if archive else ()
+    spec = parse_spec(job, requirement_files=_find_requirements(job, files))
+    if files:
+        spec = spec.model_copy(update={"workdir_sha256": _store_folder(actor, files, now=now)})
+    return quote(
+        actor=actor, spec=spec, max_cost_uc=max_cost_uc, request_name=_name_request(actor, request_key), now=now
+    )
+
+
+def quote_again(*, actor: Actor, order_id: str, request_key: str, now: datetime) -> QuoteView:
+    """Return a quote, at today's prices, for the job of an earlier order of one's own organisation."""
+    require(may(actor, roles=BUYERS, scope=Scope.RUN))
+    order = find_order(actor=actor, order_id=order_id)
+    if order.organisation_id != actor.organisation_id:
+        raise NotFound(detail=f"There is no order {order_id[:64]} of your organisation.")
+    spec = RunSpec.model_validate(order.spec)
+    return quote(actor=actor, spec=spec, max_cost_uc=None, request_name=_name_request(actor, request_key), now=now)
+
+
+def _name_request(actor: Actor, key: str) -> str:
+    return digest_key(organisation_id=actor.organisation_id, route=f"page {actor.person_id}", key=key)
+
+
+def _find_requirements(job: bytes, files: tuple[ArchivedFile, ...]) -> dict[str, str]:
+    name = find_requirements_file(job)
+    found = [file.content for file in files if file.path == name]
+    return {name: found[0][:REQUIREMENTS_BYTES_MAX].decode(errors="replace")} if name and found else {}
+
+
+def _store_folder(actor: Actor, files: tuple[ArchivedFile, ...], *, now: datetime) -> str:
+    """Store what the organisation does not hold yet, and return the digest of the manifest."""
+    contents = {sha256_hex(file.content): file.content for file in files}
+    manifest = Manifest(
+        files=tuple(
+            ManifestFile(
+                path=file.path,
+                sha256=sha256_hex(file.content),
+                size_bytes=len(file.content),
+                executable=file.executable,
+            )
+            for file in files
+        )
+    )
+    contents[manifest.sha256] = manifest.to_bytes()
+    held = find_many(organisation_id=actor.organisation_id, sha256s=list(contents))
+    for sha256, content in contents.items():
+        if sha256 not in held:
+            begun = begin_upload(organisation_id=actor.organisation_id, sha256=sha256, size_bytes=len(content), now=now)
+            if not begun.complete:
+                append_upload(upload_id=begun.upload_id, offset=begun.offset, chunks=[content[begun.offset :]], now=now)
+    return manifest.sha256

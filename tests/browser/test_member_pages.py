@@ -1,0 +1,156 @@
+"""The member's pages in a real browser, on a hub whose agent runs jobs: from the shelf to the settled order."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
+
+from lilong.cli.demo.stage import Stage
+from lilong.cli.local_hub import LocalHub
+from tests.browsing import CHROMIUM, CHROMIUM_ARGUMENTS, LOOKS, Visitor, inspect_page
+from tests.hub import running_hub
+
+EMAIL = "lin@shu-robotics.example"
+WAIT_MS = 90_000
+JOB = """\
+name: count-up
+command: |
+  for i in $(seq 1 40); do echo "epoch $i 轮"; sleep 0.1; done
+  read go < go.txt && echo "$go" > result.txt
+walltime: 5m
+outputs:
+  - path: result.txt
+    max: 1MiB
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory) -> Iterator[LocalHub]:
+    if shutil.which(CHROMIUM) is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium fonts-noto-cjk")
+    with running_hub(tmp_path_factory.mktemp("hub")) as hub, Stage(hub=hub) as stage:
+        stage.set_up()
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def browser(hub: LocalHub) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which(CHROMIUM), args=CHROMIUM_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def session_key(hub: LocalHub) -> str:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
+    command = [sys.executable, "-m", "tests.browser_session", EMAIL]
+    environment = ours | {"LILONG_HOME": str(hub.home)}
+    return subprocess.run(
+        command, env=environment, check=True, timeout=60, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def sign_in(context, hub: LocalHub, session_key: str, **cookies: str) -> None:
+    chosen = {"lilong-session": session_key, **cookies}
+    context.add_cookies([{"name": name, "value": value, "url": hub.url} for name, value in chosen.items()])
+
+
+@pytest.fixture
+def member(hub: LocalHub, browser: Browser, session_key: str, request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    """Return the engineer's browser; parametrise indirectly with options of Playwright's new_context."""
+    context = browser.new_context(locale="en-GB", **getattr(request, "param", {}))
+    sign_in(context, hub, session_key)
+    yield Visitor(context=context, url=hub.url)
+    context.close()
+
+
+def ask(page: Page, *, job: str = JOB) -> None:
+    """Hand a job and its folder in at the shelf."""
+    page.get_by_label("The job's file").set_input_files(
+        FilePayload(name="job.yaml", mimeType="text/yaml", buffer=job.encode())
+    )
+    page.get_by_label("Working folder").set_input_files(
+        FilePayload(name="folder.zip", mimeType="application/zip", buffer=make_folder())
+    )
+    page.get_by_role("button", name="Ask for a quote").click()
+
+
+def make_folder() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("go.txt", "done\n")
+    return packed.getvalue()
+
+
+def read_order_id(page: Page) -> str:
+    found = re.search(r"ord_[0-9a-f]{32}", page.url)
+    assert found, page.url
+    return found[0]
+
+
+def test_from_the_shelf_to_the_settled_order_with_the_log_live(member):
+    page = member.open("/shelf")
+    ask(page)
+    page.get_by_role("button", name="Order now").click()
+    order_id = read_order_id(page)
+    log = page.get_by_role("log")
+
+    log.get_by_text("epoch 3 轮").wait_for(timeout=WAIT_MS)
+    page.get_by_text("The run is over.", exact=True).wait_for(timeout=WAIT_MS)
+    page.get_by_text("It ended by itself.").first.wait_for(timeout=WAIT_MS)
+    page.get_by_role("link", name="transfers.csv").wait_for(timeout=WAIT_MS)
+
+    assert log.text_content().count("epoch 40 轮") == 1
+    assert page.get_by_text("Given back", exact=True).is_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="result.txt").click()
+    assert download.value.path().read_text() == "done\n"
+    assert order_id in page.url
+
+
+@pytest.mark.parametrize("member", [{"java_script_enabled": False}], indirect=True)
+def test_without_scripts_an_order_is_placed_its_log_read_and_the_order_cancelled(member):
+    page = member.open("/shelf")
+    ask(page, job=JOB.replace("seq 1 40", "seq 1 4000"))
+    page.get_by_role("button", name="Order now").click()
+    order = page.url
+    page.get_by_role("link", name="Read the whole log").click()
+    for _ in range(600):
+        if "epoch 3 轮" in page.content():
+            break
+        page.get_by_role("link", name="Load again").click()
+    assert "epoch 3 轮" in page.content()
+
+    page.goto(order)
+    page.get_by_role("link", name="Cancel the order").click()
+    assert page.get_by_text("Comes back at least").is_visible()
+    page.get_by_role("button", name="Yes, cancel it").click()
+
+    assert page.url == order
+    assert page.get_by_text("The hub has asked the pool to stop the job.").is_visible()
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_members_pages_are_sound_for_everybody(hub, browser, session_key, look):
+    with_look = browser.new_context(viewport={"width": look.width, "height": 900}, reduced_motion="reduce")
+    sign_in(with_look, hub, session_key, language=look.language, theme=look.theme)
+    first = Visitor(context=with_look, url=hub.url).open("/orders")
+    order = first.locator("tbody th a").last.get_attribute("href")
+    assert order
+    run_log = Visitor(context=with_look, url=hub.url).open(order).locator("a[href$='/log']").get_attribute("href")
+
+    assert run_log
+    for path in ("/home", "/shelf", "/orders", order, run_log, "/wallet"):
+        visit = inspect_page(with_look.new_page(), hub.url + path)
+        assert visit.violations == [], path
+        assert visit.troubles == [], path
+        assert visit.overflow_px <= 0, path
+    with_look.close()
