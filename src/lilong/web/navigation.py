@@ -78,7 +78,8 @@ FIRST_STEPS: tuple[FirstStep, ...] = (
     FirstStep(
         title=_("Look at the shelf"),
         text=_("See what providers sell and at which price, then ask what your job would cost. A quote costs nothing."),
-        command="lilong shop",
+        url_name="shelf",
+        label=_("Go to the shelf"),
     ),
 )
 
