@@ -59,7 +59,7 @@ def _accounts(hub: Settings) -> dict[str, object]:
             },
         ],
         "LOGIN_URL": "account_login",
-        "LOGIN_REDIRECT_URL": "account_overview",
+        "LOGIN_REDIRECT_URL": "home",
         "LOGOUT_REDIRECT_URL": "account_login",
         "ACCOUNT_ADAPTER": f"{_ADAPTERS}.AccountAdapter",
         "ACCOUNT_SIGNUP_FORM_CLASS": "lilong.foundation.members.pages.forms.NameForm",

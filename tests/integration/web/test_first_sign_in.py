@@ -25,9 +25,9 @@ def test_the_first_operator_sets_a_password_with_the_token_of_init_and_is_signed
     browser = Browser()
     done = browser.post(PAGE, {"token": token, "password": PASSWORD})
 
-    assert done.get("Location") == "/account/", done.content
+    assert done.get("Location") == "/home", done.content
     assert browser.find_person().email == "op@hub.example"
-    assert Browser().sign_in("op@hub.example")["Location"] == "/account/"
+    assert Browser().sign_in("op@hub.example")["Location"] == "/home"
 
 
 def test_a_one_time_token_sets_a_password_once():

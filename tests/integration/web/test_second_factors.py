@@ -79,7 +79,7 @@ def test_an_operator_takes_a_lost_second_factor_away_and_nobody_overlooks_it():
     reset_second_factor(actor=operator, person_id=person.id, reason="Seen with passport.", now=utc_now())
 
     assert browser.find_person() is None
-    assert Browser().sign_in("ada@example.org")["Location"] == "/account/"
+    assert Browser().sign_in("ada@example.org")["Location"] == "/home"
     assert "removed your second factor" in read_mails("ada@example.org")[-1]["text"]
     said = Payload.objects.get(entry__kind="members.second_factor_reset", entry__subject_id=person.id).content
     assert "Seen with passport." in said

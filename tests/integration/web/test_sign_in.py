@@ -115,7 +115,7 @@ def test_next_leads_nowhere_but_to_the_hub(address):
     switched = browser.post("/account/organisation/", {"organisation_id": "org_1", "next": address}, page="/account/")
     signed_out = browser.post("/account/logout/", {"next": address}, page="/account/")
 
-    assert signed_in["Location"] == "/account/"
+    assert signed_in["Location"] == "/home"
     assert switched.status_code == 404
     assert "evil" not in signed_out["Location"]
     assert signed_out["Location"].startswith("/")

@@ -15,7 +15,7 @@ def test_who_signs_up_verifies_the_address_by_a_code_and_is_signed_in():
     person = Person.objects.get(email="ada@example.org")
     assert (person.id[:4], person.name) == ("per_", "Ada")
     verified = browser.post("/account/confirm-email/", {"code": read_code("ada@example.org")})
-    assert verified.get("Location") == "/account/", verified.content
+    assert verified.get("Location") == "/home", verified.content
     assert browser.find_person() == person
 
 
@@ -24,5 +24,5 @@ def test_who_signed_up_signs_out_and_in_again():
     browser.post("/account/logout/", {}, page="/account/")
     assert browser.find_person() is None
 
-    assert browser.sign_in("ADA@example.org")["Location"] == "/account/"
+    assert browser.sign_in("ADA@example.org")["Location"] == "/home"
     assert browser.find_person().email == "ada@example.org"

@@ -17,6 +17,7 @@ from lilong.common.django.routes import ALL_ROLES
 from lilong.common.errors import NotAllowed
 from lilong.common.permissions import PUBLIC, Actor, Role, Scope, may, require
 
+SAFE = frozenset({"GET", "HEAD"})
 P = ParamSpec("P")
 View: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 FindActor: TypeAlias = Callable[[], Actor]
@@ -64,13 +65,18 @@ def for_person(view: View[P]) -> View[P]:
 
 
 def for_member(view: View[P]) -> View[P]:
-    """Let in who acts for an organisation; raises NotAllowed for who has none."""
+    """Let in who acts for an organisation; who has none is led to found one, and back.
+
+    Raises NotAllowed where something would have been done.
+    """
 
     @functools.wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **options: P.kwargs) -> HttpResponseBase:
         actor = find_actor(request)
         if not actor.person_id:
             return redirect_to_sign_in(request)
+        if actor.role is None and request.method in SAFE:
+            return redirect_to_login(request.get_full_path(), reverse("account_found_organisation"))
         if actor.role is None:
             raise OrganisationMissing
         require(may(actor, roles=ALL_ROLES, scope=Scope.READ))
@@ -97,7 +103,7 @@ def for_operator(view: View[P]) -> View[P]:
 
 def redirect_to_sign_in(request: HttpRequest) -> HttpResponseBase:
     """Send a stranger to sign in, and back to what they asked for; after a POST back to where they came from."""
-    back = request.get_full_path() if request.method in {"GET", "HEAD"} else ""
+    back = request.get_full_path() if request.method in SAFE else ""
     return redirect_to_login(back or reverse("account_overview"), reverse("account_login"))
 
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from lilong.foundation.members.core.roles import OrganisationKind
 from lilong.foundation.members.core.tokens import PREFIXES, TokenUse
 
 
@@ -18,6 +19,43 @@ class NameForm(forms.Form):
 
     def signup(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         """Do nothing more: the name is saved with the person."""
+
+
+KINDS = (
+    (OrganisationKind.MAKER, _("Maker: I work alone, without a company")),
+    (OrganisationKind.RESIDENT, _("Resident: a team or company in the neighbourhood")),
+    (OrganisationKind.VIRTUAL, _("Virtual member: a team or company elsewhere")),
+    (OrganisationKind.CHAIN, _("Chain member: a partner of the supply chain")),
+    (OrganisationKind.PROVIDER, _("Provider: sells computing power here")),
+    (OrganisationKind.SPONSOR, _("Sponsor: funds programmes")),
+    (OrganisationKind.INVESTOR, _("Investor")),
+)
+
+
+class FoundForm(forms.Form):
+    """An organisation that somebody founds; a maker's name may be left out, it is the person's."""
+
+    kind = forms.ChoiceField(
+        label=_("Kind"),
+        choices=KINDS,
+        initial=OrganisationKind.RESIDENT,
+        widget=forms.RadioSelect,
+        help_text=_("A published rule admits makers and residents in the same minute; a person looks at the others."),
+    )
+    name = forms.CharField(
+        label=_("Name of the organisation"),
+        max_length=120,
+        required=False,
+        help_text=_("A maker may leave it out."),
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+
+    def clean(self) -> dict[str, object]:
+        """Ask everybody but makers for a name."""
+        given: dict[str, object] = {**self.cleaned_data}
+        if not given.get("name") and given.get("kind") not in {None, OrganisationKind.MAKER}:
+            self.add_error("name", _("Give the name of the organisation."))
+        return given
 
 
 class FirstSignInForm(forms.Form):

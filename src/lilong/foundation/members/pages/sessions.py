@@ -45,4 +45,9 @@ def choose_organisation(request: HttpRequest, organisation_id: str) -> None:
     """Act for this organisation from now on in this session; raises NotFound for one that is not the person's."""
     if all(each.organisation_id != organisation_id for each in list_session_memberships(request)):
         raise NotFound(detail="You do not belong to this organisation.")
+    act_for(request, organisation_id)
+
+
+def act_for(request: HttpRequest, organisation_id: str) -> None:
+    """Act for an organisation that is known to be the person's."""
     request.session[CHOSEN] = organisation_id

@@ -3,7 +3,7 @@
 from allauth.urls import urlpatterns as allauth_urls
 from django.urls import include, path
 
-from lilong.foundation.members.pages import devices, federation, views
+from lilong.foundation.members.pages import devices, federation, founding, views
 
 _device = (
     [
@@ -16,6 +16,7 @@ _device = (
 _idp = ([path("", include(_device, namespace="oidc"))], "idp")  # allauth asks for the names idp:oidc:…
 urlpatterns = [
     path("", views.show_overview, name="account_overview"),
+    path("organisations/new/", founding.found, name="account_found_organisation"),
     path("organisation/", views.switch_organisation, name="account_switch_organisation"),
     path("first-sign-in/", views.sign_in_first, name="account_first_sign_in"),
     path("oidc/<slug:provider_id>/login/", federation.sign_in_elsewhere, name="openid_connect_login"),

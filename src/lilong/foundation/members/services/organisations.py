@@ -47,6 +47,14 @@ class MakerAlready(Conflict):
     next_step = "Use the organisation that you have, or found one of another kind."
 
 
+class OrganisationAlready(Conflict):
+    """The person owns such an organisation already: most likely the form was sent twice."""
+
+    code = "members.organisation_already"
+    title = "You have an organisation of this kind and name already"
+    next_step = "Use the one that you have, or give this one another name."
+
+
 class KindRefused(Conflict):
     """Nobody founds a second hub."""
 
@@ -90,7 +98,8 @@ def sign_up(*, name: str, kind: OrganisationKind, owner_email: str, owner_name: 
 def found_organisation(*, person_id: str, name: str, kind: OrganisationKind, now: datetime) -> NewOrganisation:
     """Let a person of the hub found another organisation, which applies for admission; the person owns it.
 
-    An empty name means the person's own, as for a maker. Raises SignUpsFull, KindRefused, MakerAlready, NotFound.
+    An empty name means the person's own, as for a maker. Raises SignUpsFull, KindRefused, MakerAlready,
+    OrganisationAlready, NotFound.
     """
     if kind is OrganisationKind.HUB:
         raise KindRefused
@@ -99,9 +108,11 @@ def found_organisation(*, person_id: str, name: str, kind: OrganisationKind, now
         person = Person.objects.select_for_update().filter(id=person_id, erased_at=None).first()
         if person is None:
             raise NotFound(detail=f"There is no person {person_id[:64]}.")
-        own = Membership.objects.filter(person=person, left_at=None, organisation__kind=OrganisationKind.MAKER)
+        own = Membership.objects.filter(person=person, left_at=None, organisation__kind=kind)
         if kind is OrganisationKind.MAKER and own.exists():
             raise MakerAlready
+        if own.filter(organisation__name=name or person.name).exists():
+            raise OrganisationAlready
         return _found(person, name=name or person.name, kind=kind, state=OrganisationState.APPLIED, now=now)
 
 
