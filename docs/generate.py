@@ -201,7 +201,7 @@ def render_metrics() -> str:
     intro = (
         "`GET /metrics` answers in the text format of Prometheus, or in OpenMetrics when asked for it. All are gauges, "
         "read from the database at that moment with twelve queries: it makes no difference which web process answers. "
-        "The last column says what the time of a scrape grows with; nothing in it grows with the age of the hub. A "
+        "The last column says what the time of a scrape grows with; what has long been over is not read. A "
         "state or kind in which there is nothing is told as 0. `pool` is the pool's id; `lilong_pool_info` has its "
         "name. Credits are whole credits, not micro-credits. Nothing tells how late the worker's rounds are, because "
         "the database does not know: what lateness does shows in the ages of queued attempts, events and heads. Who "
