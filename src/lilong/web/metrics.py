@@ -6,7 +6,7 @@ All are gauges, read from the database when they are asked for, so that every we
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
@@ -28,6 +28,7 @@ from lilong.platforms.supermarket.reactions import OrderCounts, count_orders
 from lilong.web.rounds import LEASE
 
 Sample: TypeAlias = tuple[tuple[str, ...], float]
+StateT = TypeVar("StateT", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _one(value: float) -> list[Sample]:
     return [((), value)]
 
 
-def _by_state(counts: Mapping[str, int]) -> list[Sample]:
+def _by_state(counts: Mapping[StateT, int]) -> list[Sample]:
     return [((str(state),), count) for state, count in counts.items()]
 
 
