@@ -35,6 +35,7 @@ def render_all() -> dict[str, str]:
         "commands.md": render_commands(),
         "errors.md": render_errors(),
         "http-api.md": render_http_api(),
+        "metrics.md": render_metrics(),
     }
 
 
@@ -187,6 +188,31 @@ def render_http_api() -> str:
         "nobody has."
     )
     return _page("HTTP API", "the OpenAPI description", intro, "\n\n".join(parts))
+
+
+def render_metrics() -> str:
+    """Return the page of metrics: name, labels, meaning, and what it costs to read them."""
+    from lilong.web.metrics import METRICS  # noqa: PLC0415 - needs Django set up
+
+    rows = [
+        (f"`{metric.name}`", ", ".join(f"`{label}`" for label in metric.labels), metric.meaning, metric.grows_with)
+        for metric in METRICS
+    ]
+    intro = (
+        "`GET /metrics` answers in the text format of Prometheus, or in OpenMetrics when asked for it. All are gauges, "
+        "read from the database at that moment with twelve queries: it makes no difference which web process answers. "
+        "The last column says what the time of a scrape grows with; what has long been over is not read. A "
+        "state or kind in which there is nothing is told as 0. `pool` is the pool's id; `lilong_pool_info` has its "
+        "name. Credits are whole credits, not micro-credits. Nothing tells how late the worker's rounds are, because "
+        "the database does not know: what lateness does shows in the ages of queued attempts, events and heads. Who "
+        "may read them is in [Look after a hub](../how-to/look-after-a-hub.md)."
+    )
+    return _page(
+        "Metrics",
+        "`METRICS` in `lilong/web/metrics.py`",
+        intro,
+        _table(("Metric", "Labels", "Meaning", "Grows with"), rows),
+    )
 
 
 def _about(operation: Mapping[str, object]) -> str:

@@ -3,8 +3,10 @@
 import os
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ID = re.compile(r"([a-z]{2,5})_([0-9a-f]{32})")
 
 
@@ -30,3 +32,13 @@ def is_id(text: str, *, prefix: str) -> bool:
     """
     match = _ID.fullmatch(text)
     return match is not None and match[1] == prefix
+
+
+def read_moment(public_id: str) -> datetime:
+    """Return when an id was made, to the millisecond.
+
+    >>> read_moment("run_0197f0a1b2c37000800000000000000f").isoformat(timespec="milliseconds")
+    '2025-07-09T19:20:18.371+00:00'
+    """
+    milliseconds = UUID(hex=public_id.rpartition("_")[2]).int >> 80
+    return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -107,6 +107,10 @@ class Settings(BaseSettings):
     webhook_networks_allowed: tuple[str, ...] = Field(
         default=(), description="Networks that webhooks may reach although they are not public, such as 10.1.2.0/24."
     )
+    metrics_token_file: str = Field(
+        default="",
+        description="File with the token that reads /metrics, from the home; empty: loopback alone.",
+    )
 
     record_origin: str = Field(default="", description="Name of the record in its heads; empty: HOST/record.")
     witnesses: tuple[str, ...] = Field(

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from lilong.web import pages
 from lilong.web.api import agent_api, api
+from lilong.web.metrics_page import show_metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
@@ -14,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("lilong.foundation.runs.pages.urls")),
     path("", include("lilong.platforms.supermarket.pages.urls")),
     path("", pages.show_front, name="front"),
+    path("metrics", show_metrics, name="metrics"),
     path("verify", pages.show_verify, name="verify"),
     path("preferences", pages.set_preferences, name="preferences"),
 ]

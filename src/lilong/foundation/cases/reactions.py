@@ -5,9 +5,11 @@ from datetime import datetime
 
 from lilong.common.canonical import Json
 from lilong.foundation.cases.core.admission import ADMISSION_CASE
-from lilong.foundation.cases.queries import list_stuck_applications
+from lilong.foundation.cases.queries import OpenCases, count_open_cases, list_stuck_applications
 from lilong.foundation.cases.services.admission import judge_application
 from lilong.foundation.cases.services.cases import mark_overdue
+
+__all__ = ["OpenCases", "count_open_cases", "on_case_decided", "on_organisation_applied", "reconcile"]
 
 
 def on_organisation_applied(payload: Mapping[str, Json], *, now: datetime) -> None:

@@ -13,11 +13,12 @@ from lilong.foundation.ledger.queries.payments import (
     list_waiting_pay_outs,
     list_waiting_top_ups,
 )
+from lilong.foundation.ledger.queries.totals import KindTotal, sum_accounts
 from lilong.foundation.ledger.queries.verification import verify
 from lilong.foundation.ledger.services.payments import PAY_OUT_CASE, TOP_UP_CASE, close_pay_out, close_top_up
 from lilong.foundation.ledger.services.tail import roll_up
 
-__all__ = ["on_case_decided", "reconcile", "verify"]
+__all__ = ["KindTotal", "on_case_decided", "reconcile", "sum_accounts", "verify"]
 
 BATCH = 200
 log = structlog.get_logger()

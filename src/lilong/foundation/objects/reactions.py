@@ -1,5 +1,6 @@
 """What the worker and the operator's commands call for this room."""
 
+from lilong.foundation.objects.queries import sum_used_bytes
 from lilong.foundation.objects.services.copies import (
     StoredCopy,
     count_missing,
@@ -18,4 +19,5 @@ __all__ = [
     "probe_storage",
     "read_stored",
     "reconcile",
+    "sum_used_bytes",
 ]

@@ -6,9 +6,10 @@ from datetime import datetime
 from django.db.models import Count, Min, Q
 
 from lilong.common.django.paging import page_oldest_first
+from lilong.common.ids import read_moment
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
-from lilong.foundation.outbox.models import Delivery, Lease
+from lilong.foundation.outbox.models import Delivery, Lease, WaitingEvent
 
 
 def list_dead_letters(*, actor: Actor, cursor: str | None, limit: int) -> Page[Delivery]:
@@ -40,3 +41,24 @@ def get_standing(*, now: datetime) -> OutboxStanding:
 def is_leased(*, name: str, now: datetime) -> bool:
     """Say whether anybody holds the lease."""
     return Lease.objects.filter(name=name, expires_at__gt=now).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxBacklog:
+    """Events that wait for a delivery, when the oldest of them happened, and deliveries that were given up."""
+
+    events: int
+    oldest_at: datetime | None
+    dead: int
+
+
+def measure_backlog() -> OutboxBacklog:
+    """Return what has not been delivered. One query. Cost: linear in events that wait or were given up."""
+    waits = Q(dispatched_at=None) | Q(delivery__isnull=False, delivery__dead_at=None)
+    found = WaitingEvent.objects.aggregate(
+        events=Count("id", distinct=True, filter=waits),
+        oldest=Min("id", filter=waits),
+        dead=Count("delivery", filter=Q(delivery__dead_at__isnull=False)),
+    )
+    oldest_at = read_moment(found["oldest"]) if found["oldest"] else None
+    return OutboxBacklog(events=found["events"], oldest_at=oldest_at, dead=found["dead"])

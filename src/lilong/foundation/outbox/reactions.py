@@ -1,5 +1,5 @@
 """What the operator's commands ask of this room."""
 
-from lilong.foundation.outbox.queries import OutboxStanding, get_standing, is_leased
+from lilong.foundation.outbox.queries import OutboxBacklog, OutboxStanding, get_standing, is_leased, measure_backlog
 
-__all__ = ["OutboxStanding", "get_standing", "is_leased"]
+__all__ = ["OutboxBacklog", "OutboxStanding", "get_standing", "is_leased", "measure_backlog"]

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
+from lilong.foundation.record.queries.growth import RecordGrowth, measure_record
 from lilong.foundation.record.queries.status import RecordStatus, read_status
 from lilong.foundation.record.services.sealing import seal
 from lilong.foundation.record.services.standing import begin_restore
 
-__all__ = ["RecordStatus", "begin_restore", "read_status", "reconcile"]
+__all__ = ["RecordGrowth", "RecordStatus", "begin_restore", "measure_record", "read_status", "reconcile"]
 
 
 def reconcile(*, now: datetime) -> None:

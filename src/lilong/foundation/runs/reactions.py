@@ -2,12 +2,23 @@
 
 from datetime import datetime
 
+from lilong.foundation.runs.queries.load import PoolLoad, RunCounts, count_runs, list_pool_loads
 from lilong.foundation.runs.queries.standing import AgentStanding, list_agents
 from lilong.foundation.runs.services.pools import raise_epochs
 from lilong.foundation.runs.services.telling import tell_silent, tell_waiting
 from lilong.foundation.runs.services.upkeep import reconcile_runs
 
-__all__ = ["AgentStanding", "list_agents", "raise_epochs", "reconcile", "tell"]
+__all__ = [
+    "AgentStanding",
+    "PoolLoad",
+    "RunCounts",
+    "count_runs",
+    "list_agents",
+    "list_pool_loads",
+    "raise_epochs",
+    "reconcile",
+    "tell",
+]
 
 
 def reconcile(*, now: datetime) -> int:

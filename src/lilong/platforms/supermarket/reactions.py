@@ -8,11 +8,14 @@ import structlog
 from lilong.common.canonical import Json
 from lilong.foundation.cases.public import CaseState, get_many
 from lilong.platforms.supermarket.models import Dispute, Order
+from lilong.platforms.supermarket.queries.counts import OrderCounts, count_orders
 from lilong.platforms.supermarket.queries.orders import list_changed, list_lapsed, list_releasable, list_unrelieved
 from lilong.platforms.supermarket.services.corrections import release_order
 from lilong.platforms.supermarket.services.disputes import DISPUTE_CASE, reject_dispute, uphold_dispute
 from lilong.platforms.supermarket.services.quotes import lapse_order
 from lilong.platforms.supermarket.services.settlement import follow_order, relieve_order
+
+__all__ = ["OrderCounts", "count_orders", "on_case_decided", "on_run_changed", "reconcile"]
 
 BATCH = 200
 
