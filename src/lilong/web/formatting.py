@@ -70,7 +70,7 @@ def format_duration(seconds: float, *, language: str) -> str:
     """Return a duration in its two largest units; under a minute, whole seconds.
 
     >>> format_duration(5400, language="en"), format_duration(93_784, language="zh-hans")
-    ('1 hr 30 min', '1天 2小时')
+    ('1 hr 30 mins', '1天 2小时')
     """
     rest = max(0, int(seconds))
     parts: list[str] = []
