@@ -10,7 +10,7 @@ from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 
-from lilong.common.money import format_credits
+from lilong.common.money import PPM, format_credits
 
 LOCALES = {"en": "en_GB", "zh-hans": "zh_Hans"}
 """By language code. British dates: the day before the month, and 24 hours."""
@@ -42,6 +42,15 @@ def format_share(part: int, *, whole: int, language: str) -> str:
     ('66%', '–')
     """
     return format_percent(Decimal(part * 100 // whole) / 100, locale=find_locale(language)) if whole else "–"
+
+
+def format_ppm(rate_ppm: int, *, language: str) -> str:
+    """Return a rate in parts per million as an exact percentage.
+
+    >>> format_ppm(52_500, language="en")
+    '5.25%'
+    """
+    return format_percent(Decimal(rate_ppm) / PPM, format="#,##0.####%", locale=find_locale(language))
 
 
 def format_amount(amount_uc: int, *, language: str) -> str:

@@ -68,6 +68,28 @@ LABELS: dict[str, dict[str, Label]] = {
         "rejected": Label(_("attempt", "Not taken"), Tone.WARN),
         "lost": Label(_("attempt", "Lost"), Tone.BAD),
     },
+    "case": {
+        "open": Label(_("case", "Open"), Tone.BUSY),
+        "approved": Label(_("case", "Approved"), Tone.GOOD),
+        "refused": Label(_("case", "Refused"), Tone.BAD),
+        "overturned": Label(_("case", "Overturned on appeal"), Tone.WARN),
+    },
+    "decision": {
+        "approve": Label(_("decision", "Approves"), Tone.GOOD),
+        "refuse": Label(_("decision", "Refuses"), Tone.BAD),
+    },
+    "pay-out": {
+        "requested": Label(_("pay-out", "Asked for"), Tone.BUSY),
+        "approved": Label(_("pay-out", "Approved"), Tone.BUSY),
+        "sent": Label(_("pay-out", "Sent"), Tone.GOOD),
+        "refused": Label(_("pay-out", "Refused"), Tone.BAD),
+    },
+    "transfer": {
+        "post": Label(_("transfer", "Moved"), Tone.GOOD),
+        "pend": Label(_("transfer", "Held"), Tone.BUSY),
+        "settle": Label(_("transfer", "Settled"), Tone.GOOD),
+        "void": Label(_("transfer", "Released"), Tone.NEUTRAL),
+    },
     "organisation": {
         "applied": Label(_("organisation", "Waiting for admission"), Tone.BUSY),
         "admitted": Label(_("organisation", "Admitted"), Tone.GOOD),

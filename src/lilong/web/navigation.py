@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from lilong.common.django.people import find_actor
+from lilong.foundation.members.pages.sessions import find_session_organisation
+from lilong.foundation.members.public import OrganisationKind
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -20,6 +23,20 @@ def _always(_request: HttpRequest) -> bool:
 
 def _for_members(request: HttpRequest) -> bool:
     return find_actor(request).role is not None
+
+
+def _for_applicants(request: HttpRequest) -> bool:
+    actor = find_actor(request)
+    return actor.role is not None and not actor.is_operator
+
+
+def _for_providers(request: HttpRequest) -> bool:
+    organisation = find_session_organisation(request)
+    return organisation is not None and organisation.kind == OrganisationKind.PROVIDER
+
+
+def _for_operators(request: HttpRequest) -> bool:
+    return find_actor(request).is_operator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +63,10 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(label=_("Shelf"), url_name="shelf", is_shown=_for_members),
     Entry(label=_("Orders"), url_name="orders", is_shown=_for_members),
     Entry(label=_("Wallet"), url_name="wallet", is_shown=_for_members),
-    Entry(label=_("Check the record"), url_name="verify"),
+    Entry(label=_("Provider desk"), url_name="provider", is_shown=_for_providers),
+    Entry(label=_("Cases"), url_name="cases", is_shown=_for_applicants),
+    Entry(label=_("Desk"), url_name="desk", is_shown=_for_operators),
+    Entry(label=_("The record"), url_name="record"),
 )
 
 
@@ -90,11 +110,18 @@ def list_first_steps() -> tuple[FirstStep, ...]:
 
 
 def list_links(request: HttpRequest) -> list[Link]:
-    """Return the entries for whoever asks, in their order."""
+    """Return the entries for whoever asks, in their order; those for everybody where nobody can tell who it is."""
     links = []
     for entry in ENTRIES:
-        if entry.is_shown(request):
+        if _is_shown(entry, request):
             href = reverse(entry.url_name)
             below = href != "/" and request.path.startswith(f"{href}/")
             links.append(Link(label=str(entry.label), href=href, is_current=request.path == href or below))
     return links
+
+
+def _is_shown(entry: Entry, request: HttpRequest) -> bool:
+    try:
+        return entry.is_shown(request)
+    except DatabaseError:
+        return False

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-from lilong.web import pages
+from lilong.web import desks, pages
 from lilong.web.api import agent_api, api
 from lilong.web.metrics_page import show_metrics
 
@@ -11,11 +11,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("agent/v1/", agent_api.urls),
     path("account/", include("lilong.foundation.members.pages.urls")),
+    path("", include("lilong.foundation.outbox.pages.urls")),
+    path("", include("lilong.foundation.record.pages.urls")),
+    path("", include("lilong.foundation.members.pages.desk_urls")),
+    path("", include("lilong.foundation.cases.pages.urls")),
+    path("", include("lilong.foundation.ledger.pages.desk_urls")),
+    path("", include("lilong.foundation.runs.pages.pool_urls")),
     path("", include("lilong.foundation.ledger.pages.urls")),
     path("", include("lilong.foundation.runs.pages.urls")),
     path("", include("lilong.platforms.supermarket.pages.urls")),
     path("", pages.show_front, name="front"),
     path("metrics", show_metrics, name="metrics"),
+    path("desk", desks.show_desk, name="desk"),
+    path("provider", desks.show_provider, name="provider"),
     path("verify", pages.show_verify, name="verify"),
     path("preferences", pages.set_preferences, name="preferences"),
 ]

@@ -41,10 +41,10 @@ def test_a_maker_needs_no_name_and_there_is_one_of_each_person(newcomer):
 
 
 def test_a_form_that_is_sent_twice_founds_one_organisation(newcomer):
-    for _ in range(2):
-        answer = newcomer.post(FOUND, {"kind": "sponsor", "name": "Bank"})
+    first, second = (newcomer.post(FOUND, {"kind": "sponsor", "name": "Bank"}) for _ in range(2))
 
-    assert "You have an organisation of this kind and name already." in answer.content.decode()
+    assert first["Location"] == "/home"
+    assert "You have an organisation of this kind and name already." in second.content.decode()
     assert Organisation.objects.filter(name="Bank").count() == 1
 
 

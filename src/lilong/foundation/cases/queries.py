@@ -13,13 +13,14 @@ from lilong.common.canonical import Json, sha256_hex
 from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
-from lilong.common.permissions import Actor
+from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
 from lilong.foundation.cases.core.admission import ADMISSION_CASE
-from lilong.foundation.cases.core.appeals import Refusal, say_next_step
-from lilong.foundation.cases.core.decisions import CaseState, Decision
+from lilong.foundation.cases.core.appeals import Refusal, find_obstacle, may_appeal, say_next_step
+from lilong.foundation.cases.core.decisions import CaseState, Decision, Opinion, may_decide
 from lilong.foundation.cases.core.terms import Terms, read_terms
-from lilong.foundation.cases.models import Case
+from lilong.foundation.cases.models import Case, CaseQuerySet
 from lilong.foundation.members.public import OrganisationState, list_organisations_in
+from lilong.foundation.members.public.people import list_people, name_organisations
 
 TERMS_FILE = "terms-1.toml"
 
@@ -83,6 +84,38 @@ class CaseView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRow:
+    """A case in a list. organisation_name: whom it concerns; empty for the hub itself."""
+
+    id: str
+    kind: str
+    organisation_name: str
+    opened_at: datetime
+    due_at: datetime
+    is_overdue: bool
+    state: CaseState
+    decided_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseSheet:
+    """A case with what somebody needs who looks at it.
+
+    appealed: the refusal that it appeals against. names: of the people in it, by id, as far as they still belong to
+    the hub or the organisation concerned. verdict: whether the actor may give an opinion. may_appeal: whether the
+    actor can appeal now. after_refusal: what the terms say can be done besides.
+    """
+
+    case: CaseView
+    appealed: CaseView | None
+    organisation_name: str
+    names: Mapping[str, str]
+    verdict: Verdict
+    may_appeal: bool
+    after_refusal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFilter:
     """Which cases of a list to keep; None keeps all. is_overdue: whether the time ran out before a decision."""
 
@@ -114,16 +147,51 @@ def get_many(*, case_ids: Sequence[str]) -> dict[str, CaseView]:
 
 def list_cases(*, actor: Actor, wanted: CaseFilter, cursor: str | None, limit: int) -> Page[CaseView]:
     """Return one page of the wanted cases that the actor may see, newest first. Two queries."""
-    cases = Case.objects.visible_to(actor).select_related("appeal")
-    if wanted.state is not None:
-        cases = cases.filter(state=wanted.state)
-    if wanted.kind is not None:
-        cases = cases.filter(kind=wanted.kind)
-    if wanted.is_overdue is not None:
-        cases = cases.filter(overdue_at__isnull=not wanted.is_overdue)
+    cases = _filter(actor=actor, wanted=wanted).select_related("appeal")
     page = page_newest_first(cases, cursor=cursor, limit=limit)
     prefetch_related_objects(list(page.items), "opinions")
     return Page(items=[_view(case) for case in page.items], next_cursor=page.next_cursor)
+
+
+def list_case_rows(*, actor: Actor, wanted: CaseFilter, cursor: str | None, limit: int) -> Page[CaseRow]:
+    """Return one page of the wanted cases that the actor may see, newest first, with names. Two queries."""
+    page = page_newest_first(_filter(actor=actor, wanted=wanted), cursor=cursor, limit=limit)
+    return Page(items=_rows(page.items), next_cursor=page.next_cursor)
+
+
+def list_waiting_cases(*, actor: Actor, limit: int) -> list[CaseRow]:
+    """Return open cases, those first whose time ends first; for operators. Two queries."""
+    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
+    return _rows(list(Case.objects.filter(state=CaseState.OPEN).order_by("due_at", "id")[:limit]))
+
+
+def get_case_sheet(*, actor: Actor, case_id: str, now: datetime) -> CaseSheet:
+    """Return a case that the actor may see with what is needed to decide it or to appeal. Seven queries at most.
+
+    Raises CaseMissing.
+    """
+    case = get_case(actor=actor, case_id=case_id)
+    appealed = get_many(case_ids=[case.appeal_of_id]).get(case.appeal_of_id) if case.appeal_of_id else None
+    earlier = {opinion.person_id for opinion in appealed.opinions} | {appealed.opened_by} if appealed else set[str]()
+    said = [Opinion(person_id=opinion.person_id, decision=opinion.decision) for opinion in case.opinions]
+    refusal = Refusal(state=case.state, appeal_until=case.appeal_until, is_appealed=bool(case.appeal_id))
+    speaks = may_appeal(actor=actor, organisation_id=case.organisation_id).allowed
+    terms = load_terms().kinds.get(case.kind)
+    return CaseSheet(
+        case=case,
+        appealed=appealed,
+        organisation_name=name_organisations(organisation_ids=[case.organisation_id]).get(case.organisation_id, ""),
+        names=_find_names(case, appealed),
+        verdict=may_decide(
+            actor=actor,
+            opened_by=case.opened_by,
+            organisation_id=case.organisation_id,
+            opinions=said,
+            earlier=earlier,
+        ),
+        may_appeal=speaks and not find_obstacle(refusal, now=now),
+        after_refusal=terms.after_refusal if terms and case.state is CaseState.REFUSED else "",
+    )
 
 
 def list_overturned(*, kind: str) -> list[str]:
@@ -193,6 +261,46 @@ def _view(case: Case) -> CaseView:
             for opinion in sorted(case.opinions.all(), key=lambda each: each.id)
         ),
     )
+
+
+def _filter(*, actor: Actor, wanted: CaseFilter) -> CaseQuerySet:
+    cases = Case.objects.visible_to(actor)
+    if wanted.state is not None:
+        cases = cases.filter(state=wanted.state)
+    if wanted.kind is not None:
+        cases = cases.filter(kind=wanted.kind)
+    if wanted.is_overdue is not None:
+        cases = cases.filter(overdue_at__isnull=not wanted.is_overdue)
+    return cases
+
+
+def _rows(cases: Sequence[Case]) -> list[CaseRow]:
+    names = name_organisations(organisation_ids={case.organisation_id for case in cases})
+    return [
+        CaseRow(
+            id=case.id,
+            kind=case.kind,
+            organisation_name=names.get(case.organisation_id, ""),
+            opened_at=case.opened_at,
+            due_at=case.due_at,
+            is_overdue=case.overdue_at is not None,
+            state=CaseState(case.state),
+            decided_at=case.decided_at,
+        )
+        for case in cases
+    ]
+
+
+def _find_names(*cases: CaseView | None) -> dict[str, str]:
+    seen = [case for case in cases if case is not None]
+    ids = {case.opened_by for case in seen} | {opinion.person_id for case in seen for opinion in case.opinions}
+    wanted = [person_id for person_id in sorted(ids) if person_id]
+    if not wanted:
+        return {}
+    people = list_people(organisation_id="", person_ids=wanted)
+    for organisation_id in {case.organisation_id for case in seen if case.organisation_id}:
+        people += list_people(organisation_id=organisation_id, person_ids=wanted)
+    return {person.person_id: person.name for person in people}
 
 
 def _find_appeal(case: Case) -> Case | None:

@@ -59,6 +59,12 @@ def duration(seconds: float) -> str:
 
 
 @register.filter
+def ppm(rate_ppm: int) -> str:
+    """Write a rate in parts per million as a percentage: `{{ provider.fee_ppm|ppm }}`."""
+    return formatting.format_ppm(rate_ppm, language=_language())
+
+
+@register.filter
 def accelerator_name(accelerator: str) -> str:
     """Write an accelerator's name; of one that the registry lacks, its id."""
     known = {row.id: row.name for row in list_accelerators()}

@@ -12,6 +12,12 @@ ACCOUNTS: "Mapping[str, _StrOrPromise]" = {
     "wallet": _("account", "Wallet"),
     "project_budget": _("account", "Project budget"),
     "voucher": _("account", "Voucher"),
+    "programme_fund": _("account", "Programme fund"),
+    "order_escrow": _("account", "Order escrow"),
+    "challenge_escrow": _("account", "Challenge escrow"),
+    "hub_fee": _("account", "Hub fee"),
+    "service_reserve": _("account", "Service reserve"),
+    "outside": _("account", "Outside"),
     "provider_available": _("account", "Earnings, available"),
     "provider_accruing": _("account", "Earnings, accruing"),
 }

@@ -70,7 +70,7 @@ def get_balances(*, account_ids: Sequence[str], at: datetime | None = None) -> d
     missing = [account_id for account_id in account_ids if account_id not in now]
     if missing:
         raise AccountMissing(detail=f"There is no account {missing[0][:64]}.")
-    sums = now if at is None else _sum_until(account_ids=account_ids, at=at)
+    sums = now if at is None else sum_until(account_ids=account_ids, at=at)
     return {account_id: _balance(sums.get(account_id, Change())) for account_id in account_ids}
 
 
@@ -82,9 +82,16 @@ def get_account(*, actor: Actor, account_id: str, at: datetime | None = None) ->
     return view_accounts(accounts=[account], balances=get_balances(account_ids=[account_id], at=at))[0]
 
 
-def list_accounts(*, actor: Actor, cursor: str | None, limit: int) -> Page[AccountView]:
-    """Return one page of the accounts that the actor may see, oldest first. Two queries."""
-    page = page_oldest_first(Account.objects.visible_to(actor), cursor=cursor, limit=limit)
+def list_accounts(
+    *, actor: Actor, cursor: str | None, limit: int, kind: AccountKind | None = None, owner_id: str = ""
+) -> Page[AccountView]:
+    """Return one page of the accounts that the actor may see, oldest first: all, or of a kind or owner. Two queries."""
+    accounts = Account.objects.visible_to(actor)
+    if kind is not None:
+        accounts = accounts.filter(kind=kind)
+    if owner_id:
+        accounts = accounts.filter(owner_id=owner_id)
+    page = page_oldest_first(accounts, cursor=cursor, limit=limit)
     balances = get_balances(account_ids=[account.id for account in page.items])
     return Page(items=view_accounts(accounts=page.items, balances=balances), next_cursor=page.next_cursor)
 
@@ -115,8 +122,11 @@ def view_accounts(*, accounts: Sequence[Account], balances: Mapping[str, Balance
     ]
 
 
-def _sum_until(*, account_ids: Sequence[str], at: datetime) -> dict[str, Change]:
-    """Start from the closing balances of the last period that had ended by then."""
+def sum_until(*, account_ids: Sequence[str], at: datetime) -> dict[str, Change]:
+    """Return the sums at a moment, from the closing balances of the last period that had ended by then on.
+
+    Two or three queries; accounts without a transfer until then are left out.
+    """
     end = at + SHORTEST
     period = Period.objects.filter(ends_at__lte=end).order_by("-ends_at").first()
     sums = sum_transfers(account_ids=account_ids, begin=period.ends_at if period else BEGINNING, end=end)

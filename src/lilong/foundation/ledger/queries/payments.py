@@ -7,7 +7,7 @@ from datetime import datetime
 from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
-from lilong.common.permissions import Actor
+from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.ledger.core.payments import ManualBankTransfer, Payment, PayOutState, TopUpState
 from lilong.foundation.ledger.models import PayOut, TopUp
 
@@ -86,6 +86,12 @@ def list_pay_outs(*, actor: Actor, cursor: str | None, limit: int) -> Page[PayOu
     """Return one page of the pay-outs that the actor may see, newest first. One query."""
     page = page_newest_first(PayOut.objects.visible_to(actor), cursor=cursor, limit=limit)
     return Page(items=[_view_pay_out(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+def list_approved_pay_outs(*, actor: Actor, limit: int) -> list[PayOutView]:
+    """Return pay-outs that are approved and not sent yet, oldest first; for the operator. One query."""
+    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
+    return [_view_pay_out(row) for row in PayOut.objects.filter(state=PayOutState.APPROVED).order_by("pk")[:limit]]
 
 
 def list_waiting_top_ups(*, after: str, limit: int) -> dict[str, str]:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from django.http import HttpRequest
 
+from lilong.common.django.people import find_actor
 from lilong.common.errors import NotFound
 from lilong.common.permissions import PUBLIC, Actor, Role
 from lilong.foundation.members.core.roles import list_scopes
-from lilong.foundation.members.models import Membership
+from lilong.foundation.members.models import Membership, Organisation
 from lilong.foundation.members.queries import list_memberships
 
 CHOSEN = "organisation_id"
@@ -30,6 +31,15 @@ def find_session_actor(request: HttpRequest) -> Actor:
     return Actor(
         person_id=chosen.person_id, organisation_id=chosen.organisation_id, role=role, scopes=list_scopes(role=role)
     )
+
+
+def find_session_organisation(request: HttpRequest) -> Organisation | None:
+    """Return the organisation for which somebody acts in this session; None for strangers and who has none."""
+    actor = find_actor(request)
+    if actor.role is None:
+        return None
+    acting = (each for each in list_session_memberships(request) if each.organisation_id == actor.organisation_id)
+    return next((each.organisation for each in acting), None)
 
 
 def list_session_memberships(request: HttpRequest) -> Sequence[Membership]:

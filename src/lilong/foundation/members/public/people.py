@@ -1,7 +1,7 @@
 """The door of members for the sign-in, the pages of a person, and who writes to people."""
 
 from lilong.foundation.members.core.languages import Language
-from lilong.foundation.members.queries import PersonView, list_memberships, list_people
+from lilong.foundation.members.queries import PersonView, list_memberships, list_people, name_organisations
 from lilong.foundation.members.queries.people import PersonExport
 from lilong.foundation.members.services.organisations import found_organisation
 from lilong.foundation.members.services.people import confirm_email, erase_person, export_person, set_language
@@ -16,5 +16,6 @@ __all__ = [
     "found_organisation",
     "list_memberships",
     "list_people",
+    "name_organisations",
     "set_language",
 ]

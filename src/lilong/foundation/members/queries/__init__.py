@@ -48,6 +48,11 @@ def get_organisations(*, organisation_ids: Collection[str]) -> dict[str, Organis
     return {row.id: _view(row) for row in rows}
 
 
+def name_organisations(*, organisation_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of those organisations that exist, by id. One query."""
+    return dict(Organisation.objects.filter(id__in=organisation_ids).values_list("id", "name"))
+
+
 def get_organisation(*, actor: Actor, organisation_id: str) -> OrganisationView:
     """Return one organisation that the actor may see; raises NotFound."""
     rows = Organisation.objects.visible_to(actor).prefetch_related("standings")
@@ -57,11 +62,21 @@ def get_organisation(*, actor: Actor, organisation_id: str) -> OrganisationView:
     return _view(row)
 
 
-def list_organisations(*, actor: Actor, cursor: str | None, limit: int) -> Page[OrganisationView]:
-    """Return the organisations that the actor may see, newest first."""
-    page = page_newest_first(
-        Organisation.objects.visible_to(actor).prefetch_related("standings"), cursor=cursor, limit=limit
-    )
+def list_organisations(
+    *,
+    actor: Actor,
+    cursor: str | None,
+    limit: int,
+    state: OrganisationState | None = None,
+    kind: OrganisationKind | None = None,
+) -> Page[OrganisationView]:
+    """Return the organisations that the actor may see, newest first: all, or those in a state or of a kind."""
+    organisations = Organisation.objects.visible_to(actor).prefetch_related("standings")
+    if state is not None:
+        organisations = organisations.filter(state=state)
+    if kind is not None:
+        organisations = organisations.filter(kind=kind)
+    page = page_newest_first(organisations, cursor=cursor, limit=limit)
     return Page(items=[_view(row) for row in page.items], next_cursor=page.next_cursor)
 
 

@@ -50,7 +50,7 @@ def read_status(*, now: datetime) -> RecordStatus:
         published_size=head.size if head else 0,
         waiting=Entry.objects.filter(log=None).count(),
         restoring=is_restoring(now=now),
-        witnesses=_list_witness_statuses(),
+        witnesses=list_witness_statuses(),
     )
 
 
@@ -71,7 +71,8 @@ def count_confirmed(*, now: datetime, within: timedelta) -> int:
     return Witness.objects.filter(key__in=keys, checked_at__gt=now - within).count()
 
 
-def _list_witness_statuses() -> list[WitnessStatus]:
+def list_witness_statuses() -> list[WitnessStatus]:
+    """Return what was last heard of each witness in the settings. One query."""
     known = Witness.objects.in_bulk([witness.key.text for witness in list_witnesses()])
     return [
         WitnessStatus(

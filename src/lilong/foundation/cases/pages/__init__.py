@@ -1,0 +1,1 @@
+"""Pages of cases: one service or query call each, then a template."""

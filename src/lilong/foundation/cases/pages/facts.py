@@ -1,0 +1,50 @@
+"""The facts of a case as rows: a label, and a value that the template knows how to write."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from lilong.common.canonical import Json
+from lilong.foundation.cases.pages.words import FACTS, name_kind
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
+
+class Form(StrEnum):
+    """How a value is written."""
+
+    TEXT = "text"
+    MONEY = "money"
+    ID = "id"
+    ORDER = "order"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row."""
+
+    label: "_StrOrPromise"
+    form: Form
+    value: object
+
+
+def read_facts(facts: Mapping[str, Json]) -> Iterator[Fact]:
+    """Yield the rows of a case's facts; those of a request inside an appeal follow as rows of their own."""
+    for name, value in facts.items():
+        label = FACTS.get(name, name)
+        if isinstance(value, Mapping):
+            yield from read_facts(value)
+        elif name.endswith("_uc") and isinstance(value, int):
+            yield Fact(label, Form.MONEY, value)
+        elif name == "order_id":
+            yield Fact(label, Form.ORDER, value)
+        elif name.endswith("_kind") and isinstance(value, str):
+            yield Fact(label, Form.TEXT, name_kind(value))
+        elif isinstance(value, list):
+            for each in value:
+                yield Fact(label, Form.ID, each)
+        elif value not in (None, ""):
+            yield Fact(label, Form.TEXT, value if isinstance(value, str) else json.dumps(value))

@@ -1,0 +1,70 @@
+"""What people read instead of the codes of cases, and the sentences of rules and terms that pages translate."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+from lilong.foundation.cases.core.admission import ADMISSION_CASE
+from lilong.foundation.cases.core.appeals import APPEAL_CASE
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
+KINDS: "Mapping[str, _StrOrPromise]" = {
+    ADMISSION_CASE: pgettext_lazy("case", "Admission of an organisation"),
+    APPEAL_CASE: pgettext_lazy("case", "Appeal"),
+    "ledger.top_up": pgettext_lazy("case", "Top-up of a wallet"),
+    "ledger.pay_out": pgettext_lazy("case", "Pay-out"),
+    "funding.fund_programme": pgettext_lazy("case", "Money for a programme"),
+    "supermarket.dispute": pgettext_lazy("case", "Dispute about a charge"),
+}
+
+FACTS: "Mapping[str, _StrOrPromise]" = {
+    "amount_uc": pgettext_lazy("fact", "Amount"),
+    "appeal": pgettext_lazy("fact", "Why it should be looked at again"),
+    "attempt_ids": pgettext_lazy("fact", "Attempts"),
+    "beneficiary": pgettext_lazy("fact", "Paid to"),
+    "claim_uc": pgettext_lazy("fact", "Claimed back"),
+    "due_uc": pgettext_lazy("fact", "Charged"),
+    "kind": pgettext_lazy("fact", "Kind of organisation"),
+    "name": pgettext_lazy("fact", "Name"),
+    "order_id": pgettext_lazy("fact", "Order"),
+    "programme": pgettext_lazy("fact", "Programme"),
+    "reason": pgettext_lazy("fact", "Reason given"),
+    "reference": pgettext_lazy("fact", "Reference of the payment"),
+    "refused_because": pgettext_lazy("fact", "Refused because"),
+    "request_kind": pgettext_lazy("fact", "What was asked for"),
+}
+
+TRANSLATED = (
+    _("You opened this case: others decide it."),
+    _("This case concerns your own organisation: others decide it."),
+    _("You have decided on this case already."),
+    _("You had a say in the decision appealed against: others decide."),
+    _("All conditions of the rule are met."),
+    _("Many organisations were admitted within a day: a person decides."),
+    _("A person decides on organisations of the kind provider."),
+    _("A person decides on organisations of the kind sponsor."),
+    _("A person decides on organisations of the kind investor."),
+    _("A person decides on organisations of the kind chain."),
+    _("A person decides on organisations of the kind virtual."),
+    _("Apply again with another organisation once the facts have changed."),
+    _("Ask again under the reference of a payment that arrived."),
+    _("The money is available again: ask for the pay-out anew, with what the reason names put right."),
+    _("Ask anew under the reference of a payment that arrived."),
+    _("Write to the operator; the charge stands and the books of that period close."),
+    _("An appeal is decided once."),
+)
+"""Sentences that the core and the published files hold in English: named here, so that the catalogue has them."""
+
+
+def say(sentence: str) -> str:
+    """Return a sentence of the core or of a published file in the reader's language; what a person wrote, as it is."""
+    return gettext(sentence) if sentence else ""
+
+
+def name_kind(kind: str) -> "_StrOrPromise":
+    """Return what a kind of case is called; of one that is not known, its code, so that nothing is hidden."""
+    return KINDS.get(kind, kind)

@@ -1,0 +1,1 @@
+"""Pages of the outbox: one service or query call each, then a template."""

@@ -1,0 +1,170 @@
+"""A neighbourhood with something on every desk, and browsers of the people in it."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from lilong.common.permissions import Actor
+from lilong.foundation.cases.reactions import reconcile as judge
+from lilong.foundation.ledger.models import PayOut, Transfer
+from lilong.foundation.ledger.reactions import reconcile as keep_books
+from lilong.foundation.ledger.services.payments import request_pay_out, request_top_up
+from lilong.foundation.members.models import Person
+from lilong.foundation.members.public import OrganisationKind, OrganisationState
+from lilong.foundation.outbox.models import Delivery, WaitingEvent
+from lilong.foundation.record.public import seal
+from lilong.foundation.runs.core.maintenance import Maintenance
+from lilong.foundation.runs.services.pools import announce_maintenance
+from lilong.platforms.supermarket.models import Order, Provider
+from lilong.platforms.supermarket.reactions import reconcile as keep_shop
+from lilong.platforms.supermarket.services.disputes import open_dispute
+from tests.market import CREDIT, buy, finish, found_buyer, open_own_pool, open_stall, pay_in, wallet_of
+from tests.people import act, found_operator, found_organisation
+from tests.pools import NOON, make_node, make_spec
+from tests.programmes import approve
+from tests.sign_ins import Browser
+
+HOUR_S = 3600
+
+
+def browse_as(actor: Actor) -> Browser:
+    """Return a browser in which the actor's person is signed in."""
+    browser = Browser(host=settings.ALLOWED_HOSTS[0])
+    with transaction.atomic():
+        browser.client.force_login(Person.objects.get(pk=actor.person_id))
+    return browser
+
+
+class Neighbourhood:
+    """A hub in use: an application, a top-up that is overdue, a dispute, a pay-out to send, a pool not seen, a dead
+    letter; and orders that run, on a pool of which maintenance is announced.
+    """
+
+    def __init__(self, *, now: datetime) -> None:
+        self.now = now
+        self.operator, self.colleague = found_operator(now=now), found_operator(now=now)
+        nodes = (make_node(name="n0", h100_sxm5=8), make_node(name="n1", h100_sxm5=8))
+        self.seller = open_stall(name="hall-2", accelerator="h100-sxm5", nodes=nodes, now=now)
+        open_own_pool(self.seller.owner, name="old-hall")
+        self.buyer = found_buyer(now=now)
+        self.cases: dict[str, str] = {}
+        self._trade()
+        self._pay()
+        self._apply()
+        with transaction.atomic():
+            event = WaitingEvent.objects.create(id="evt_1", name="cases.decided", payload={}, dispatched_at=now)
+            Delivery.objects.create(
+                id="dlv_1",
+                event=event,
+                subscriber="lilong.foundation.ledger.reactions.on_case_decided",
+                attempts=10,
+                next_at=now,
+                dead_at=now,
+                last_error="OperationalError: could not connect to the bank's statement server",
+            )
+        seal(now=now)
+
+    def _trade(self) -> None:
+        spec = make_spec(resources={"accelerator": "h100-sxm5", "accelerators": 2})
+        seconds = (self.now - NOON).total_seconds()
+        settled = buy(self.buyer, spec=spec, seconds=seconds)
+        finish(self.seller.agent, ms=60_000, seconds=seconds + 1)
+        later = self.now + timedelta(seconds=90)
+        keep_shop(now=later)
+        self.disputed_id = settled.id
+        due_uc = Order.objects.get(id=settled.id).due_uc or 1
+        self.cases["dispute"] = open_dispute(
+            actor=self.buyer, order_id=settled.id, claim_uc=due_uc, reason="The node was slow.", now=later
+        )
+        self.order = buy(self.buyer, spec=spec, seconds=seconds + 90)
+        self.seller.agent.take(seconds=seconds + 91)
+        self.seller.agent.sync(seconds=seconds + HOUR_S)
+        window = Maintenance(self.now + timedelta(days=2), self.now + timedelta(days=2, hours=4), "New cooling.")
+        announce_maintenance(actor=self.seller.owner, pool_id=self.seller.agent.pool_id, window=window, now=self.now)
+
+    def _pay(self) -> None:
+        owner, now = self.buyer, self.now
+        self.cases["top_up"] = request_top_up(
+            actor=owner, organisation_id=owner.organisation_id, amount_uc=250 * CREDIT, reference="INV-7", now=now
+        )
+        self.cases["late"] = request_top_up(
+            actor=owner,
+            organisation_id=owner.organisation_id,
+            amount_uc=40 * CREDIT,
+            reference="INV-6",
+            now=now - timedelta(days=20),
+        )
+        pay_in(Provider.objects.get(id=self.seller.provider_id).available_account_id, 90 * CREDIT)
+        seller = self.seller.owner
+        for beneficiary in ("Hall AG, DE00 1234", "Hall AG, DE00 9999"):
+            request_pay_out(
+                actor=seller,
+                organisation_id=seller.organisation_id,
+                amount_uc=30 * CREDIT,
+                beneficiary=beneficiary,
+                now=now,
+            )
+            if "pay_out" not in self.cases:
+                self.cases["pay_out"] = self._approve_pay_out()
+
+    def _approve_pay_out(self) -> str:
+        case_id: str = PayOut.objects.get().case_id
+        approve(case_id, now=self.now)
+        keep_books(self.now)
+        return case_id
+
+    def _apply(self) -> None:
+        kind, state = OrganisationKind.PROVIDER, OrganisationState.APPLIED
+        self.applicant = act(found_organisation(kind=kind, state=state, now=self.now).token.secret, now=self.now)
+        judge(self.now)
+
+    def add_operator(self) -> Actor:
+        """Return another operator."""
+        return found_operator(now=self.now)
+
+    def sign_in_all(self) -> dict[str, str]:
+        """Return a session for each person: the value of its cookie."""
+        people = {
+            "operator": self.operator,
+            "colleague": self.colleague,
+            "provider": self.seller.owner,
+            "buyer": self.buyer,
+            "applicant": self.applicant,
+        }
+        return {name: browse_as(actor).session_key for name, actor in people.items()}
+
+    def list_paths(self) -> dict[str, dict[str, str]]:
+        """Return the pages of each person, by name."""
+        transfer = Transfer.objects.filter(subject=self.order.id).order_by("pk")[0]
+        pool = f"/provider/pools/{self.seller.agent.pool_id}"
+        return {
+            "operator": {
+                "desk": "/desk",
+                "cases": "/desk/cases",
+                "case": f"/desk/cases/{self.cases['late']}",
+                "decided case": f"/desk/cases/{self.cases['pay_out']}",
+                "organisations": "/desk/organisations",
+                "organisation": f"/desk/organisations/{self.buyer.organisation_id}",
+                "ledger": "/desk/ledger",
+                "account": f"/desk/ledger/accounts/{wallet_of(self.buyer)}",
+                "transfer": f"/desk/ledger/transfers/{transfer.id}",
+                "pay-outs to send": "/desk/ledger/pay-outs",
+                "pools": "/desk/pools",
+                "dead letters": "/desk/dead-letters",
+            },
+            "provider": {
+                "provider desk": "/provider",
+                "pool": pool,
+                "new pool": "/provider/pools/new",
+                "pay-outs": "/provider/pay-outs",
+                "own cases": "/cases",
+            },
+            "buyer": {
+                "own case": f"/cases/{self.cases['late']}",
+                "no provider": "/provider",
+                "record about": f"/record/about/{self.cases['pay_out']}",
+            },
+            "applicant": {"empty provider desk": "/provider"},
+            "": {"record": "/record", "record entry": "/record/0"},
+        }
