@@ -21,6 +21,11 @@ def _always(_request: HttpRequest) -> bool:
     return True
 
 
+def _for_strangers(request: HttpRequest) -> bool:
+    """Who is signed in comes to the front page by the hub's name, and needs the room."""
+    return not find_actor(request).person_id
+
+
 def _for_members(request: HttpRequest) -> bool:
     return find_actor(request).role is not None
 
@@ -58,7 +63,7 @@ class Link:
 
 
 ENTRIES: tuple[Entry, ...] = (
-    Entry(label=_("Overview"), url_name="front"),
+    Entry(label=_("Overview"), url_name="front", is_shown=_for_strangers),
     Entry(label=_("Home"), url_name="home", is_shown=_for_members),
     Entry(label=_("Shelf"), url_name="shelf", is_shown=_for_members),
     Entry(label=_("Orders"), url_name="orders", is_shown=_for_members),
@@ -72,28 +77,30 @@ ENTRIES: tuple[Entry, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstStep:
-    """What a newcomer may do, on the front page: by a page, or while there is none by a command."""
+    """What a newcomer may do, on the front page, and who is shown it."""
 
     title: "_StrOrPromise"
     text: "_StrOrPromise"
-    url_name: str = ""
-    label: "_StrOrPromise" = ""
-    command: str = ""
+    url_name: str
+    label: "_StrOrPromise"
+    is_shown: Callable[[HttpRequest], bool] = _always
 
     @property
     def href(self) -> str:
-        """Address of the page; empty where there is a command."""
-        return reverse(self.url_name) if self.url_name else ""
+        """Address of the page."""
+        return reverse(self.url_name)
 
 
 FIRST_STEPS: tuple[FirstStep, ...] = (
     FirstStep(
         title=_("Sign up"),
         text=_(
-            "Found your organisation over the HTTP API. Residents are admitted by a published rule; the answer brings "
-            "your first token."
+            "Your address, a password, and the name of your organisation. A published rule admits residents and "
+            "makers in the same minute."
         ),
-        command="POST /api/v1/organisations",
+        url_name="account_signup",
+        label=_("Sign up"),
+        is_shown=_for_strangers,
     ),
     FirstStep(
         title=_("Look at the shelf"),
@@ -104,9 +111,9 @@ FIRST_STEPS: tuple[FirstStep, ...] = (
 )
 
 
-def list_first_steps() -> tuple[FirstStep, ...]:
-    """Return the next steps of the front page, in their order."""
-    return FIRST_STEPS
+def list_first_steps(request: HttpRequest) -> tuple[FirstStep, ...]:
+    """Return the next steps of the front page for who looks at it, in their order."""
+    return tuple(step for step in FIRST_STEPS if step.is_shown(request))
 
 
 def list_links(request: HttpRequest) -> list[Link]:

@@ -18,7 +18,7 @@ from lilong.web.style import build_specimens
 @require_safe
 def show_front(request: HttpRequest) -> HttpResponse:
     """Show what the hub is and how it does, to everybody."""
-    return render(request, "web/front.html", {"pulse": read_pulse(now=utc_now()), "steps": list_first_steps()})
+    return render(request, "web/front.html", {"pulse": read_pulse(now=utc_now()), "steps": list_first_steps(request)})
 
 
 @require_safe
