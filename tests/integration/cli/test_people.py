@@ -4,6 +4,7 @@ import json
 from datetime import date, timedelta
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from lilong.cli.main import app
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def typed(tmp_path, monkeypatch):
     """Return a function that types a command with a token and reads its JSON."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    hubs_logging = structlog.get_config()  # a command sets up its own, for what should be a process of its own
     with running_web(home=tmp_path / "home") as web:
         monkeypatch.setenv("LILONG_HUB", web.url)
 
@@ -33,6 +35,7 @@ def typed(tmp_path, monkeypatch):
             return json.loads(done.stdout if code == 0 else done.stderr)
 
         yield type_in
+    structlog.configure(**hubs_logging)
 
 
 def test_who_is_invited_joins_takes_over_and_the_first_owner_leaves(typed):
