@@ -9,12 +9,13 @@ from django.db import connection, transaction
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.models import Transfer
 from lilong.foundation.ledger.public import AccountKind, open_account
+from lilong.foundation.members.models import OrganisationStanding
 from lilong.foundation.runs.models import Run
 from lilong.platforms.supermarket.models import Order, Quote
 from tests.api.calls import call, get, make_buyer_token, post, read_problem
 from tests.market import CREDIT, open_stall, pay_in
 from tests.market import ask as ask_in_march
-from tests.people import act, found_organisation_today, make_operator_token
+from tests.people import NOW, act, found_organisation_today, make_operator_token
 from tests.pools import make_spec
 
 JOB = make_spec().model_dump(mode="json")
@@ -107,7 +108,10 @@ def test_an_accelerator_that_nobody_knows_is_refused_with_the_nearest_names(buye
 
 
 def test_a_quote_is_good_for_its_time_and_no_longer(buyer_token):
-    quote_id = ask_in_march(act(buyer_token, now=utc_now())).id
+    buyer = act(buyer_token, now=utc_now())
+    with transaction.atomic():
+        OrganisationStanding.objects.filter(organisation_id=buyer.organisation_id).update(starts_on=NOW.date())
+    quote_id = ask_in_march(buyer).id
 
     status, problem = refuse("orders", buyer_token, {"quote_id": quote_id})
     assert (status, problem["code"]) == (409, "quote.expired")
