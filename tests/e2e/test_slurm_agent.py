@@ -134,7 +134,7 @@ def test_what_a_programme_pays_most_of_runs_under_the_account_that_the_provider_
     mended = provider.lilong("agent check --home ~/agent")
     provider.kill()
     provider.start()
-    order = provider.order(UNTIL_LET_GO)
+    order = provider.order(f"sleep 2; {UNTIL_LET_GO}")  # Slurm counts whole seconds
     attempt = provider.wait_for_state(order, "running").attempts[0]
     queue = provider.cluster.run("squeue", "--all", "--noheader", "--format=%a %j").splitlines()
     provider.let_go(order)
