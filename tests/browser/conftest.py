@@ -17,9 +17,18 @@ from tests.polling import wait_until
 
 
 @pytest.fixture(scope="session")
-def hub(tmp_path_factory) -> Iterator[LocalHub]:
+def browser() -> Iterator[Browser]:
+    """Return the one Chromium of all tests: Playwright runs once in a process."""
     if shutil.which(CHROMIUM) is None:
         pytest.skip("Chromium is not installed: apt-get install chromium fonts-noto-cjk")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which(CHROMIUM), args=CHROMIUM_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def hub(browser: Browser, tmp_path_factory) -> Iterator[LocalHub]:
     folder = tmp_path_factory.mktemp("hub")
     with running_hub(folder, settings={"style_page": True, "hub_name": "Lane hub"}) as hub:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
@@ -27,14 +36,6 @@ def hub(tmp_path_factory) -> Iterator[LocalHub]:
         subprocess.run(fill, env=ours | {"LILONG_HOME": str(folder)}, check=True, timeout=60)
         wait_until(lambda: httpx.get(f"{hub.url}/api/v1/record/head").is_success, within_s=30)
         yield hub
-
-
-@pytest.fixture(scope="session")
-def browser(hub: LocalHub) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which(CHROMIUM), args=CHROMIUM_ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -3,18 +3,17 @@
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page
 
 from lilong.cli.demo.stage import Stage
 from lilong.cli.local_hub import LocalHub
-from tests.browsing import CHROMIUM, CHROMIUM_ARGUMENTS, LOOKS, Visitor, inspect_page
+from tests.browsing import LOOKS, Visitor, inspect_page
 from tests.hub import running_hub
 
 EMAIL = "lin@shu-robotics.example"
@@ -32,20 +31,10 @@ outputs:
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory) -> Iterator[LocalHub]:
-    if shutil.which(CHROMIUM) is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium fonts-noto-cjk")
+def hub(browser: Browser, tmp_path_factory) -> Iterator[LocalHub]:
     with running_hub(tmp_path_factory.mktemp("hub")) as hub, Stage(hub=hub) as stage:
         stage.set_up()
         yield hub
-
-
-@pytest.fixture(scope="module")
-def browser(hub: LocalHub) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which(CHROMIUM), args=CHROMIUM_ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
