@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 URL_MAX = 500
 HTTPS_PORT = 443
+HOST_CHARACTERS_MAX = 253  # RFC 1035, section 3.1, without the length octets
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _VISIBLE = re.compile(r"[!-~]+")
 
@@ -54,7 +55,7 @@ def _read_host(parts: SplitResult, port: int) -> Endpoint | str:
     labels = host.split(".")
     if _is_address(host) or labels[-1].isdigit() or labels[-1].startswith("0x"):
         return "It must name a host, not an address."
-    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):  # noqa: PLR2004 - RFC 1035
+    if len(host) > HOST_CHARACTERS_MAX or not all(_LABEL.fullmatch(label) for label in labels):
         return "It must name a host in ASCII; write other names in their xn-- form."
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Endpoint(host=host, port=port, target=target)

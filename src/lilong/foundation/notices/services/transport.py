@@ -23,6 +23,7 @@ WHOLE_S = 15.0
 ANSWER_BYTES_MAX = 64 * 1024
 PROBLEM_MAX = 200
 ADDRESSES_TRIED = 2
+TAKEN, REDIRECTS = range(200, 300), range(300, 400)
 
 
 class Resolve(Protocol):
@@ -43,7 +44,7 @@ class Outcome:
     @property
     def is_success(self) -> bool:
         """Whether the endpoint took it."""
-        return self.status is not None and self.status // 100 == 2  # noqa: PLR2004 - any 2xx
+        return self.status in TAKEN
 
 
 class AddressRefused(OSError):
@@ -71,9 +72,9 @@ def post(
     try:
         plain = _connect(endpoint, networks_allowed, resolve)
         status = _exchange(plain, endpoint, headers, body, whole_s=whole_s)
-        if status // 100 == 3:  # noqa: PLR2004 - any 3xx
+        if status in REDIRECTS:
             problem = "It redirects, which is not followed: register the address that it leads to."
-        elif status // 100 != 2:  # noqa: PLR2004 - any 2xx
+        elif status not in TAKEN:
             problem = "It answered with an error."
     except (OSError, http.client.HTTPException, ValueError) as error:
         problem = _explain(error, over=time.monotonic() - began_s >= whole_s, whole_s=whole_s)
