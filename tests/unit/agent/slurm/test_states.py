@@ -198,8 +198,14 @@ def test_a_cancellation_by_the_jobs_own_user_is_no_fault_of_the_provider(rank):
 def test_who_has_cancelled_a_running_job_is_waited_for():
     facts = make_facts(make_rank(cause="preempted_by_provider"))
 
-    assert decide(make_row("CANCELLED"), wrapper=facts, settled=False).state.state is S.STOPPING
+    assert decide(make_row("CANCELLED"), wrapper=facts, accounted=False).state.state is S.STOPPING
     assert decide(make_row("CANCELLED"), wrapper=facts).state.state is S.PREEMPTED
+
+
+def test_what_accounting_does_not_tell_of_a_cancellation_is_waited_for_no_longer():
+    decision = decide(make_row("CANCELLED"), make_segment("CANCELLED"), accounted=False)
+
+    assert decision.state.state is S.PREEMPTED
 
 
 def test_a_kill_for_want_of_memory_is_told_as_such():

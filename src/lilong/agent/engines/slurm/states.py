@@ -89,16 +89,18 @@ def decide_state(
     begun: bool,
     memory_killed: bool = False,
     settled: bool = True,
+    accounted: bool = True,
     forgotten: bool = False,
 ) -> Decision:
     """Return where the attempt stands. An end is told only when Slurm confirms it.
 
     How it ended is the wrapper's word; Slurm's where the wrapper left none, and only when it is `settled`: the end is
-    known for so long that no word of the wrapper, nor of accounting, can still be on its way. wrapper: read after Slurm
-    was asked; `alive` does not matter, and `cancel` is our order to stop. begun: whether a rank had its shim.json
-    before Slurm was asked, so that a job that waits now was put back. memory_killed: Slurm has said on the job's
-    standard error that it ended it for its memory, which no state shows where no cgroup binds. forgotten: whole answers
-    have missed the job for so long that accounting, which may lag behind, would know its end.
+    known for so long that no word of the wrapper can still be on its way. accounted: the same of accounting, which
+    alone knows who cancelled a job. wrapper: read after Slurm was asked; `alive` does not matter, and `cancel` is our
+    order to stop. begun: whether a rank had its shim.json before Slurm was asked, so that a job that waits now was put
+    back. memory_killed: Slurm has said on the job's standard error that it ended it for its memory, which no state
+    shows where no cgroup binds. forgotten: whole answers have missed the job for so long that accounting, which may
+    lag behind, would know its end.
     """
     segments = list(accounting.segments) if accounting else []
     own = find_own_segment(segments=segments, began_at=parse_state(_as_live(wrapper)).started_at)
@@ -122,7 +124,8 @@ def decide_state(
         verdict = _judge(ended, segment)
         if memory_killed and verdict.word in {"FAILED", "CANCELLED"}:
             verdict = replace(verdict, word="OUT_OF_MEMORY")
-        state = _tell_end(verdict, wrapper, settled=settled)
+        accounted = accounted or (segment is not None and segment.state in _ENDS and segment.ended_at is not None)
+        state = _tell_end(verdict, wrapper, settled=settled, accounted=accounted)
         comes_back = native is None and state.fault is not None and ended.state in _MAY_START_AGAIN
         return Decision(state, cancel_native=comes_back)
     if forgotten and wrapper.ranks and all(rank.end is not None for rank in wrapper.ranks):
@@ -225,10 +228,10 @@ def _tell_exit(segment: Segment | None) -> str:
     return f" (exit code {segment.exit_code}, signal {segment.exit_signal})"
 
 
-def _tell_end(verdict: _Verdict, wrapper: JobFacts, *, settled: bool) -> NativeState:
+def _tell_end(verdict: _Verdict, wrapper: JobFacts, *, settled: bool, accounted: bool) -> NativeState:
     is_silent = any(rank.end is None for rank in wrapper.ranks)
-    by_whom = verdict.word == "CANCELLED" and verdict.cancelled_by is None and wrapper.cancel is None
-    if verdict.started_at is not None and not settled and (is_silent or by_whom):
+    is_unexplained = verdict.word == "CANCELLED" and wrapper.cancel is None
+    if verdict.started_at is not None and ((is_silent and not settled) or (is_unexplained and not accounted)):
         state = NativeState(state=AttemptState.STOPPING)
     else:
         word = _find_word(verdict, wrapper)

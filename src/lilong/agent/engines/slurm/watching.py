@@ -306,7 +306,8 @@ class Watching:
             wrapper=self.read_facts(seen.folder, seen.record),
             begun=seen.begun,
             memory_killed=is_memory_kill(mirror.read_slurms_words(folder=seen.folder)),
-            settled=self._is_settled(seen),
+            settled=self._has_ended_for(seen, self._waits.settle_s),
+            accounted=self._has_ended_for(seen, self._waits.forget_s),
             forgotten=self._is_forgotten(seen, is_complete=is_complete),
         )
         state = decision.state and replace(decision.state, allocated=self._allotting.find(seen))
@@ -324,17 +325,14 @@ class Watching:
             return replace(state, expected_start_at=expected_start_at)
         return state
 
-    def _is_settled(self, seen: Seen) -> bool:
-        """Return whether Slurm has told the end so long ago that whatever else tells of it must be here.
-
-        By this machine's steady clock: the controller's may differ.
-        """
+    def _has_ended_for(self, seen: Seen, seconds: float) -> bool:
+        """Return whether Slurm has told the end so long ago, by our steady clock: the controller's may differ."""
         segments = seen.accounting.segments if seen.accounting else ()
         has_ended = is_over(seen.row.state) if seen.row else bool(segments) and segments[-1].ended_at is not None
         if not has_ended:
             self._ended_s.pop(seen.record.ref, None)
             return False
-        return time.monotonic() - self._ended_s.setdefault(seen.record.ref, time.monotonic()) >= self._waits.settle_s
+        return time.monotonic() - self._ended_s.setdefault(seen.record.ref, time.monotonic()) >= seconds
 
     def _is_forgotten(self, seen: Seen, *, is_complete: bool) -> bool:
         """Return whether whole looks have missed a job again and again, for as long as accounting may lag behind."""
