@@ -21,6 +21,8 @@ from lilong.protocol.spec_yaml import parse_spec
 from lilong.sdk.folders import list_missing, send_folder
 from lilong.sdk.orders import Order
 from lilong.sdk.pack import list_folder, pack_files
+from lilong.sdk.patience import ask_patiently
+from lilong.sdk.runs import Run
 from tests.crash.jobs import Jobs, MachineJobs
 from tests.polling import wait_until
 
@@ -124,7 +126,7 @@ class Buyer:
 
     def list_attempts(self, order: Order) -> list[str]:
         """Return the ids of an order's attempts, oldest first."""
-        return [attempt.id for attempt in self.stage.engineer.runs.get(order.run_id).attempts]
+        return [attempt.id for attempt in self._look_at_run(order).attempts]
 
     def find_shim(self, order: Order) -> int | None:
         """Return the process id of the shim of the newest attempt, once it has one."""
@@ -133,8 +135,11 @@ class Buyer:
 
     def is_running(self, order: Order) -> bool:
         """Return whether the newest attempt of an order runs now."""
-        attempts = self.stage.engineer.runs.get(order.run_id).attempts
+        attempts = self._look_at_run(order).attempts
         return bool(attempts) and attempts[-1].state == AttemptState.RUNNING
+
+    def _look_at_run(self, order: Order) -> Run:
+        return ask_patiently(partial(self.stage.engineer.runs.get, order.run_id), patience_s=STEP_WITHIN_S)
 
     def wait_until_running(self, *orders: Order) -> None:
         """Return when all these jobs run."""
@@ -149,7 +154,8 @@ class Buyer:
     def settles(self, order: Order) -> bool:
         """Let the order's job end, in whatever attempt it is by now; return whether its charge is final."""
         self.let_go(order)
-        return self.stage.engineer.orders.get(order.id).order.settled_at is not None
+        look = partial(self.stage.engineer.orders.get, order.id)
+        return ask_patiently(look, patience_s=STEP_WITHIN_S).order.settled_at is not None
 
     def find_leftovers(self) -> list[str]:
         """Return what must not be there once nothing runs: processes of jobs, open holds, differences in the books.
