@@ -1,0 +1,38 @@
+"""How many bytes of a body a page reads: those of a form, unless its view says more."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from lilong.common.django.problems import RequestTooLarge
+from lilong.common.errors import LilongError
+
+FORM_BYTES_MAX = 256 * 1024
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+
+def takes_upload(*, bytes_max: int, refusal: type[LilongError] = RequestTooLarge) -> Callable[[View], View]:
+    """Let a page read up to `bytes_max`, its form included; `refusal` tells people what to do with more.
+
+    It stands outermost: what is too long is refused before any of it is read, and so before anybody is asked who they
+    are.
+    """
+
+    def declare(view: View) -> View:
+        view.__dict__["upload"] = (bytes_max, refusal)
+        return view
+
+    return declare
+
+
+def find_excess(request: HttpRequest, view: Callable[..., HttpResponseBase]) -> LilongError | None:
+    """Return the refusal of a body that is longer than the view reads or of unknown length; None for others."""
+    bytes_max, refusal = getattr(view, "upload", (FORM_BYTES_MAX, RequestTooLarge))
+    length = request.headers.get("Content-Length") or "0"
+    is_known = length.isascii() and length.isdecimal() and "Transfer-Encoding" not in request.headers
+    if is_known and int(length[:15]) <= bytes_max:
+        return None
+    return refusal(facts={"limit": bytes_max})
