@@ -17,7 +17,7 @@ from lilong.foundation.runs.models import PoolToken
 from tests.api.operations import ask, forge, list_agent_operations, list_operations
 from tests.api.resources import EMPTY_FOLDER, MAKERS, QUERIES, make_belongings, make_bodies
 from tests.bytes import upload
-from tests.market import open_stall
+from tests.market import open_stall, wallet_of
 from tests.people import make_member_token, make_operator_token, make_own_token
 
 OPERATORS_ALONE = {
@@ -49,6 +49,12 @@ OPEN_TO_STRANGERS = {
     "PUT /api/v1/notices/preferences/{kind}": "the kinds are the same for all, and the choice is the caller's own",
     "PUT /api/v1/secrets/{name}": "the name belongs to the caller's own organisation, where it makes another secret",
 }
+
+ON_THE_SHELF = {"offers", "pools", "providers", "programmes", "related", "people", "members"}
+"""What is shown to everybody who buys, and what belongs to yet others."""
+
+LISTS: dict[str, str] = {}
+"""What the address of a list has to say besides."""
 
 CONFLICTS = {
     "DELETE /api/v1/objects/{sha256}": "a run needs it",
@@ -146,6 +152,23 @@ def test_a_stranger_is_told_of_a_real_id_what_is_told_of_one_that_nobody_has():
     assert not wrong, "\n".join(wrong)
     assert len(asked) >= 40
     assert tried >= 150
+
+
+def test_no_list_shows_a_stranger_what_belongs_to_others():
+    own = make_belongings()
+    ids, stranger = make_all(own), open_stall(name="strangers")
+    secrets = {ids[word] for word in ids.keys() - ON_THE_SHELF if len(ids[word]) >= 32}
+    secrets |= {own.owner.person_id, own.running.id, own.attempt.attempt_id, wallet_of(own.owner)}
+    token, listed = make_member_token(stranger.owner, Role.OWNER, now=utc_now()), 0
+    for operation in list_operations():
+        if operation.method == "GET" and "{" not in operation.path and Role.OWNER in operation.rule.roles:
+            answer = ask(operation, token=token, parts={}, query=LISTS.get(str(operation), ""))
+            assert answer.status == 200, f"{operation}: {answer.content!r}"
+            assert not [each for each in secrets if each in answer.content.decode()], operation
+            listed += 1
+
+    assert listed >= 20
+    assert len(secrets) >= 20
 
 
 def test_an_operator_is_told_when_nobody_has_an_id():
