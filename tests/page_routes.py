@@ -1,7 +1,7 @@
 """Every page of the hub, as its resolver knows them, and a way to open or send each as somebody."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -18,7 +18,7 @@ class Route:
     pattern: str
     parts: tuple[tuple[str, str], ...]
 
-    def fill(self, values: dict[str, str]) -> str:
+    def fill(self, values: Mapping[str, str]) -> str:
         """Return the address with the value of each part, by its word or else by its name."""
         words = iter(self.parts)
 
