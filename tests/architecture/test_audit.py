@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
 from tests.audit import AuditInvalid, Finding, Ignored, ask, judge, main, read_ignored, read_report
 
 TODAY = date(2026, 3, 1)
-ADVISORY = {
+ADVISORY: dict[str, Any] = {
     "id": "PYSEC-2021-66",
     "aliases": ["CVE-2020-28493"],
     "modified": "2021-03-22T16:34:00Z",
