@@ -6,7 +6,7 @@ from django.test import Client
 from lilong.common.django.routes import Audience
 from lilong.common.permissions import Role
 from lilong.common.time import utc_now
-from tests.api.operations import call, list_operations
+from tests.api.operations import ask, list_operations
 from tests.people import found_organisation_today, make_operator_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,10 +63,10 @@ def test_fields_that_an_operation_does_not_know_are_refused_by_every_operation()
         if operation.has_body:
             rule = operation.rule
             caller = operator if rule.roles and Role.OWNER not in rule.roles else tokens[rule.audience]
-            answer = call(operation, token=caller, body=dict.fromkeys(NOBODYS_TO_SET, "owner"))
+            answer = ask(operation, token=caller, parts={}, body=dict.fromkeys(NOBODYS_TO_SET, "owner"))
             refused = {field["path"] for field in json.loads(answer.content).get("fields", [])}
-            if answer.status_code != 422 or not set(NOBODYS_TO_SET) <= refused:
-                wrong.append(f"{operation}: {answer.status_code}, {refused}")
+            if answer.status != 422 or not set(NOBODYS_TO_SET) <= refused:
+                wrong.append(f"{operation}: {answer.status}, {refused}")
             asked += 1
 
     assert not wrong, "\n".join(wrong)

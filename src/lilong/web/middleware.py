@@ -113,7 +113,7 @@ class Envelope:
         Operations of the API bound their bodies themselves.
         """
         refusal = None if request.path.startswith(API_PREFIXES) else find_excess(request, view)
-        return refusal and self.answer_failure(request, refusal)
+        return self.answer_failure(request, refusal) if refusal else None
 
     def answer_failure(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Answer what the view of a page raised; operations of the API answer for themselves."""

@@ -1,6 +1,7 @@
 """What a stranger tries on every page: leading people away, framing, fields that no form has, endless bodies."""
 
 import re
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -148,7 +149,7 @@ def test_a_body_that_is_longer_than_a_page_reads_is_refused_before_it_is_read(cr
         for length in (limit + 1, UNREADABLE_BYTES):
             client = Client(enforce_csrf_checks=True, headers=HEADERS | {"x-csrftoken": CSRF_TOKEN})
             client.cookies[settings.CSRF_COOKIE_NAME] = CSRF_TOKEN
-            sent = {"CONTENT_LENGTH": str(length), "wsgi.input": NeverRead()}
+            sent: dict[str, Any] = {"CONTENT_LENGTH": str(length), "wsgi.input": NeverRead()}
             answer = client.post(fill(route, crowd.values), **sent)
             if answer.status_code != 413 or "What you can do" not in answer.content.decode():
                 wrong.append(f"{route.pattern}: {answer.status_code}")

@@ -46,7 +46,7 @@ class Visit:
 
     def read(self) -> str:
         """Return the text of the answer."""
-        return b"".join(self.answer).decode(errors="replace")  # type: ignore[call-overload]  # pages are no async streams
+        return b"".join(self.answer).decode(errors="replace")
 
     def read_without(self, *names: str) -> str:
         """Return all that is told, with these ids and the request's taken out."""
