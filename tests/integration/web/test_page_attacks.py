@@ -158,7 +158,13 @@ def test_a_body_that_is_longer_than_a_page_reads_is_refused_before_it_is_read(cr
 
 
 @pytest.mark.parametrize(
-    "sent", [{"HTTP_TRANSFER_ENCODING": "chunked"}, {"CONTENT_LENGTH": "-1"}, {"CONTENT_LENGTH": "1e3"}]
+    "sent",
+    [
+        {"HTTP_TRANSFER_ENCODING": "chunked"},
+        {"CONTENT_LENGTH": "-1"},
+        {"CONTENT_LENGTH": "1e3"},
+        {"CONTENT_LENGTH": "0" * 15 + "9" * 9},
+    ],
 )
 def test_a_body_whose_length_nobody_tells_is_refused(sent):
     answer = Client(headers=HEADERS).post("/account/login/", **sent)

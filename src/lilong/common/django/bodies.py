@@ -10,6 +10,7 @@ from lilong.common.django.problems import RequestTooLarge
 from lilong.common.errors import LilongError
 
 FORM_BYTES_MAX = 256 * 1024
+DIGITS_MAX = 15
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -32,7 +33,7 @@ def find_excess(request: HttpRequest, view: Callable[..., HttpResponseBase]) -> 
     """Return the refusal of a body that is longer than the view reads or of unknown length; None for others."""
     bytes_max, refusal = getattr(view, "upload", (FORM_BYTES_MAX, RequestTooLarge))
     length = request.headers.get("Content-Length") or "0"
-    is_known = length.isascii() and length.isdecimal() and "Transfer-Encoding" not in request.headers
-    if is_known and int(length[:15]) <= bytes_max:
+    is_number = length.isascii() and length.isdecimal() and len(length) <= DIGITS_MAX
+    if is_number and int(length) <= bytes_max and "Transfer-Encoding" not in request.headers:
         return None
     return refusal(facts={"limit": bytes_max})
