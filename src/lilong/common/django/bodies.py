@@ -15,7 +15,7 @@ DIGITS_MAX = 15
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
-def takes_upload(*, bytes_max: int, refusal: type[LilongError] = RequestTooLarge) -> Callable[[View], View]:
+def reads_at_most(*, bytes_max: int, refusal: type[LilongError] = RequestTooLarge) -> Callable[[View], View]:
     """Let a page read up to `bytes_max`, its form included; `refusal` tells people what to do with more.
 
     It stands outermost: what is too long is refused before any of it is read, and so before anybody is asked who they
@@ -23,15 +23,21 @@ def takes_upload(*, bytes_max: int, refusal: type[LilongError] = RequestTooLarge
     """
 
     def declare(view: View) -> View:
-        view.__dict__["upload"] = (bytes_max, refusal)
+        view.__dict__["reads_at_most"] = (bytes_max, refusal)
         return view
 
     return declare
 
 
 def find_excess(request: HttpRequest, view: Callable[..., HttpResponseBase]) -> LilongError | None:
-    """Return the refusal of a body that is longer than the view reads or of unknown length; None for others."""
-    bytes_max, refusal = getattr(view, "upload", (FORM_BYTES_MAX, RequestTooLarge))
+    """Return the refusal of a body that is longer than the view reads or of unknown length; None for others.
+
+    A view that declares nothing and looks for its form's token itself bounds what it reads itself, too.
+    """
+    declared = getattr(view, "reads_at_most", None)
+    if declared is None and getattr(view, "csrf_exempt", False):
+        return None
+    bytes_max, refusal = declared or (FORM_BYTES_MAX, RequestTooLarge)
     length = request.headers.get("Content-Length") or "0"
     is_number = length.isascii() and length.isdecimal() and len(length) <= DIGITS_MAX
     if is_number and int(length) <= bytes_max and "Transfer-Encoding" not in request.headers:

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
-from lilong.common.django.bodies import takes_upload
+from lilong.common.django.bodies import reads_at_most
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.errors import InputInvalid, LilongError, list_error_classes
 from lilong.common.permissions import Scope, may
@@ -54,7 +54,7 @@ def show_shelf(request: HttpRequest) -> HttpResponseBase:
     return _render_shelf(request, JobForm(initial={"key": new_key()}))
 
 
-@takes_upload(bytes_max=UPLOAD_BYTES_MAX, refusal=UploadTooLarge)
+@reads_at_most(bytes_max=UPLOAD_BYTES_MAX, refusal=UploadTooLarge)
 @require_POST
 @for_member
 def ask_for_quote(request: HttpRequest) -> HttpResponseBase:
