@@ -11,7 +11,7 @@ FOLDER ?= .cache/slurm/$(SUITE)
 LONG_BENCHES := agreement crash crash-slurm fuzz
 BENCHES := $(filter-out $(LONG_BENCHES),$(subst _,-,$(filter-out _%,$(basename $(notdir $(wildcard tests/bench/*.py))))))
 
-.PHONY: help setup runtime demo demo-slurm serve test check format lint types imports licences project bench docs texts \
+.PHONY: help setup runtime demo demo-slurm serve test check format lint types imports licences audit project bench docs texts \
 	slurm-up slurm-down
 
 help: ## Show the targets
@@ -39,7 +39,7 @@ test: setup ## Run every test suite: see tests/suites.toml
 	@sh setup/system-packages bubblewrap postgresql passwd sudo systemd debian-archive-keyring chromium fonts-noto-cjk
 	@$(PY) -m tests.run
 
-check: format lint types imports licences project ## Formatting, lint, types, import contracts, licences, lock file
+check: format lint types imports licences audit project ## Formatting, lint, types, import contracts, licences, known vulnerabilities, lock file
 
 format: setup
 	@echo "== format" && $(PY) -m ruff format --check --quiet || { echo "Run: $(PY) -m ruff format"; exit 1; }
@@ -55,6 +55,9 @@ imports: setup
 
 licences: setup
 	@echo "== licences" && $(PY) -m pytest -q tests/architecture/test_licences.py
+
+audit: setup
+	@echo "== audit" && $(PY) -m tests.audit
 
 project: setup
 	@echo "== project" && $(PY) -m uv lock --check --quiet && $(PY) -m uv build --quiet --out-dir .cache/dist

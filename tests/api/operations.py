@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.http.response import HttpResponseBase
 from django.test import Client
 from ninja import NinjaAPI
@@ -49,14 +50,21 @@ def call(
     operation: Operation,
     *,
     token: str = "",
+    session: str = "",
     parts: dict[str, str] | None = None,
     body: object = None,
     query: str = "",
 ) -> HttpResponseBase:
-    """Call it; ids in the address that `parts` does not name are of the right form and nobody's."""
+    """Call it, by a token or with the cookie of a session.
+
+    Ids in the address that `parts` does not name are of the right form and nobody's.
+    """
     path = re.sub(r"{(?:\w+:)?(\w+)}", lambda match: (parts or {}).get(match[1], NOBODYS_ID), operation.path)
     sent = json.dumps(body if body is not None else {}) if operation.has_body else ""
-    return Client(raise_request_exception=True).generic(
+    client = Client(raise_request_exception=True)
+    if session:
+        client.cookies[settings.SESSION_COOKIE_NAME] = session
+    return client.generic(
         operation.method,
         f"{path}?{query}" if query else path,
         data=sent,

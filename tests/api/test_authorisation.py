@@ -1,6 +1,7 @@
 """The matrix of who may call what, derived from the rules that the operations declare and tried out one by one."""
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 from ninja import NinjaAPI, Router
 
@@ -10,7 +11,15 @@ from lilong.common.time import utc_now
 from lilong.foundation.members.models import Token
 from lilong.web.auth import enforce_rule
 from tests.api.operations import call, list_agent_operations, list_operations
-from tests.people import act, found_organisation, make_member_token, make_operator_token
+from tests.people import (
+    act,
+    found_operator,
+    found_organisation,
+    found_owner,
+    make_member_token,
+    make_operator_token,
+)
+from tests.sessions import browse_as
 
 FOR_PEOPLE = [operation for operation in list_operations() if operation.rule.audience is Audience.PEOPLE]
 PUBLIC = {
@@ -82,6 +91,14 @@ def test_a_token_without_the_scope_is_turned_away_whatever_its_role():
         for role in operation.rule.roles:
             response = call(operation, token=tokens[role])
             assert response.status_code == 403, f"{operation} as {role}"
+
+
+def test_the_session_of_a_browser_is_not_taken_whosever_it_is():
+    for person in (found_owner(now=utc_now()), found_operator(now=utc_now())):
+        session = browse_as(person).cookies[settings.SESSION_COOKIE_NAME].value
+        for operation in [*list_operations(), *list_agent_operations()]:
+            if operation.rule.audience is not Audience.PUBLIC:
+                assert call(operation, session=session).status_code == 401, operation
 
 
 def test_a_person_gets_nothing_where_agents_belong():

@@ -3,10 +3,14 @@ import json
 import pytest
 from django.test import Client
 
+from lilong.common.django.routes import Audience
+from lilong.common.permissions import Role
 from lilong.common.time import utc_now
-from tests.people import found_organisation_today
+from tests.api.operations import ask, list_operations
+from tests.people import found_organisation_today, make_operator_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
+NOBODYS_TO_SET = ("is_operator", "created_at", "due_uc", "settled_at", "decided_by")
 SIGN_UP = {"name": "Ada AI", "owner_email": "ada@example.org", "owner_name": "Ada"}
 
 
@@ -47,6 +51,26 @@ def assert_problem(response, status, code):
 )
 def test_a_body_that_cannot_be_taken_is_refused_with_a_reason(body, status, code):
     assert_problem(send(body), status, code)
+
+
+def test_fields_that_an_operation_does_not_know_are_refused_by_every_operation():
+    """So nobody sets by a field what only the hub decides, and nobody's typing error is overlooked."""
+    token = found_organisation_today().token.secret
+    tokens = {Audience.PEOPLE: token, Audience.PUBLIC: ""}
+    operator = make_operator_token(now=utc_now())
+    wrong, asked = [], 0
+    for operation in list_operations():
+        if operation.has_body:
+            rule = operation.rule
+            caller = operator if rule.roles and Role.OWNER not in rule.roles else tokens[rule.audience]
+            answer = ask(operation, token=caller, parts={}, body=dict.fromkeys(NOBODYS_TO_SET, "owner"))
+            refused = {field["path"] for field in json.loads(answer.content).get("fields", [])}
+            if answer.status != 422 or not set(NOBODYS_TO_SET) <= refused:
+                wrong.append(f"{operation}: {answer.status}, {refused}")
+            asked += 1
+
+    assert not wrong, "\n".join(wrong)
+    assert asked >= 30
 
 
 def test_another_content_type_is_refused():

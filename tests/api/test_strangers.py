@@ -1,10 +1,12 @@
 """Whoever belongs to another organisation learns nothing: for every route with an id, and a real one behind it."""
 
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from django.apps import apps
+from django.db import connection
 from django.db.models import QuerySet
 
 from lilong.common.django.routes import Audience
@@ -15,7 +17,7 @@ from lilong.foundation.runs.models import PoolToken
 from tests.api.operations import ask, forge, list_agent_operations, list_operations
 from tests.api.resources import EMPTY_FOLDER, MAKERS, QUERIES, make_belongings, make_bodies
 from tests.bytes import upload
-from tests.market import open_stall
+from tests.market import open_stall, wallet_of
 from tests.people import make_member_token, make_operator_token, make_own_token
 
 OPERATORS_ALONE = {
@@ -48,6 +50,12 @@ OPEN_TO_STRANGERS = {
     "PUT /api/v1/secrets/{name}": "the name belongs to the caller's own organisation, where it makes another secret",
 }
 
+ON_THE_SHELF = {"offers", "organisations", "pools", "providers", "programmes", "related", "people", "members"}
+"""What is shown to everybody who buys, with whose it is, and what belongs to yet others."""
+
+NO_LISTS = {"GET /api/v1/record/bundle"}
+"""What has no id in its address, and still asks for one thing."""
+
 CONFLICTS = {
     "DELETE /api/v1/objects/{sha256}": "a run needs it",
     "POST /api/v1/cases/{case_id}/appeals": "nobody has refused it",
@@ -60,6 +68,7 @@ CONFLICTS = {
 NOTE_THEIR_USE = {Token, PoolToken}
 
 WITH_ID = [each for each in [*list_operations(), *list_agent_operations()] if "{" in each.path]
+SAVEPOINT = re.compile(r'"s\d+_x\d+"')
 IDS = re.compile(r"([\w-]+)/{(?:\w+:)?(\w+)}")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home")]
 
@@ -73,6 +82,19 @@ def ask_for(operation, ids, token):
     parts = {name: ids[word] for word, name in IDS.findall(operation.path)}
     name = str(operation)
     return ask(operation, token=token, parts=parts, body=make_bodies(ids).get(name), query=QUERIES.get(name, ""))
+
+
+@contextmanager
+def noting_statements():
+    """Give the list of what the database is asked during the block, without its values."""
+    asked = []
+
+    def note(execute, sql, *rest):
+        asked.append(SAVEPOINT.sub("", sql))
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        yield asked
 
 
 def read_tables():
@@ -102,6 +124,7 @@ def test_operations_for_operators_alone_are_listed():
 
 
 def test_a_stranger_is_told_of_a_real_id_what_is_told_of_one_that_nobody_has():
+    """The database is asked the same, too: no answer takes longer for what is there."""
     ids, stranger = make_all(make_belongings()), open_stall(name="strangers")
     upload(EMPTY_FOLDER, organisation_id=stranger.owner.organisation_id)
     asked = [each for each in WITH_ID if str(each) not in OPERATORS_ALONE | OPEN_TO_STRANGERS.keys()]
@@ -112,16 +135,42 @@ def test_a_stranger_is_told_of_a_real_id_what_is_told_of_one_that_nobody_has():
         tokens = list_strangers(operation, stranger)
         tables = read_tables()
         for role, token in tokens.items():
-            real, made_up = ask_for(operation, ids, token), ask_for(operation, ids | {word: forged}, token)
+            ask_for(operation, ids | {word: forged}, token)  # a token notes its first use
+            with noting_statements() as of_real:
+                real = ask_for(operation, ids, token)
+            with noting_statements() as of_none:
+                made_up = ask_for(operation, ids | {word: forged}, token)
             told = replace(real, content=real.content.replace(ids[word].encode(), forged.encode()))
             if real.status != 404 or told != made_up:
                 wrong.append(f"{operation} as {role}: {real}, but {made_up}")
+            if of_real != of_none:
+                differing = set(of_real) ^ set(of_none)
+                wrong.append(f"{operation} as {role}: the database is asked something else: {differing}")
             tried += 1
         assert read_tables() == tables, operation
 
     assert not wrong, "\n".join(wrong)
     assert len(asked) >= 40
     assert tried >= 150
+
+
+def test_no_list_shows_a_stranger_what_belongs_to_others():
+    own = make_belongings()
+    ids, stranger = make_all(own), open_stall(name="strangers")
+    secrets = {ids[word] for word in ids.keys() - ON_THE_SHELF if len(ids[word]) >= 32}
+    secrets |= {own.owner.person_id, own.running.id, own.attempt.attempt_id, wallet_of(own.owner)}
+    token, listed = make_member_token(stranger.owner, Role.OWNER, now=utc_now()), set()
+    refused = set()
+    for operation in list_operations():
+        if operation.method == "GET" and "{" not in operation.path and Role.OWNER in operation.rule.roles:
+            answer = ask(operation, token=token, parts={})
+            assert not [each for each in secrets if each in answer.content.decode()], operation
+            listed |= {str(operation)} if answer.status == 200 else set()
+            refused |= {str(operation)} if answer.status == 422 else set()
+
+    assert refused == NO_LISTS
+    assert len(listed) >= 20
+    assert len(secrets) >= 20
 
 
 def test_an_operator_is_told_when_nobody_has_an_id():

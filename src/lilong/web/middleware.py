@@ -3,19 +3,28 @@
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
+from typing import TypeAlias
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from lilong.common.django.bodies import find_excess
 from lilong.common.django.problems import RequestMalformed, RequestTooLarge, Unexpected, respond_problem
 from lilong.common.errors import InputInvalid, LilongError, LimitReached, NotAllowed, NotFound
 from lilong.common.ids import new_id
-from lilong.web.error_pages import PageMissing, PageUnreadable, find_refusal, respond_page, wants_page
+from lilong.web.error_pages import (
+    API_PREFIXES,
+    PageMissing,
+    PageUnreadable,
+    find_refusal,
+    respond_page,
+    wants_page,
+)
 from lilong.web.reading import TextUnstorable, check_text
 
 log = structlog.get_logger("lilong.web")
@@ -27,6 +36,9 @@ SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 PAGE_POLICY = (
@@ -34,6 +46,8 @@ PAGE_POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HSTS = "max-age=31536000"
+
+View: TypeAlias = Callable[..., HttpResponseBase]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -90,6 +104,16 @@ class Envelope:
             milliseconds = round((time.monotonic() - began) * 1000)
             log.info("request", method=request.method, path=request.path, status=response.status_code, ms=milliseconds)
         return response
+
+    def process_view(
+        self, request: HttpRequest, view: View, _args: Sequence[object], _options: Mapping[str, object]
+    ) -> HttpResponseBase | None:
+        """Refuse what is longer than a page reads: looking for the token of a form would read all of it.
+
+        Operations of the API bound their bodies themselves.
+        """
+        refusal = None if request.path.startswith(API_PREFIXES) else find_excess(request, view)
+        return self.answer_failure(request, refusal) if refusal else None
 
     def answer_failure(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Answer what the view of a page raised; operations of the API answer for themselves."""

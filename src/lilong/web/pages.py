@@ -7,6 +7,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
+from lilong.common.django.bodies import FORM_BYTES_MAX, reads_at_most
 from lilong.common.time import utc_now
 from lilong.foundation.record.public import find_newest_head
 from lilong.web.navigation import list_first_steps
@@ -33,6 +34,7 @@ def show_style(request: HttpRequest) -> HttpResponse:
     return render(request, "web/style.html", build_specimens(now=utc_now()))
 
 
+@reads_at_most(bytes_max=FORM_BYTES_MAX)
 @csrf_exempt  # a stranger's page could at most change the language; so visitors who only look get no cookie
 @require_POST
 def set_preferences(request: HttpRequest) -> HttpResponse:

@@ -40,7 +40,6 @@ ROOT_URLCONF = "lilong.web.urls"
 WSGI_APPLICATION = "lilong.web.wsgi.application"
 MIDDLEWARE = [
     "lilong.web.middleware.Envelope",
-    "django.middleware.security.SecurityMiddleware",
     "lilong.web.static.HashedStatic",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -96,15 +95,11 @@ LOCALE_PATHS = [Path(lilong.__file__).parent / "locale"]
 LANGUAGE_COOKIE_NAME = "language"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
-SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_REFERRER_POLICY = "same-origin"
-SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
 
 # A hub ends no TLS itself: when its public address is https, a proxy in front does.
 IS_HTTPS = urlsplit(LILONG.public_url).scheme == "https"
 CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(LILONG.public_url))]
-CSRF_COOKIE_NAME = "csrf"
+CSRF_COOKIE_NAME = "__Host-csrf" if IS_HTTPS else "csrf"  # with the prefix no other host of the domain sets it
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "lilong.web.error_pages.refuse_form"
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = IS_HTTPS

@@ -10,7 +10,7 @@ from lilong.common.permissions import Role
 from lilong.common.time import utc_now
 from lilong.foundation.objects.public import open_object
 from lilong.platforms.supermarket.models import Order, Quote
-from lilong.platforms.supermarket.pages.checkout import EXAMPLE
+from lilong.platforms.supermarket.pages.checkout import EXAMPLE, UPLOAD_BYTES_MAX
 from lilong.protocol.manifest import parse_manifest
 from tests.market import found_buyer, open_stall
 from tests.people import join
@@ -134,12 +134,12 @@ def test_a_limit_that_is_no_amount_is_refused_at_its_field(buyer, max_cost, word
     assert words in ask(browse_as(buyer), max_cost=max_cost).content.decode()
 
 
-def test_what_is_too_large_is_refused_before_it_is_read(buyer, monkeypatch):
-    monkeypatch.setattr("lilong.platforms.supermarket.pages.checkout.UPLOAD_BYTES_MAX", 10)
-    answer = ask(browse_as(buyer))
+def test_what_is_too_large_is_refused_with_the_way_that_takes_it(buyer):
+    answer = ask(browse_as(buyer), archive=bytes(UPLOAD_BYTES_MAX))
 
     assert answer.status_code == 413
     assert "This is too much to send by browser" in answer.content.decode()
+    assert "or use `lilong run`" in answer.content.decode()
 
 
 def test_a_form_from_elsewhere_asks_and_orders_nothing(buyer):

@@ -1,16 +1,19 @@
 """Signing in by browser, and what strangers try: guessing, fixing a session, redirects, hosts, foreign forms."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import get_resolver
 
 from lilong.foundation.members.models import Person
-from tests.sign_ins import PASSWORD, Browser, read_code, read_mails, sign_up
+from tests.sign_ins import PASSWORD, Browser, compute_code, read_code, read_mails, set_up_totp, sign_up
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,17 +24,6 @@ STRANGE_ADDRESSES = (
     "javascript:alert(1)",
     "http:///evil",
 )
-NOT_FORMS = re.compile(r"^(api/|agent/|preferences$|account/device/(code|token)$)")
-
-
-def list_paths(patterns, before=""):
-    """Yield every address of the hub as a concrete path."""
-    for each in patterns:
-        path = before + re.sub(r"<\w+:(\w+)>|\(\?P<\w+>[^)]*\)", "1", str(each.pattern)).strip("^$").replace("\\", "")
-        if hasattr(each, "url_patterns"):
-            yield from list_paths(each.url_patterns, path)
-        elif not path.startswith("static/"):
-            yield path
 
 
 def test_a_wrong_password_is_refused_in_the_same_words_as_an_unknown_address():
@@ -121,6 +113,41 @@ def test_next_leads_nowhere_but_to_the_hub(address):
     assert signed_out["Location"].startswith("/")
 
 
+def test_the_second_factor_changes_the_key_of_the_session_again():
+    secret, _ = set_up_totp(sign_up("ada@example.org"))
+    browser, attacker = Browser(), Browser()
+    browser.sign_in("ada@example.org")
+    planted = browser.session_key
+    attacker.client.cookies["lilong-session"] = planted
+    browser.post("/account/2fa/authenticate/", {"code": compute_code(secret)})
+
+    assert browser.find_person() is not None
+    assert browser.session_key != planted
+    assert attacker.find_person() is None
+
+
+def test_changing_the_password_changes_the_key_and_ends_all_other_sessions():
+    here, there = sign_up("ada@example.org"), Browser()
+    there.sign_in("ada@example.org")
+    before = here.session_key
+    fields = {"oldpassword": PASSWORD, "password1": "a wholly new phrase", "password2": "a wholly new phrase"}
+    changed = here.post("/account/password/change/", fields)
+
+    assert changed.status_code == 302, changed.content
+    assert here.session_key != before
+    assert here.find_person() is not None
+    assert there.find_person() is None
+
+
+def test_signing_out_ends_the_session_itself_so_that_a_copied_cookie_is_worth_nothing():
+    browser, copy = sign_up("ada@example.org"), Browser()
+    copy.client.cookies["lilong-session"] = browser.session_key
+    assert copy.find_person() is not None
+    browser.post("/account/logout/", {}, page="/account/")
+
+    assert copy.find_person() is None
+
+
 def test_next_leads_back_to_the_page_that_was_asked_for():
     sign_up("ada@example.org")
     browser = Browser()
@@ -140,15 +167,77 @@ def test_a_foreign_host_is_refused_and_mails_name_the_hub_alone():
     assert "localhost" not in text
 
 
-def test_every_form_is_refused_without_its_token():
-    browser = sign_up("ada@example.org")
-    paths = {path for path in list_paths(get_resolver().url_patterns) if not NOT_FORMS.match(path)}
-    taken = {path: browser.client.post(f"/{path}", {}).status_code for path in paths}
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "evil.example:8000",
+        "127.0.0.1@evil.example",
+        "127.0.0.1, evil",
+        "[::1",
+        "",
+    ],
+)
+def test_a_host_that_is_not_the_hubs_gets_a_page_that_names_no_host(host):
+    client = Client(headers={"host": host, "accept": "text/html"})
+    answer = client.get("/account/login/", SERVER_NAME="evil.example")
 
-    assert "account/login/" in taken
-    assert "account/device/" in taken
-    let_in = {path: status for path, status in taken.items() if status not in {403, 404, 405}}
-    assert not let_in
+    assert answer.status_code == 400
+    assert "could not read what your browser sent" in answer.content.decode()
+    assert "evil" not in answer.content.decode()
+
+
+def test_hosts_that_proxies_name_are_not_believed():
+    said = {"x-forwarded-host": "evil.example", "x-forwarded-server": "evil.example", "forwarded": "host=evil.example"}
+    client = Client(headers={"host": "127.0.0.1", "accept": "text/html"} | said)
+    sign_up("ada@example.org")
+    for path in ("/", "/verify", "/account/login/", "/nowhere", "/home"):
+        answer = client.get(path)
+        assert "evil" not in answer.content.decode() + answer.get("Location", "")
+    client.post("/account/password/reset/", {"email": "ada@example.org"})
+    client.post("/account/signup/", {"email": "ada@example.org", "name": "B", "password1": PASSWORD})
+
+    texts = [mail["text"] for mail in read_mails("ada@example.org")]
+    assert len(texts) >= 3
+    assert not [text for text in texts if "evil" in text]
+
+
+def test_a_hub_without_a_proxy_believes_nobody_who_says_that_the_request_was_encrypted():
+    answer = Client(headers={"host": "127.0.0.1", "x-forwarded-proto": "https"}).get("/account/login/")
+
+    assert not answer.wsgi_request.is_secure()
+
+
+def test_guessing_from_one_address_is_slowed_down_whosever_account_it_is(settings):
+    sign_up("ada@example.org")
+    refusals = [
+        "Too many failed" in Browser().sign_in(f"person{number}@example.org", "wrong password").content.decode()
+        for number in range(11)
+    ]
+    elsewhere = Client(headers={"host": "127.0.0.1"}, REMOTE_ADDR="192.0.2.7")
+    lying = Client(headers={"host": "127.0.0.1", "x-forwarded-for": "192.0.2.8"})
+    right = {"login": "ada@example.org", "password": PASSWORD}
+
+    assert refusals == [False] * 10 + [True]
+    assert lying.post("/account/login/", right).status_code == 200
+    assert elsewhere.post("/account/login/", right).status_code == 302
+
+
+def test_a_hub_with_https_marks_its_cookies_for_https_and_for_this_host_alone(tmp_path):
+    names = ["SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME"]
+    names += ["SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "LANGUAGE_COOKIE_SECURE"]
+    asked = f"import json; from lilong.web import settings; print(json.dumps([getattr(settings, n) for n in {names}]))"
+    environment = os.environ | {"LILONG_HOME": str(tmp_path), "LILONG_PUBLIC_URL": "https://hub.example"}
+    told = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True)
+
+    assert json.loads(told.stdout) == [
+        "__Host-lilong-session",
+        "__Host-csrf",
+        True,
+        True,
+        True,
+    ]
 
 
 def test_a_session_opens_nothing_of_the_api():

@@ -81,7 +81,7 @@ class CasePageOut(Schema):
     next_cursor: str | None
 
 
-class DecisionIn(Schema):
+class DecisionIn(RequestBody):
     """An opinion on a case."""
 
     decision: Decision

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import AwareDatetime, Field
 
+from lilong.common.django.fields import RequestBody
 from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, get_actor
 from lilong.common.paging import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
@@ -83,7 +84,7 @@ class TransferPageOut(Schema):
     next_cursor: str | None
 
 
-class TopUpIn(Schema):
+class TopUpIn(RequestBody):
     """Money that came in outside; without an organisation, for your own."""
 
     amount_uc: Amount
@@ -112,7 +113,7 @@ class TopUpPageOut(Schema):
     next_cursor: str | None
 
 
-class PayOutIn(Schema):
+class PayOutIn(RequestBody):
     """Earned money to be paid outside; without an organisation, your own."""
 
     amount_uc: Amount
@@ -143,7 +144,7 @@ class PayOutPageOut(Schema):
     next_cursor: str | None
 
 
-class SentIn(Schema):
+class SentIn(RequestBody):
     """The bank's reference of a transfer that was made."""
 
     bank_reference: Text
@@ -181,7 +182,7 @@ class TrialLineOut(Schema):
     balance: BalanceOut
 
 
-class PeriodIn(Schema):
+class PeriodIn(RequestBody):
     """The moment before which nothing shall count any more."""
 
     ends_at: AwareDatetime

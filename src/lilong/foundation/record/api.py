@@ -9,6 +9,7 @@ from ninja import Path, Query, Router, Schema, Status
 from pydantic import Field
 
 from lilong.common.canonical import Json
+from lilong.common.django.fields import RequestBody
 from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, allow_public, get_actor
 from lilong.common.paging import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
@@ -149,7 +150,7 @@ class KeyOut(Schema):
     fingerprint: str
 
 
-class EndRestoreIn(Schema):
+class EndRestoreIn(RequestBody):
     """How the statements were matched."""
 
     reason: str = Field(min_length=10, max_length=1_000)

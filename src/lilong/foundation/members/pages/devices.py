@@ -11,6 +11,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
+from lilong.common.django.bodies import FORM_BYTES_MAX, reads_at_most
 from lilong.common.time import utc_now
 from lilong.foundation.members.pages.sessions import find_session_actor, list_session_memberships
 from lilong.foundation.members.services.devices import (
@@ -94,8 +95,9 @@ class DeviceApproval(DeviceAuthorizationView):
         return "approved"
 
 
-device_code = DeviceCode.as_view()
-device_token = DeviceToken.as_view()
+for_programs = reads_at_most(bytes_max=FORM_BYTES_MAX)  # they bring no token of a form
+device_code = for_programs(DeviceCode.as_view())
+device_token = for_programs(DeviceToken.as_view())
 device_approval = DeviceApproval.as_view()
 # allauth exempts it, though its POST lets somebody in: here it is a form like any other.
 device_approval.csrf_exempt = False  # type: ignore[attr-defined]

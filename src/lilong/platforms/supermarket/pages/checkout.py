@@ -4,9 +4,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
-from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
+from lilong.common.django.bodies import reads_at_most
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.errors import InputInvalid, LilongError, list_error_classes
 from lilong.common.permissions import Scope, may
@@ -54,19 +54,11 @@ def show_shelf(request: HttpRequest) -> HttpResponseBase:
     return _render_shelf(request, JobForm(initial={"key": new_key()}))
 
 
-@csrf_exempt  # protected below, once the size is known: looking for the token reads the whole body
+@reads_at_most(bytes_max=UPLOAD_BYTES_MAX, refusal=UploadTooLarge)
 @require_POST
 @for_member
 def ask_for_quote(request: HttpRequest) -> HttpResponseBase:
     """Quote the job that was handed in."""
-    length = request.headers.get("Content-Length") or "0"
-    if "Transfer-Encoding" in request.headers or not length.isdecimal() or int(length[:15]) > UPLOAD_BYTES_MAX:
-        raise UploadTooLarge
-    return _ask_for_quote(request)
-
-
-@csrf_protect
-def _ask_for_quote(request: HttpRequest) -> HttpResponseBase:
     form = JobForm(request.POST, request.FILES)
     if not form.is_valid():
         return _render_shelf(request, form, status=INVALID)
