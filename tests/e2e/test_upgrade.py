@@ -47,7 +47,7 @@ with transaction.atomic():
 print(token.secret)
 """
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 
 
 @dataclass(frozen=True, slots=True)

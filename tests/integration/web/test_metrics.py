@@ -319,6 +319,7 @@ def test_mails_and_deliveries_that_wait_or_failed_for_good_are_counted_with_the_
             id=f"whk_{number}",
             organisation_id="org_1",
             url="https://a.example",
+            kinds=[],
             secret="-",
             created_at=at(0),
             **changes,
