@@ -157,6 +157,8 @@ def test_a_new_order_runs_with_the_token_of_before_and_is_paid_from_the_wallet_o
         order = engineer.orders.get(placed.id).order
 
     assert order.run_state == "succeeded"
-    assert 0 < (order.charged_uc or 0) <= order.max_uc
+    assert order.charged_uc
+    assert order.max_uc
+    assert 0 < order.charged_uc <= order.max_uc
     books = json.loads(run_lilong("ledger", "verify", "--json", "--home", upgraded.home))
     assert books["differences"] == []

@@ -10,9 +10,8 @@ from lilong.common.systemd import UnitImpossible
 from tests.units import read_settings, verify
 
 
-def make_unit(part=Part.WEB, **changes):
-    fields = {"user": "daemon", "python": Path(sys.executable), "home": Path("/var/lib/lilong")}
-    return build_unit(part=part, **fields | changes)
+def make_unit(part=Part.WEB, *, python=Path(sys.executable), home=Path("/var/lib/lilong")):
+    return build_unit(part=part, user="daemon", python=python, home=home)
 
 
 @pytest.mark.parametrize("part", list(Part))
