@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 from lilong.common.errors import Conflict, InvariantBroken
 
@@ -71,9 +72,9 @@ def copy_out(*, path: Path) -> None:
 
     The tables of the copy are of the version that those of the database are: an upgrade is backed up before it begins.
     """
-    made = list(MigrationExecutor(connections[DEFAULT_DB_ALIAS]).loader.applied_migrations or {})
+    steps = _list_last_steps(MigrationLoader(connections[DEFAULT_DB_ALIAS]))
     with open_copy(path) as copy:
-        state = MigrationExecutor(connections[copy]).migrate(made)
+        state = MigrationExecutor(connections[copy]).migrate(steps)
         with transaction.atomic(), transaction.atomic(using=copy):
             with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -125,6 +126,18 @@ def list_models(registry: Apps = apps) -> list[type[models.Model]]:
         for model in registry.get_models(include_auto_created=True)
         if model._meta.managed and not model._meta.proxy and not model._meta.swapped
     ]
+
+
+def _list_last_steps(loader: MigrationLoader) -> list[tuple[str, str]]:
+    """Return the migrations that were made and that none of the same application has followed."""
+    made = loader.applied_migrations or {}
+    followed = {
+        step
+        for step in made
+        for later in loader.graph.node_map[step].children
+        if later.key in made and later.key[0] == step[0]
+    }
+    return [step for step in made if step not in followed]
 
 
 def _copy_table(model: type[models.Model], *, source: str, target: str) -> None:
