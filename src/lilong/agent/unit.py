@@ -1,14 +1,11 @@
 """The unit with which systemd keeps an agent running. Pure: paths and names in, text out."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lilong.agent.main import EXIT_REFUSED
-from lilong.common.errors import InputInvalid
-
-_UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f\"'\\]")  # units differ in how they read these
+from lilong.common.systemd import join_command, quote_word, require_speakable
 
 _COMMON = """\
 [Unit]
@@ -56,14 +53,6 @@ WantedBy=multi-user.target
 """
 
 
-class UnitImpossible(InputInvalid):
-    """A path or name has a character that no unit can hold."""
-
-    code = "agent.unit_impossible"
-    title = "No unit can be written for this agent"
-    next_step = "Move the agent's home or installation to a path of plain characters."
-
-
 @dataclass(frozen=True, slots=True)
 class Service:
     """An agent as a service: who runs it, with which interpreter, and the folders in which it and its helper write.
@@ -82,24 +71,12 @@ class Service:
 def build_unit(*, service: Service) -> str:
     """Return the unit; raises UnitImpossible."""
     command = [str(service.python), "-m", "lilong.agent.main", "--home", str(service.home)]
-    for word in (service.pool_id, service.user, *command, *map(str, service.folders)):
-        if not word or _UNSPEAKABLE.search(word):
-            raise UnitImpossible(detail=repr(word))
+    require_speakable((service.pool_id, service.user, *command, *map(str, service.folders)))
     text = _COMMON + (_OF_A_CLUSTER if service.is_cluster else _OF_A_MACHINE) + _INSTALL
     return text.format(
         pool_id=service.pool_id.replace("%", "%%"),
         user=service.user,
-        command=" ".join([_quote(command[0]), *(_quote(word).replace("$", "$$") for word in command[1:])]),
-        folders=" ".join(_quote(str(folder)) for folder in (service.home, *service.folders)),
+        command=join_command(command),
+        folders=" ".join(quote_word(str(folder)) for folder in (service.home, *service.folders)),
         refused=EXIT_REFUSED,
     )
-
-
-def _quote(word: str) -> str:
-    """Return a word as units take it: in quotes unless it is plain, with percent signs doubled.
-
-    >>> _quote("/opt/a"), _quote("/opt/a b 5%")
-    ('/opt/a', '"/opt/a b 5%%"')
-    """
-    doubled = word.replace("%", "%%")
-    return doubled if re.fullmatch(r"[A-Za-z0-9._/+@:=,-]+", word) else f'"{doubled}"'

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from lilong.cli.hub_process import ask_hub, make_home, require_home, require_hub_installed
+from lilong.cli.hub_process import ask_hub, make_home, require_home
 from lilong.cli.output import (
     EXIT_UNEXPECTED,
     AsJson,
@@ -25,7 +26,7 @@ from lilong.cli.output import (
     print_table,
     screen,
 )
-from lilong.cli.supervisor import Ended, hub_environment, serve_until_signalled
+from lilong.cli.supervisor import WEB, WORKER, Ended, hub_environment, serve_until_signalled
 from lilong.common.time import parse_moment
 
 app = typer.Typer(help="For operators of a hub.")
@@ -43,7 +44,7 @@ def init(
     home: Home = HOME_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Make a hub in a folder, or bring its tables up to date, and print an operator's one-time token."""
+    """Make a hub in a folder, and print an operator's one-time token; on one that is made, print another token."""
     with errors_as_exit_codes(as_json=as_json):
         make_home(home)
         made = ask_hub(home, "init", "--email", email)
@@ -87,12 +88,15 @@ def serve(home: Home = HOME_DEFAULT, as_json: AsJsonLines = False) -> None:
 
 
 @app.command()
+def web(home: Home = HOME_DEFAULT) -> None:
+    """Run one web process by itself, for hubs whose processes are started elsewhere. Its log is lines of JSON."""
+    _become(WEB, home=home)
+
+
+@app.command()
 def worker(home: Home = HOME_DEFAULT) -> None:
     """Run one worker by itself, for hubs whose processes are started elsewhere. Its log is lines of JSON."""
-    with errors_as_exit_codes(as_json=False):
-        require_home(home)
-        require_hub_installed()
-    os.execve(sys.executable, [sys.executable, "-m", "lilong.web.worker"], hub_environment(home=home))  # noqa: S606
+    _become(WORKER, home=home)
 
 
 @app.command()
@@ -194,6 +198,14 @@ def ledger_export(
             return
         messages.print(f"The books until {written['until']} are in {escape(str(file))}.")
         print_next_step(f"`bean-check {file}` recomputes them.")
+
+
+def _become(arguments: Sequence[str], *, home: Path) -> None:
+    """Let a process of the hub take the place of this one, once it is known that it can start."""
+    with errors_as_exit_codes(as_json=False):
+        require_home(home)
+        ask_hub(home, "describe")
+    os.execve(sys.executable, [sys.executable, *arguments], hub_environment(home=home))  # noqa: S606
 
 
 def _warn_of_missing(count: int) -> None:

@@ -10,6 +10,7 @@ from lilong.cli import (
     cases,
     evidence,
     hub,
+    hub_unit,
     jobs,
     members,
     notices,
@@ -21,6 +22,7 @@ from lilong.cli import (
     secrets,
     shop,
     tokens,
+    upgrade,
     volumes,
     wallet,
     webhooks,
@@ -63,6 +65,8 @@ _add(agent.app, panel=PROVIDERS, name="agent")
 _add(pools.app, panel=PROVIDERS, name="pools")
 _add(demo.app, panel=OPERATORS)
 _add(hub.app, panel=OPERATORS)
+_add(upgrade.app, panel=OPERATORS)
+_add(hub_unit.app, panel=OPERATORS)
 _add(people.app, panel=OPERATORS, name="people")
 _add(record.app, panel=OPERATORS)
 

@@ -14,6 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+WEB = ("-m", "gunicorn", "-c", "python:lilong.web.gunicorn", "lilong.web.wsgi:application")
+WORKER = ("-m", "lilong.web.worker")
+"""What comes after the interpreter."""
+
 _PR_SET_PDEATHSIG = 1
 _BACKOFF_FIRST_S = 0.2
 _BACKOFF_MAX_S = 15.0
@@ -129,8 +133,8 @@ def hub_children(*, home: Path) -> list[Child]:
     agent_home = home / "agent"
     python = sys.executable
     return [
-        Child("web", [python, "-m", "gunicorn", "-c", "python:lilong.web.gunicorn", "lilong.web.wsgi:application"]),
-        Child("worker", [python, "-m", "lilong.web.worker"]),
+        Child("web", [python, *WEB]),
+        Child("worker", [python, *WORKER]),
         Child(
             "agent",
             [python, "-m", "lilong.agent.main", "--home", str(agent_home)],

@@ -18,6 +18,8 @@ from pydantic_settings import (
 
 from lilong.common.errors import FieldProblem, InputInvalid
 
+EVERYWHERE = {"", "0.0.0.0", "[::]"}  # noqa: S104 - how an address that takes all is known
+
 
 class SettingsInvalid(InputInvalid):
     """A setting has a wrong name or value, or settings.toml is no TOML."""
@@ -29,6 +31,18 @@ class SettingsInvalid(InputInvalid):
 
 def _home_from_environment() -> Path:
     return Path(os.environ.get("LILONG_HOME", "lilong-home")).resolve()
+
+
+def _url_of(bind: str) -> str:
+    """Return the address at which a browser on this machine reaches what listens on HOST:PORT.
+
+    >>> _url_of("127.0.0.1:8001"), _url_of("0.0.0.0:80"), _url_of("unix:/run/hub.sock")
+    ('http://127.0.0.1:8001', 'http://127.0.0.1:80', 'http://127.0.0.1:8000')
+    """
+    host, _, port = bind.rpartition(":")
+    if not port.isdecimal():
+        return "http://127.0.0.1:8000"
+    return f"http://{'127.0.0.1' if host in EVERYWHERE else host}:{port}"
 
 
 class OidcProvider(BaseModel):
@@ -54,9 +68,12 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=_home_from_environment, description="Folder of the database, keys and objects.")
     database_url: str = Field(default="", description="postgresql://… or sqlite:////path; empty: SQLite in the home.")
-    public_url: str = Field(default="http://127.0.0.1:8000", description="Address under which people reach the hub.")
-    hub_name: str = Field(default="Lilong", description="Name of the hub, shown to people and in signed documents.")
     bind: str = Field(default="127.0.0.1:8000", description="Address and port that the web process listens on.")
+    public_url: str = Field(
+        default_factory=lambda given: _url_of(given.get("bind", "")),
+        description="Address under which people reach the hub; by default that of `bind`.",
+    )
+    hub_name: str = Field(default="Lilong", description="Name of the hub, shown to people and in signed documents.")
     allowed_hosts: tuple[str, ...] = Field(default=("127.0.0.1", "localhost"), description="Accepted Host headers.")
     web_threads: int = Field(default=16, ge=2, le=256, description="Threads of the web process.")
     web_streams: int = Field(

@@ -3,14 +3,17 @@
 So a backup is always one SQLite file, wherever the hub's rows lie, and a hub moves from one to the other by a backup.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from django.apps import apps
+from django.apps.registry import Apps
 from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 from lilong.common.errors import Conflict, InvariantBroken
 
@@ -65,13 +68,17 @@ def delete_helpers(path: Path) -> None:
 
 
 def copy_out(*, path: Path) -> None:
-    """Write what the hub's PostgreSQL holds at one moment into a new SQLite file; others go on writing meanwhile."""
+    """Write what the hub's PostgreSQL holds at one moment into a new SQLite file; others go on writing meanwhile.
+
+    The tables of the copy are of the version that those of the database are: an upgrade is backed up before it begins.
+    """
+    steps = _list_last_steps(MigrationLoader(connections[DEFAULT_DB_ALIAS]))
     with open_copy(path) as copy:
-        call_command("migrate", database=copy, interactive=False, verbosity=0)
+        state = MigrationExecutor(connections[copy]).migrate(steps)
         with transaction.atomic(), transaction.atomic(using=copy):
             with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            copy_rows(source=DEFAULT_DB_ALIAS, target=copy)
+            copy_rows(source=DEFAULT_DB_ALIAS, target=copy, tables=list_models(state.apps))
 
 
 def copy_in(*, path: Path) -> None:
@@ -83,7 +90,7 @@ def copy_in(*, path: Path) -> None:
         call_command("migrate", interactive=False, verbosity=0)
         with transaction.atomic():
             require_empty()
-            copy_rows(source=copy, target=DEFAULT_DB_ALIAS)
+            copy_rows(source=copy, target=DEFAULT_DB_ALIAS, tables=list_models())
 
 
 def require_empty() -> None:
@@ -96,30 +103,41 @@ def require_empty() -> None:
             raise DatabaseNotEmpty(detail=f"Its table {model._meta.db_table} has rows.")
 
 
-def copy_rows(*, source: str, target: str) -> None:
-    """Copy all rows of all tables, in the caller's transactions; raises TableUnknown."""
-    found = list_models()
-    known = {model._meta.db_table for model in found} | NOT_COPIED
+def copy_rows(*, source: str, target: str, tables: Sequence[type[models.Model]]) -> None:
+    """Copy all rows of these tables, in the caller's transactions; raises TableUnknown when there is another."""
+    known = {model._meta.db_table for model in tables} | NOT_COPIED
     unknown = set(connections[source].introspection.table_names()) - known
     if unknown:
         raise TableUnknown(detail=", ".join(sorted(unknown)))
-    for model in reversed(found):
+    for model in reversed(tables):
         if model._meta.app_label in OF_MIGRATE:
             model._base_manager.using(target).all().delete()  # noqa: SLF001 - as above
-    for model in found:
+    for model in tables:
         _copy_table(model, source=source, target=target)
     with connections[target].cursor() as cursor:
-        for statement in connections[target].ops.sequence_reset_sql(no_style(), found):
+        for statement in connections[target].ops.sequence_reset_sql(no_style(), list(tables)):
             cursor.execute(statement)
 
 
-def list_models() -> list[type[models.Model]]:
-    """Return the models of all tables, those between two others included."""
+def list_models(registry: Apps = apps) -> list[type[models.Model]]:
+    """Return the models of all tables, those between two others included. registry: of an earlier version."""
     return [
         model
-        for model in apps.get_models(include_auto_created=True)
+        for model in registry.get_models(include_auto_created=True)
         if model._meta.managed and not model._meta.proxy and not model._meta.swapped
     ]
+
+
+def _list_last_steps(loader: MigrationLoader) -> list[tuple[str, str]]:
+    """Return the migrations that were made and that none of the same application has followed."""
+    made = loader.applied_migrations or {}
+    followed = {
+        step
+        for step in made
+        for later in loader.graph.node_map[step].children
+        if later.key in made and later.key[0] == step[0]
+    }
+    return [step for step in made if step not in followed]
 
 
 def _copy_table(model: type[models.Model], *, source: str, target: str) -> None:

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 
+from lilong.common.django.tables import require_tables
 from lilong.common.errors import LilongError
 from lilong.foundation.ledger.reactions import verify as verify_books
 from lilong.foundation.objects.reactions import probe_storage
 from lilong.foundation.outbox.reactions import get_standing, is_leased
+from lilong.foundation.record.public import verify as recompute_record
 from lilong.foundation.record.reactions import read_status
 from lilong.foundation.runs.reactions import list_agents
 from lilong.web.backups import find_last_backup
@@ -53,13 +54,16 @@ class Finding:
 Check = Callable[[datetime], tuple[Verdict, str]]
 
 
-def examine(*, now: datetime) -> Sequence[Finding]:
-    """Run every check, those of the tables only where there are tables. Writes a few bytes to the object storage."""
+def examine(*, now: datetime, of_tables: Sequence[tuple[str, Check]] | None = None) -> Sequence[Finding]:
+    """Run every check, those of the tables only where there are tables. Writes a few bytes to the object storage.
+
+    of_tables: those to run, if not all.
+    """
     findings = [_run(name, check, now) for name, check in OF_MACHINE]
     database = _run("database", _check_database, now)
     findings.append(database)
     if database.verdict is not Verdict.REFUSED:
-        findings += [_run(name, check, now) for name, check in OF_TABLES]
+        findings += [_run(name, check, now) for name, check in (OF_TABLES if of_tables is None else of_tables)]
     return findings
 
 
@@ -141,10 +145,7 @@ def _check_storage(_now: datetime) -> tuple[Verdict, str]:
 
 
 def _check_database(_now: datetime) -> tuple[Verdict, str]:
-    executor = MigrationExecutor(connection)
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if missing:
-        return Verdict.REFUSED, f"{len(missing)} migrations are missing: stop the hub, back it up, run `lilong init`."
+    require_tables()
     return Verdict.FINE, f"{connection.vendor} answers, and its tables are those of this version."
 
 
@@ -213,6 +214,16 @@ def _check_record(now: datetime) -> tuple[Verdict, str]:
     return Verdict.FINE, f"{status.published_size} entries are published, {status.waiting} wait."
 
 
+def _verify_record(_now: datetime) -> tuple[Verdict, str]:
+    report = recompute_record()
+    if report.problems:
+        return (
+            Verdict.REFUSED,
+            f"The record does not verify: {report.problems[0]} Keep this home, and restore the last backup that does.",
+        )
+    return Verdict.FINE, f"{report.entries} entries and {report.heads} heads recomputed."
+
+
 OF_MACHINE: Sequence[tuple[str, Check]] = (
     ("settings", _check_settings),
     ("keys", _check_keys),
@@ -228,3 +239,9 @@ OF_TABLES: Sequence[tuple[str, Check]] = (
     ("books", _check_books),
     ("record", _check_record),
 )
+OF_STANDSTILL: Sequence[tuple[str, Check]] = (
+    ("clock", _check_clock),
+    ("books", _check_books),
+    ("record", _verify_record),
+)
+"""What is looked at while the hub does not run: its record is recomputed, as no witness is asked."""

@@ -18,8 +18,9 @@ from lilong.common.money import UC_PER_CREDIT
 from lilong.foundation.cases.reactions import OpenCases, count_open_cases
 from lilong.foundation.ledger.public import AccountKind
 from lilong.foundation.ledger.reactions import KindTotal, sum_accounts
+from lilong.foundation.members import reactions as members
 from lilong.foundation.members.public import OrganisationState
-from lilong.foundation.members.reactions import count_organisations
+from lilong.foundation.notices import reactions as notices
 from lilong.foundation.objects.reactions import sum_used_bytes
 from lilong.foundation.outbox.reactions import OutboxBacklog, is_leased, measure_backlog
 from lilong.foundation.record.reactions import RecordGrowth, measure_record
@@ -44,6 +45,9 @@ class HubNumbers:
     accounts: Mapping[AccountKind, KindTotal]
     backlog: OutboxBacklog
     has_worker: bool
+    sign_in_mails: members.MailBacklog
+    notice_mails: notices.MailBacklog
+    webhooks: notices.WebhookBacklog
     record: RecordGrowth
     used_bytes: int
 
@@ -63,10 +67,10 @@ class Metric:
 
 
 def read_numbers(*, now: datetime) -> HubNumbers:
-    """Return the numbers. Twelve queries, none of which reads what is over for longer than a day."""
+    """Return the numbers. Fifteen queries, none of which reads what is over for longer than a day."""
     return HubNumbers(
         at=now,
-        organisations=count_organisations(),
+        organisations=members.count_organisations(),
         cases=count_open_cases(now=now),
         orders=count_orders(now=now),
         runs=count_runs(now=now),
@@ -74,6 +78,9 @@ def read_numbers(*, now: datetime) -> HubNumbers:
         accounts=sum_accounts(),
         backlog=measure_backlog(),
         has_worker=is_leased(name=LEASE, now=now),
+        sign_in_mails=members.measure_mails(),
+        notice_mails=notices.measure_mails(),
+        webhooks=notices.measure_webhooks(),
         record=measure_record(),
         used_bytes=sum_used_bytes(),
     )
@@ -114,16 +121,21 @@ def _since(then: datetime, numbers: HubNumbers) -> float:
     return max(0.0, (numbers.at - then).total_seconds())
 
 
-def _waits(pool: PoolLoad, numbers: HubNumbers) -> float:
-    return _since(pool.queued_since, numbers) if pool.queued_since else 0.0
-
-
 def _credits(amount_uc: int) -> float:
     return amount_uc / UC_PER_CREDIT
 
 
-def _outbox_age(numbers: HubNumbers) -> float:
-    return _since(numbers.backlog.oldest_at, numbers) if numbers.backlog.oldest_at else 0.0
+def _age(then: datetime | None, numbers: HubNumbers) -> float:
+    return _since(then, numbers) if then else 0.0
+
+
+def _mails(
+    read: Callable[[members.MailBacklog | notices.MailBacklog, HubNumbers], float],
+) -> Callable[[HubNumbers], list[Sample]]:
+    return lambda numbers: [
+        (("sign-in",), read(numbers.sign_in_mails, numbers)),
+        (("notices",), read(numbers.notice_mails, numbers)),
+    ]
 
 
 def _head_age(numbers: HubNumbers) -> list[Sample]:
@@ -217,7 +229,7 @@ METRICS: Sequence[Metric] = (
         ("pool",),
         "How long the oldest attempt has waited that is created, submitted or queued; 0 when none is.",
         "live attempts",
-        lambda n: [((pool.pool_id,), _waits(pool, n)) for pool in n.pools],
+        lambda n: [((pool.pool_id,), _age(pool.queued_since, n)) for pool in n.pools],
     ),
     Metric(
         "lilong_pool_info",
@@ -294,7 +306,7 @@ METRICS: Sequence[Metric] = (
         (),
         "How long ago the oldest waiting event happened; 0 when none waits.",
         "waiting events",
-        lambda numbers: _one(_outbox_age(numbers)),
+        lambda numbers: _one(_age(numbers.backlog.oldest_at, numbers)),
     ),
     Metric(
         "lilong_outbox_dead_letters",
@@ -302,6 +314,55 @@ METRICS: Sequence[Metric] = (
         "Deliveries that were given up.",
         "dead letters",
         lambda numbers: _one(numbers.backlog.dead),
+    ),
+    Metric(
+        "lilong_mails_waiting",
+        ("queue",),
+        "Mails that the mail server has not taken yet, those of signing in and those of notices.",
+        "waiting mails",
+        _mails(lambda queue, _: queue.waiting),
+    ),
+    Metric(
+        "lilong_mails_oldest_waiting_seconds",
+        ("queue",),
+        "How long ago the oldest mail of the queue was written that waits; 0 when none does.",
+        "waiting mails",
+        _mails(lambda queue, numbers: _age(queue.oldest_at, numbers)),
+    ),
+    Metric(
+        "lilong_mails_undelivered",
+        (),
+        "Mails of notices that were given up and kept; one of signing in is dropped after a day.",
+        "mails given up",
+        lambda numbers: _one(numbers.notice_mails.dead),
+    ),
+    Metric(
+        "lilong_webhook_deliveries_waiting",
+        (),
+        "Deliveries to webhooks that were not taken yet.",
+        "waiting deliveries",
+        lambda numbers: _one(numbers.webhooks.waiting),
+    ),
+    Metric(
+        "lilong_webhook_deliveries_oldest_waiting_seconds",
+        (),
+        "How long ago the oldest of them was made; 0 when none waits. Tries go on for over a day.",
+        "waiting deliveries",
+        lambda numbers: _one(_age(numbers.webhooks.oldest_at, numbers)),
+    ),
+    Metric(
+        "lilong_webhooks_failing",
+        (),
+        "Webhooks whose last try failed; tries go on.",
+        "webhooks",
+        lambda numbers: _one(numbers.webhooks.failing),
+    ),
+    Metric(
+        "lilong_webhooks_disabled",
+        (),
+        "Webhooks that the hub has switched off, as nothing was taken for days or they answered that they are gone.",
+        "webhooks",
+        lambda numbers: _one(numbers.webhooks.disabled),
     ),
     Metric("lilong_record_entries", (), "Leaves in the record's open log.", "", lambda n: _one(n.record.size)),
     Metric(

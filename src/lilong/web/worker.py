@@ -7,6 +7,8 @@ import threading
 
 import django
 
+from lilong.web.starting import require_start
+
 COURIERS_END_S = 3.0
 
 
@@ -20,6 +22,7 @@ def main() -> None:
     django.setup()
     from lilong.web.rounds import Worker, build_couriers, build_steps  # noqa: PLC0415 - needs Django to be set up
 
+    require_start()
     worker, couriers = Worker(build_steps()), [Worker([step]) for step in build_couriers()]
     if once:
         for each in (worker, *couriers):

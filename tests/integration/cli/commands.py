@@ -14,7 +14,7 @@ def lilong(*arguments: str | Path, env: dict[str, str] | None = None) -> "subpro
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert "Traceback" not in done.stderr
     return done

@@ -140,5 +140,5 @@ def test_tables_of_an_older_version_are_refused_and_not_looked_into(set_hub):
     findings = {finding.name: finding for finding in examine(now=utc_now())}
 
     assert findings["database"].verdict is Verdict.REFUSED
-    assert "lilong init" in findings["database"].message
+    assert "lilong upgrade" in findings["database"].message
     assert not {name for name, _ in OF_TABLES} & set(findings)

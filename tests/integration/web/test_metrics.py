@@ -12,7 +12,9 @@ from lilong import __version__
 from lilong.common.ids import read_moment
 from lilong.foundation.cases.public import open_case
 from lilong.foundation.members.events import OrganisationApplied
+from lilong.foundation.members.models import Mail as SignInMail
 from lilong.foundation.members.public import OrganisationState
+from lilong.foundation.notices.models import DEAD, SENT, WAITING, Mail, Notice, Webhook, WebhookDelivery
 from lilong.foundation.objects.models import StorageUse
 from lilong.foundation.outbox.models import Delivery, WaitingEvent
 from lilong.foundation.outbox.public import emit, take_lease
@@ -32,11 +34,14 @@ from tests.pools import at, make_node
 from tests.pools import settle as settle_runs
 from tests.record_hub import record
 
-QUERIES_MAX = 12
+QUERIES_MAX = 16
 DAY_S = 24 * 3600
 WITNESS_KEY = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2"
 HOW_TO = REPOSITORY / "docs" / "how-to" / "look-after-a-hub.md"
-MAY_BE_SCANNED = {"members_organisation", "runs_pool", "objects_storageuse", "outbox_waitingevent", "ledger_tail"}
+MAY_BE_SCANNED = {
+    "members_organisation", "members_mail", "notices_webhook", "runs_pool", "objects_storageuse",
+    "outbox_waitingevent", "ledger_tail",
+}  # fmt: skip
 """Few rows: one for each organisation or pool, or deleted once they are done with."""
 
 needs_database = pytest.mark.django_db
@@ -295,6 +300,46 @@ def test_a_head_that_lacks_witnesses_is_not_published(settings):
 
 
 @needs_database
+def test_mails_and_deliveries_that_wait_or_failed_for_good_are_counted_with_the_age_of_the_oldest():
+    quiet = scrape()
+    assert {quiet["lilong_mails_waiting", queue] for queue in ("sign-in", "notices")} == {0}
+    assert quiet["lilong_mails_oldest_waiting_seconds", "sign-in"] == 0
+
+    SignInMail.objects.create(id="mail_1", sealed="-", created_at=at(0), due_at=at(0))
+    for number, state in enumerate([WAITING, WAITING, DEAD, SENT]):
+        Mail.objects.create(
+            id=f"mal_{number}", person_id="per_1", organisation_id="org_1", kind="x", hour=at(0), is_digest=False,
+            written_at=at(number * 10), next_at=at(0), state=state,
+        )  # fmt: skip
+    notice = Notice.objects.create(
+        id="ntc_1", kind="x", subject_id="s", occasion="", organisation_id="org_1", params={}, posted_at=at(0)
+    )
+    for number, changes in enumerate([{}, {"failing_since": at(0)}, {"failing_since": at(0), "disabled_at": at(5)}]):
+        webhook = Webhook.objects.create(
+            id=f"whk_{number}",
+            organisation_id="org_1",
+            url="https://a.example",
+            kinds=[],
+            secret="-",
+            created_at=at(0),
+            **changes,
+        )
+        over = {"given_up_at": at(5)} if number == 2 else {}
+        WebhookDelivery.objects.create(
+            id=f"dlv_{number}", webhook=webhook, notice=notice, made_at=at(number * 10), next_at=at(0), **over
+        )
+    found = scrape(seconds=40)
+
+    assert (found["lilong_mails_waiting", "sign-in"], found["lilong_mails_waiting", "notices"]) == (1, 2)
+    assert found["lilong_mails_oldest_waiting_seconds", "sign-in"] == 40
+    assert found["lilong_mails_oldest_waiting_seconds", "notices"] == 40
+    assert found["lilong_mails_undelivered",] == 1
+    assert found["lilong_webhook_deliveries_waiting",] == 2
+    assert found["lilong_webhook_deliveries_oldest_waiting_seconds",] == 40
+    assert (found["lilong_webhooks_failing",], found["lilong_webhooks_disabled",]) == (1, 1)
+
+
+@needs_database
 def test_bytes_of_all_organisations_are_added():
     for number in (1, 2):
         StorageUse.objects.create(organisation_id=f"org_{number}", used_bytes=number * 1000)
@@ -318,7 +363,7 @@ def test_the_how_to_speaks_of_metrics_that_exist():
     named = {name for rule in alerts for name in re.findall(r"\blilong_\w+", rule["expr"])}
 
     assert scraping["scrape_configs"][0]["job_name"] == "lilong"
-    assert len(alerts) == 3
+    assert len(alerts) == 4
     assert all(set(rule) == {"alert", "expr", "for", "annotations"} for rule in alerts)
     assert named
     assert named <= {metric.name for metric in METRICS}

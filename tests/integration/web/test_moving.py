@@ -1,19 +1,14 @@
 """A backup is the same whatever the hub lies on: rows on SQLite or PostgreSQL, bytes in a folder or in a bucket."""
 
 import json
-import os
-import subprocess
-import sys
 import tarfile
 from itertools import count
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-from psycopg import sql
 
+from tests.homes import Hub, making_databases
 from tests.integration.web.test_backup import FOUND, LOOK
-from tests.running_web import database_url
 from tests.s3 import BUCKET, connect, running_store
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
@@ -36,46 +31,10 @@ def store():
 
 
 @pytest.fixture
-def new_database(request):
+def new_database():
     """Return a function that makes an empty database on the server of this run and returns its URL."""
-    parts = urlsplit(database_url())
-    made = []
-
-    def make():
-        name = f"lilong_moving_{os.getpid()}_{next(numbers)}"
-        with psycopg.connect(parts._replace(path="/postgres").geturl(), autocommit=True) as server:
-            server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        made.append(name)
-        return parts._replace(path=f"/{name}").geturl()
-
-    yield make
-    with psycopg.connect(parts._replace(path="/postgres").geturl(), autocommit=True) as server:
-        for name in made:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-class Hub:
-    """The folder of a hub and what the environment says of its rows and bytes."""
-
-    def __init__(self, home, **environment):
-        home.mkdir()
-        self.home = home
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("LILONG_", "AWS_"))}
-        self.environment = ours | {"LILONG_HOME": str(home), "DJANGO_SETTINGS_MODULE": "lilong.web.settings"}
-        self.environment |= environment
-
-    def run(self, *arguments, code=0):
-        finished = subprocess.run(
-            [sys.executable, *map(str, arguments)], env=self.environment, capture_output=True, text=True, check=False
-        )
-        assert finished.returncode == code, finished.stderr + finished.stdout
-        return json.loads(finished.stdout.strip().rsplit("\n", 1)[-1])
-
-    def manage(self, *arguments, code=0):
-        return self.run("-m", "lilong.web.manage", *arguments, code=code)
-
-    def script(self, text, *arguments):
-        return self.run("-c", f"import django; django.setup()\n{text}", *arguments)
+    with making_databases() as make:
+        yield make
 
 
 @pytest.fixture

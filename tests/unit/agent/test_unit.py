@@ -1,15 +1,14 @@
 """The unit for systemd is read by systemd's own checker; no systemd runs where the tests do."""
 
-import os
-import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lilong.agent.unit import Service, UnitImpossible, build_unit
+from lilong.agent.unit import Service, build_unit
+from lilong.common.systemd import UnitImpossible
+from tests.units import read_settings, verify
 
 IMPLIES_NO_NEW_PRIVILEGES = {
     "SystemCallFilter", "SystemCallArchitectures", "RestrictAddressFamilies", "RestrictNamespaces", "PrivateDevices",
@@ -30,23 +29,6 @@ SERVICE = Service(
 
 def make_unit(**fields):
     return build_unit(service=replace(SERVICE, **fields))
-
-
-def read_settings(text):
-    lines = [line for line in text.splitlines() if "=" in line and not line.startswith("#")]
-    return dict(line.split("=", 1) for line in lines)
-
-
-def verify(text, folder):
-    """Return what systemd says against a unit."""
-    if shutil.which("systemd-analyze") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("systemd-analyze is missing: apt-get install systemd")
-        pytest.skip("systemd-analyze is missing: apt-get install systemd")
-    path = folder / "lilong-agent.service"
-    path.write_text(text, encoding="utf-8")
-    done = subprocess.run(["systemd-analyze", "verify", path], check=False, capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("is_cluster", [True, False])

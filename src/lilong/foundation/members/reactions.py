@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from lilong.foundation.members.queries import count_organisations
+from lilong.foundation.members.queries import MailBacklog, count_organisations, measure_mails
 from lilong.foundation.members.services.mail import send_due_mails
 
-__all__ = ["count_organisations", "reconcile"]
+__all__ = ["MailBacklog", "count_organisations", "measure_mails", "reconcile"]
 
 
 def reconcile(now: datetime) -> None:

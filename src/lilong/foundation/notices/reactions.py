@@ -5,12 +5,24 @@ For events of the rooms before this one, which cannot post notices themselves, a
 
 from datetime import datetime
 
+from lilong.foundation.notices.queries.backlog import MailBacklog, WebhookBacklog, measure_mails, measure_webhooks
 from lilong.foundation.notices.services.deliveries import deliver_webhooks
 from lilong.foundation.notices.services.mails import send_mails, write_mails
 from lilong.foundation.notices.services.posting import tell_notices
 from lilong.foundation.notices.services.upkeep import prune
 
-__all__ = ["deliver_webhooks", "prune", "reconcile", "send_mails", "tell_notices", "write_mails"]
+__all__ = [
+    "MailBacklog",
+    "WebhookBacklog",
+    "deliver_webhooks",
+    "measure_mails",
+    "measure_webhooks",
+    "prune",
+    "reconcile",
+    "send_mails",
+    "tell_notices",
+    "write_mails",
+]
 
 
 def reconcile(*, now: datetime) -> None:

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 
-def grant_first_standings(apps: "Apps", _editor: "BaseDatabaseSchemaEditor") -> None:
+def grant_first_standings(apps: "Apps", editor: "BaseDatabaseSchemaEditor") -> None:
     """Nobody who could order before is kept from it by this release."""
-    organisations = apps.get_model("members", "Organisation")
-    standings = apps.get_model("members", "OrganisationStanding")
-    admitted = organisations.objects.filter(state__in=["admitted", "suspended"], kind__in=["resident", "provider"])
+    alias = editor.connection.alias
+    organisations = apps.get_model("members", "Organisation").objects.using(alias)
+    standings = apps.get_model("members", "OrganisationStanding").objects.using(alias)
+    admitted = organisations.filter(state__in=["admitted", "suspended"], kind__in=["resident", "provider"])
     for row in admitted.filter(standings=None).order_by("id").iterator():
-        standings.objects.create(
+        standings.create(
             id=new_id("std"),
             organisation=row,
             kind=row.kind,

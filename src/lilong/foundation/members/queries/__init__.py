@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 
 from lilong.common.django.paging import page_newest_first, page_oldest_first
 from lilong.common.errors import NotFound
@@ -14,7 +14,7 @@ from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState
 from lilong.foundation.members.core.standings import Standing, may_order
 from lilong.foundation.members.core.tokens import TokenUse
-from lilong.foundation.members.models import Membership, Organisation, Secret, Token
+from lilong.foundation.members.models import Mail, Membership, Organisation, Secret, Token
 from lilong.foundation.members.queries.standings import read_standing
 
 
@@ -40,6 +40,14 @@ class PersonView:
     name: str
     email: str
     language: Language
+
+
+@dataclass(frozen=True, slots=True)
+class MailBacklog:
+    """Mails that wait, and when the oldest of them was written."""
+
+    waiting: int
+    oldest_at: datetime | None
 
 
 def get_organisations(*, organisation_ids: Collection[str]) -> dict[str, OrganisationView]:
@@ -89,6 +97,11 @@ def count_organisations() -> Mapping[OrganisationState, int]:
     """Return how many organisations are in each state. One query. Cost: linear in organisations."""
     found = dict(Organisation.objects.values_list("state").annotate(count=Count("id")))
     return {state: found.get(state, 0) for state in OrganisationState}
+
+
+def measure_mails() -> MailBacklog:
+    """Return the mails of signing in that were not sent yet. One query. Cost: linear in them."""
+    return MailBacklog(**Mail.objects.aggregate(waiting=Count("id"), oldest_at=Min("created_at")))
 
 
 def list_members(*, actor: Actor, organisation_id: str, cursor: str | None, limit: int) -> Page[Membership]:

@@ -32,9 +32,13 @@ class StoredCopy:
 
 
 def list_stored(*, using: str) -> Iterator[StoredCopy]:
-    """Yield every object that the tables of the database `using` name, in the order of digests."""
+    """Yield every object that the tables of the database `using` name, in the order of digests.
+
+    Reads no more columns than it needs: the tables may be those of an earlier version.
+    """
     wanted = Exists(Reference.objects.using(using).filter(stored=OuterRef("pk")))
     rows = StoredObject.objects.using(using).annotate(is_wanted=wanted).order_by("sha256")
+    rows = rows.only("sha256", "upload_id", "size_bytes")
     for row in rows.iterator(chunk_size=1000):
         yield StoredCopy(key=row.key, size_bytes=row.size_bytes, is_wanted=row.is_wanted)
 

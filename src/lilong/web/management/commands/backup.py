@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection
 
 from lilong.common.django.commands import HubCommand
+from lilong.common.django.tables import TablesOlder, read_table_steps
 from lilong.common.errors import Conflict, InvariantBroken
 from lilong.common.time import utc_now
 from lilong.foundation.objects.reactions import StoredCopy, list_stored, read_stored
@@ -29,6 +30,7 @@ class Command(HubCommand):
     """Write database, keys, settings, objects and logs into one archive."""
 
     help = "Write database, keys, settings, objects and logs into one archive."
+    needs_tables = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the archive's path."""
@@ -36,7 +38,10 @@ class Command(HubCommand):
         parser.add_argument("--without-objects", action="store_true")
 
     def answer(self, *, archive: Path, without_objects: bool, **_: object) -> Mapping[str, object]:
-        """Write it."""
+        """Write it, of the tables of an earlier version, too."""
+        refusal = read_table_steps().refuse()
+        if refusal is not None and not isinstance(refusal, TablesOlder):
+            raise refusal
         missing: list[str] = []
         now = utc_now()
         try:

@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from lilong.common.django.commands import HubCommand
+from lilong.common.django.tables import TablesNewer, read_table_steps
 from lilong.common.errors import Conflict
 from lilong.common.time import utc_now
 from lilong.foundation.record.reactions import begin_restore
@@ -43,6 +44,9 @@ class Command(HubCommand):
             raise NothingStaged(detail=str(staged))
         connection.close()
         connection.settings_dict["NAME"] = str(staged)
+        refusal = read_table_steps().refuse()
+        if isinstance(refusal, TablesNewer):
+            raise refusal
         call_command("migrate", interactive=False, verbosity=0)
         pools = raise_epochs(now=utc_now())
         number = begin_restore(now=utc_now())

@@ -9,6 +9,7 @@ from django.core.management import call_command
 
 from lilong.common.django.commands import HubCommand
 from lilong.common.django.key_files import read_or_make_key
+from lilong.common.django.tables import TablesNewer, TablesOlder, read_table_steps
 from lilong.common.errors import InputInvalid
 from lilong.common.time import format_moment, utc_now
 from lilong.foundation.members.public import bootstrap_operator
@@ -33,11 +34,15 @@ class Command(HubCommand):
         parser.add_argument("--email", default="operator@localhost")
 
     def answer(self, *, email: str, **_: object) -> Mapping[str, object]:
-        """Bring the tables up to date and make a token."""
+        """Make the tables, those of a beginning that was cut short too, and a token."""
         if email.count("@") != 1 or email != email.strip() or not all(email.split("@")):
             raise EmailInvalid(detail=repr(email))
+        key = settings.LILONG.home / "keys" / "secrets.key"
+        refusal = read_table_steps().refuse()
+        if isinstance(refusal, TablesNewer) or (isinstance(refusal, TablesOlder) and key.exists()):
+            raise refusal
         call_command("migrate", interactive=False, verbosity=0)
-        read_or_make_key(path=settings.LILONG.home / "keys" / "secrets.key", make=Fernet.generate_key)
+        read_or_make_key(path=key, make=Fernet.generate_key)
         token = bootstrap_operator(email=email, now=utc_now())
         return {
             "email": email,
