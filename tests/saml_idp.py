@@ -1,12 +1,13 @@
-"""A SAML identity provider over HTTP, made with pysaml2: `python -m tests.saml_idp PORT FOLDER`; see `saml_provider`."""
+"""A SAML identity provider over HTTP, made with pysaml2: `python -m tests.saml_idp PORT FOLDER`."""
 
 import base64
 import json
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from html import escape
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, class_name, saml, samlp
@@ -26,7 +27,7 @@ class Provider:
 
     def __init__(self, *, url: str, folder: Path) -> None:
         self.url, self._folder = url, folder
-        self.people: dict[str, dict] = {}
+        self.people: dict[str, dict[str, Any]] = {}
         self._server: Server | None = None
 
     def configure(self) -> IdPConfig:
@@ -105,32 +106,32 @@ class Provider:
 
 def spoil(assertion: saml.Assertion, flaw: str) -> None:
     """Say something wrong that is signed all the same."""
-    now = datetime.now(timezone.utc)
-    confirmed = assertion.subject.subject_confirmation[0].subject_confirmation_data
-    conditions = assertion.conditions
-    if flaw == "audience":
-        conditions.audience_restriction[0].audience[0].text = "https://another-hub.example/metadata"
-    elif flaw == "no audience":
-        conditions.audience_restriction = []
-    elif flaw == "recipient":
-        confirmed.recipient = "https://another-hub.example/acs/"
-    elif flaw == "longer recipient":
-        confirmed.recipient += "elsewhere"
-    elif flaw == "no recipient":
-        confirmed.recipient = None
-    elif flaw == "expired":
-        conditions.not_before = confirmed.not_before = write_moment(now - timedelta(minutes=30))
-        conditions.not_on_or_after = confirmed.not_on_or_after = write_moment(now - timedelta(minutes=10))
-    elif flaw == "no end":
-        confirmed.not_on_or_after = None
-    elif flaw == "early":
-        conditions.not_before = write_moment(now + timedelta(minutes=10))
-    elif flaw == "clock two minutes fast":
-        conditions.not_before = assertion.issue_instant = write_moment(now + timedelta(minutes=2))
-    elif flaw == "issuer":
-        assertion.issuer.text = "https://another-campus.example/metadata"
-    elif flaw in {"unbound", "initiated"}:
-        confirmed.in_response_to = None
+    now = datetime.now(UTC)
+    confirmed, conditions = assertion.subject.subject_confirmation[0].subject_confirmation_data, assertion.conditions
+    wrong: dict[str, list[tuple[object, str, object]]] = {
+        "audience": [(conditions.audience_restriction[0].audience[0], "text", "https://another-hub.example/metadata")],
+        "no audience": [(conditions, "audience_restriction", [])],
+        "recipient": [(confirmed, "recipient", "https://another-hub.example/acs/")],
+        "longer recipient": [(confirmed, "recipient", f"{confirmed.recipient}elsewhere")],
+        "no recipient": [(confirmed, "recipient", None)],
+        "expired": [
+            (conditions, "not_before", write_moment(now - timedelta(minutes=30))),
+            (conditions, "not_on_or_after", write_moment(now - timedelta(minutes=10))),
+            (confirmed, "not_on_or_after", write_moment(now - timedelta(minutes=10))),
+        ],
+        "expired for the hub": [(confirmed, "not_on_or_after", write_moment(now - timedelta(minutes=1)))],
+        "no end": [(confirmed, "not_on_or_after", None)],
+        "early": [(conditions, "not_before", write_moment(now + timedelta(minutes=10)))],
+        "clock two minutes fast": [
+            (conditions, "not_before", write_moment(now + timedelta(minutes=2))),
+            (assertion, "issue_instant", write_moment(now + timedelta(minutes=2))),
+        ],
+        "issuer": [(assertion.issuer, "text", "https://another-campus.example/metadata")],
+        "unbound": [(confirmed, "in_response_to", None)],
+        "initiated": [(confirmed, "in_response_to", None)],
+    }
+    for where, name, value in wrong.get(flaw, []):
+        setattr(where, name, value)
 
 
 def write_moment(moment: datetime) -> str:
@@ -140,7 +141,7 @@ def write_moment(moment: datetime) -> str:
 class Handler(BaseHTTPRequestHandler):
     provider: Provider
 
-    def do_PUT(self) -> None:  # noqa: N802 - http.server's
+    def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/hub":
             self.provider.learn_hub(body)
@@ -148,13 +149,13 @@ class Handler(BaseHTTPRequestHandler):
             self.provider.people[self.path.removeprefix("/people/")] = json.loads(body)
         self._send(b"")
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's
+    def do_GET(self) -> None:
         if self.path == "/metadata":
             self._send(self.provider.describe(), kind="application/samlmetadata+xml")
         else:
             self._send(PAGE.format(action=escape(self.path), fields="").encode(), kind="text/html")
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         said = parse_qs(urlsplit(self.path).query) | parse_qs(body)
         where, answer = self.provider.answer({name: values[0] for name, values in said.items()})

@@ -39,7 +39,9 @@ class SamlCampus:
     def learn_hub(self, metadata: bytes) -> None:
         httpx.put(f"{self.url}/hub", content=metadata, timeout=STARTS_WITHIN_S).raise_for_status()
 
-    def set_person(self, subject: str, *, name_id: tuple[str, str] = (TRANSIENT, "_t"), **attributes: list[str]) -> None:
+    def set_person(
+        self, subject: str, *, name_id: tuple[str, str] = (TRANSIENT, "_t"), **attributes: list[str]
+    ) -> None:
         """Say what it tells of somebody; names of attributes are handed in as a dictionary's."""
         person = {"name_id": name_id, "attributes": attributes}
         httpx.put(f"{self.url}/people/{subject}", json=person).raise_for_status()

@@ -20,7 +20,6 @@ from pydantic_settings import (
 
 from lilong.common.errors import FieldProblem, InputInvalid
 
-
 HAS_SAML = find_spec("onelogin") is not None
 
 
@@ -67,7 +66,8 @@ class SamlProvider(BaseModel):
         description="Or the https address of the metadata, which the hub then reads again every hour.",
     )
     key_file: Path | None = Field(
-        default=None, description="File with the hub's private key there: requests are signed, answers may be encrypted."
+        default=None,
+        description="File with the hub's private key: then requests are signed, answers may be encrypted.",
     )
     certificate_file: Path | None = Field(default=None, description="File with the certificate of that key.")
     trusts_email: bool = Field(default=False, description="Whether its word is enough that an address is the person's.")
@@ -147,6 +147,9 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(
         default=0, ge=0, le=8, description="Proxies before the hub that set X-Forwarded-For and X-Forwarded-Proto."
     )
+    second_factor_wait_hours: int = Field(
+        default=48, ge=1, le=720, description="Hours from an operator's yes until a lost second factor is removed."
+    )
     oidc_providers: tuple[OidcProvider, ...] = Field(
         default=(), description="Other sign-ins by OpenID Connect, each a table `[[oidc_providers]]`."
     )
@@ -198,7 +201,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _require_own_ids(self) -> "Settings":
         """Refuse an id twice: the people of two sign-ins would be taken for each other's."""
-        ids = Counter(provider.id for provider in (*self.oidc_providers, *self.saml_providers))
+        ids = Counter([each.id for each in self.oidc_providers] + [each.id for each in self.saml_providers])
         twice = sorted(each for each, count in ids.items() if count > 1)
         if twice:
             raise ValueError(f"Two sign-ins have the same id: {', '.join(twice)}.")

@@ -2,6 +2,10 @@
 
 import base64
 import copy
+import json
+import os
+import subprocess
+import sys
 import zlib
 from urllib.parse import parse_qs, urlsplit
 
@@ -199,6 +203,7 @@ def test_a_subject_with_several_values_is_nobody(configure, campus):
         "longer recipient",
         "no recipient",
         "expired",
+        "expired for the hub",
         "no end",
         "early",
         "issuer",
@@ -429,7 +434,9 @@ def test_the_metadata_tell_the_other_side_what_it_has_to_know(configure):
     assert answer["Content-Type"] == "application/samlmetadata+xml"
     assert metadata.get("entityID") == "http://127.0.0.1/account/saml/campus/metadata/"
     assert metadata.find("{*}SPSSODescriptor").get("WantAssertionsSigned") == "true"
-    assert metadata.find(".//{*}AssertionConsumerService").get("Location") == "http://127.0.0.1/account/saml/campus/acs/"
+    assert (
+        metadata.find(".//{*}AssertionConsumerService").get("Location") == "http://127.0.0.1/account/saml/campus/acs/"
+    )
     assert {each.get("Name") for each in metadata.iter("{*}RequestedAttribute")} >= set(EDUGAIN)
     assert metadata.get("validUntil") is None
 
@@ -501,9 +508,7 @@ def test_an_unknown_provider_is_a_page_that_is_not_there(page):
 
 def test_answers_are_counted_by_the_address_they_come_from(configure):
     configure()
-    statuses = [
-        Client().post("/account/saml/campus/acs/", {"SAMLResponse": "QQ=="}).status_code for _ in range(121)
-    ]
+    statuses = [Client().post("/account/saml/campus/acs/", {"SAMLResponse": "QQ=="}).status_code for _ in range(121)]
 
     assert statuses[0] == 302
     assert statuses[-1] == 429
@@ -536,6 +541,27 @@ def test_two_sign_ins_with_one_id_are_refused(tmp_path):
 def test_settings_that_do_not_fit_are_refused(wrong):
     with pytest.raises(ValidationError):
         SamlProvider(**({"id": "campus", "name": "Campus", "entity_id": "urn:campus"} | wrong))
+
+
+def test_without_its_packages_a_hub_runs_and_says_what_to_install(tmp_path):
+    program = (
+        "import sys; sys.modules['onelogin'] = None\n"
+        "import django; django.setup()\n"
+        "from django.urls import NoReverseMatch, reverse\n"
+        "print(reverse('account_login'))\n"
+        "try: reverse('saml_acs', args=['campus'])\n"
+        "except NoReverseMatch: print('no SAML')\n"
+    )
+    given = {**os.environ, "LILONG_HOME": str(tmp_path), "DJANGO_SETTINGS_MODULE": "lilong.web.settings"}
+    given.pop("LILONG_DATABASE_URL", None)
+    runs = subprocess.run([sys.executable, "-c", program], env=given, capture_output=True, text=True, check=True)
+    assert runs.stdout.split("\n")[:2] == ["/account/login/", "no SAML"]
+
+    provider = [{"id": "campus", "name": "Campus", "entity_id": "urn:a", "metadata_url": "https://a.example/m"}]
+    given["LILONG_SAML_PROVIDERS"] = json.dumps(provider)
+    refused = subprocess.run([sys.executable, "-c", program], env=given, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "SettingsInvalid" in refused.stderr
 
 
 def read_request_id(leaving):

@@ -18,7 +18,6 @@ from django.core.cache import cache
 from django.urls import reverse
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as Saml
-from onelogin.saml2.errors import OneLogin_Saml2_ValidationError
 from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 from onelogin.saml2.response import OneLogin_Saml2_Response
 from onelogin.saml2.settings import OneLogin_Saml2_Settings
@@ -115,7 +114,7 @@ class Peer:
             return Answer(
                 OneLogin_Saml2_Response(trust, text), said=self._said, acs_url=self._acs_url, peer_id=self._id
             )
-        except Exception as error:  # noqa: BLE001 - a stranger's bytes: base64, XML and xmlsec each raise their own
+        except Exception as error:  # a stranger's bytes: base64, XML and xmlsec each raise their own
             raise refuse(self._id, error) from error
 
     def _trust(self) -> OneLogin_Saml2_Settings:
@@ -158,7 +157,9 @@ class Peer:
             "entityId": _public("saml_metadata", self._id),
             "assertionConsumerService": {"url": self._acs_url, "binding": Saml.BINDING_HTTP_POST},
             "attributeConsumingService": {"serviceName": "Lilong", "requestedAttributes": wanted},
-            "NameIDFormat": Saml.NAMEID_UNSPECIFIED if NAME_ID in said["subject_attributes"] else Saml.NAMEID_PERSISTENT,
+            "NameIDFormat": Saml.NAMEID_UNSPECIFIED
+            if NAME_ID in said["subject_attributes"]
+            else Saml.NAMEID_PERSISTENT,
         }
         if said["key_file"] is not None:
             hub["privateKey"] = PEM_ARMOUR.sub("", Path(said["key_file"]).read_text(encoding="ascii"))
@@ -170,8 +171,8 @@ class Peer:
             file = self._said["metadata_file"]
             content = Path(file).read_bytes() if file is not None else self._fetch_metadata()
             return _parse_metadata(content, entity_id=self._said["entity_id"])
-        except Exception as error:  # noqa: BLE001 - whatever it is, only the operator can help
-            log.error("saml_metadata_unusable", provider=self._id, exc_info=error)
+        except Exception as error:  # whatever it is, only the operator can help
+            log.exception("saml_metadata_unusable", provider=self._id)
             raise SamlUnavailable from error
 
     def _fetch_metadata(self) -> bytes:
@@ -190,7 +191,7 @@ class Peer:
             log.warning("saml_metadata_old", provider=self._id, exc_info=error)
             return bytes(known[kept])
         cache.set(kept, content, METADATA_KEPT_S)
-        cache.set(fresh, True, METADATA_FRESH_S)
+        cache.set(fresh, "", METADATA_FRESH_S)
         return content
 
 
@@ -216,7 +217,7 @@ class Answer:
                 email=_first(attributes, self._said["email_attributes"]),
                 name=_first(attributes, self._said["name_attributes"]),
             )
-        except Exception as error:  # noqa: BLE001 - a stranger's bytes: XML, times and xmlsec each raise their own
+        except Exception as error:  # a stranger's bytes: XML, times and xmlsec each raise their own
             raise refuse(self._peer_id, error) from error
 
     def _require_strictly(self, request_id: str) -> None:

@@ -4,7 +4,7 @@ from allauth.urls import urlpatterns as allauth_urls
 from django.apps import apps
 from django.urls import URLPattern, URLResolver, include, path
 
-from lilong.foundation.members.pages import devices, federation, founding, views
+from lilong.foundation.members.pages import devices, factor_losses, federation, founding, views
 
 _device = (
     [
@@ -27,6 +27,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("first-sign-in/", views.sign_in_first, name="account_first_sign_in"),
     path("oidc/<slug:provider_id>/login/", federation.sign_in_elsewhere, name="openid_connect_login"),
     *_saml,
+    path("2fa/lost/", factor_losses.ask, name="account_factor_lost"),
+    path("2fa/lost/stop/", factor_losses.stop_own, name="account_stop_own_factor_loss"),
+    path("2fa/lost/stop/<str:secret>/", factor_losses.stop, name="account_stop_factor_loss"),
     path("", include(_idp, namespace="idp")),
     path("", include(allauth_urls)),
 ]
