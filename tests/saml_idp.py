@@ -181,7 +181,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
-    Handler.provider = Provider(url=f"http://127.0.0.1:{port}", folder=folder)
+    Handler.provider = Provider(url=f"http://localhost:{port}", folder=folder)
     HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 
 

@@ -100,7 +100,7 @@ def running_saml_provider(folder: Path) -> Iterator[SamlCampus]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    campus = SamlCampus(url=f"http://127.0.0.1:{port}")
+    campus = SamlCampus(url=f"http://localhost:{port}")  # for browsers another site than the hub
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.saml_idp", str(port), str(folder)], stdout=log, stderr=log

@@ -79,7 +79,7 @@ class SamlProvider(BaseModel):
             "http://schemas.microsoft.com/identity/claims/objectidentifier",
             "http://schemas.microsoft.com/ws/2008/06/identity/claims/primarysid",
         ),
-        description="Attributes that hold the person's lasting id, the first that is sent counts; without any of them a "
+        description="Attributes that hold the person's lasting id, the first that is sent counts; if none is, a "
         "persistent NameID does. `NameID` in this list takes every NameID but a transient one.",
     )
     email_attributes: tuple[str, ...] = Field(
