@@ -4,7 +4,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,10 +40,10 @@ class SamlCampus:
         httpx.put(f"{self.url}/hub", content=metadata, timeout=STARTS_WITHIN_S).raise_for_status()
 
     def set_person(
-        self, subject: str, *, name_id: tuple[str, str] = (TRANSIENT, "_t"), **attributes: list[str]
+        self, subject: str, attributes: Mapping[str, list[str]], *, name_id: tuple[str, str] = (TRANSIENT, "_t")
     ) -> None:
-        """Say what it tells of somebody; names of attributes are handed in as a dictionary's."""
-        person = {"name_id": name_id, "attributes": attributes}
+        """Say what it tells of somebody."""
+        person = {"name_id": name_id, "attributes": dict(attributes)}
         httpx.put(f"{self.url}/people/{subject}", json=person).raise_for_status()
 
     def answer(self, leaving: str, subject: str, *, flaw: str = "") -> tuple[str, dict[str, str]]:

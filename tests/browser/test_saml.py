@@ -23,7 +23,7 @@ def test_a_person_goes_to_the_other_sign_in_and_comes_back_signed_in(browser, tm
             campus.learn_hub(httpx.get(f"{hub.url}/account/saml/campus/metadata/").content)
             campus.set_person(
                 "ada",
-                **{
+                {
                     "urn:oasis:names:tc:SAML:attribute:subject-id": ["ada@campus"],
                     "urn:oid:0.9.2342.19200300.100.1.3": ["ada@campus.example"],
                     "urn:oid:2.16.840.1.113730.3.1.241": ["Ada Lovelace"],

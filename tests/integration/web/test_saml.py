@@ -71,7 +71,7 @@ def configure(settings, tmp_path, campus):
 def tell(campus, subject, *, email="ada@campus.example", name="Ada Lovelace", names=EDUGAIN, **more):
     """Let the provider know somebody by the names of attributes that such a provider uses."""
     values = zip(names, ([subject], [email], [name]), strict=True)
-    campus.set_person(subject, **dict(values), **more)
+    campus.set_person(subject, dict(values), **more)
 
 
 def leave(browser, *, query=""):
@@ -156,7 +156,7 @@ def test_attributes_have_the_names_that_the_settings_say(configure, campus):
     configure(
         trusts_email=True, subject_attributes=("staffNo",), email_attributes=("no", "post"), name_attributes=("as",)
     )
-    campus.set_person("s-6", staffNo=["77"], post=["eve@campus.example", "e@campus.example"], **{"as": ["Eve"]})
+    campus.set_person("s-6", {"staffNo": ["77"], "post": ["eve@campus.example", "e@campus.example"], "as": ["Eve"]})
     browser, _ = come_from_campus(campus, "s-6")
 
     assert (browser.find_person().name, browser.find_person().email) == ("Eve", "eve@campus.example")
@@ -175,7 +175,7 @@ def test_attributes_have_the_names_that_the_settings_say(configure, campus):
 )
 def test_a_name_id_is_somebody_only_if_it_lasts(configure, campus, settings_beyond, name_id, lasts):
     configure(trusts_email=True, **settings_beyond)
-    campus.set_person("s-7", name_id=name_id, **{EDUGAIN[1]: ["fay@campus.example"]})
+    campus.set_person("s-7", {EDUGAIN[1]: ["fay@campus.example"]}, name_id=name_id)
     browser, page = come_from_campus(campus, "s-7")
 
     assert (browser.find_person() is not None) is lasts
@@ -185,7 +185,7 @@ def test_a_name_id_is_somebody_only_if_it_lasts(configure, campus, settings_beyo
 
 def test_a_subject_with_several_values_is_nobody(configure, campus):
     configure(trusts_email=True)
-    campus.set_person("s-8", **{EDUGAIN[0]: ["s-8", "s-1"], EDUGAIN[1]: ["gus@campus.example"]})
+    campus.set_person("s-8", {EDUGAIN[0]: ["s-8", "s-1"], EDUGAIN[1]: ["gus@campus.example"]})
     browser, page = come_from_campus(campus, "s-8")
 
     assert page.status_code == 403
@@ -351,10 +351,10 @@ def test_a_signature_over_something_else_vouches_for_nothing(configure, campus, 
 def test_a_comment_cuts_nobodys_id_short(configure, campus, where):
     configure(trusts_email=True)
     names = EDUGAIN[0] if where == "attribute" else "other"
-    campus.set_person("v", name_id=(PERSISTENT, "ada"), **{names: ["ada"], EDUGAIN[1]: ["ada@campus.example"]})
+    campus.set_person("v", {names: ["ada"], EDUGAIN[1]: ["ada@campus.example"]}, name_id=(PERSISTENT, "ada"))
     victim, _ = come_from_campus(campus, "v")
     evil = "ada.evil"
-    campus.set_person("e", name_id=(PERSISTENT, evil), **{names: [evil], EDUGAIN[1]: ["evil@campus.example"]})
+    campus.set_person("e", {names: [evil], EDUGAIN[1]: ["evil@campus.example"]}, name_id=(PERSISTENT, evil))
 
     def comment(response):
         tag = "AttributeValue" if where == "attribute" else "NameID"
