@@ -36,7 +36,8 @@ serve: runtime ## Run a hub here: web, worker and agent
 	@$(PY) -m lilong.cli.main serve
 
 test: setup ## Run every test suite: see tests/suites.toml
-	@sh setup/system-packages bubblewrap postgresql passwd sudo systemd debian-archive-keyring chromium fonts-noto-cjk
+	@sh setup/system-packages bubblewrap postgresql passwd sudo systemd debian-archive-keyring chromium fonts-noto-cjk \
+		xmlsec1
 	@$(PY) -m tests.run
 
 check: format lint types imports licences audit project ## Formatting, lint, types, import contracts, licences, known vulnerabilities, lock file

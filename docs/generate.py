@@ -14,13 +14,14 @@ from typing import Any
 
 import django
 import typer
+from pydantic import BaseModel
 from typer.core import TyperCommand, TyperGroup
 
 import lilong
 from lilong.cli.main import app
 from lilong.cli.output import EXIT_CODES, EXIT_RUN_FAILED, EXIT_SIGNALLED, EXIT_TRY_LATER, EXIT_UNEXPECTED
 from lilong.common.errors import LilongError, list_error_classes
-from lilong.web.config import OidcProvider, Settings
+from lilong.web.config import OidcProvider, SamlProvider, Settings
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 PACKAGE = REFERENCE.parents[1] / "src" / "lilong"
@@ -58,22 +59,23 @@ def render_settings() -> str:
         "else from its default. An unknown name in the file is an error."
     )
     table = _table(("In the environment", "In `settings.toml`", "Type", "Default", "What it is"), rows)
-    return _page("Settings", "`Settings` in `lilong/web/config.py`", intro, f"{table}\n\n{_render_oidc_providers()}")
+    oidc, saml = _render_providers("oidc_providers", OidcProvider), _render_providers("saml_providers", SamlProvider)
+    return _page("Settings", "`Settings` in `lilong/web/config.py`", intro, f"{table}\n\n{oidc}\n\n{saml}")
 
 
-def _render_oidc_providers() -> str:
-    fields = OidcProvider.model_json_schema()["properties"]
+def _render_providers(setting: str, provider: type[BaseModel]) -> str:
+    fields = provider.model_json_schema()["properties"]
     rows = [
         (
             f"`{name}`",
             _type_of(fields[name]),
-            "" if field.is_required() else f"`{_plain(field.default)}`",
+            "" if field.is_required() or field.default in (None, "") else f"`{_plain(field.default)}`",
             field.description or "",
         )
-        for name, field in OidcProvider.model_fields.items()
+        for name, field in provider.model_fields.items()
     ]
     table = _table(("Field", "Type", "Default", "What it is"), rows)
-    return f"## `[[oidc_providers]]`\n\nOne table for each; in the environment a JSON list of objects.\n\n{table}"
+    return f"## `[[{setting}]]`\n\nOne table for each; in the environment a JSON list of objects.\n\n{table}"
 
 
 def render_commands() -> str:

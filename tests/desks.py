@@ -10,8 +10,9 @@ from lilong.foundation.cases.reactions import reconcile as judge
 from lilong.foundation.ledger.models import PayOut, Transfer
 from lilong.foundation.ledger.reactions import reconcile as keep_books
 from lilong.foundation.ledger.services.payments import request_pay_out, request_top_up
-from lilong.foundation.members.models import Person
+from lilong.foundation.members.models import FactorLoss, Person
 from lilong.foundation.members.public import OrganisationKind, OrganisationState
+from lilong.foundation.members.services.factor_losses import ask_for_removal, prove_mail
 from lilong.foundation.outbox.models import Delivery, WaitingEvent
 from lilong.foundation.record.public import seal
 from lilong.foundation.runs.core.maintenance import Maintenance
@@ -23,7 +24,7 @@ from tests.market import CREDIT, buy, finish, found_buyer, open_own_pool, open_s
 from tests.people import act, found_operator, found_organisation
 from tests.pools import NOON, make_node, make_spec
 from tests.programmes import approve
-from tests.sign_ins import Browser
+from tests.sign_ins import Browser, read_code
 
 HOUR_S = 3600
 
@@ -37,8 +38,8 @@ def browse_as(actor: Actor) -> Browser:
 
 
 class Neighbourhood:
-    """A hub in use: an application, a top-up that is overdue, a dispute, a pay-out to send, a pool not seen, a dead
-    letter; and orders that run, on a pool of which maintenance is announced.
+    """A hub in use: an application, a top-up that is overdue, a dispute, a pay-out to send, a pool not seen, a lost
+    second factor, a dead letter; and orders that run, on a pool of which maintenance is announced.
     """
 
     def __init__(self, *, now: datetime) -> None:
@@ -52,6 +53,7 @@ class Neighbourhood:
         self._trade()
         self._pay()
         self._apply()
+        self._lose_factor()
         with transaction.atomic():
             event = WaitingEvent.objects.create(id="evt_1", name="cases.decided", payload={}, dispatched_at=now)
             Delivery.objects.create(
@@ -119,6 +121,11 @@ class Neighbourhood:
         self.applicant = act(found_organisation(kind=kind, state=state, now=self.now).token.secret, now=self.now)
         judge(self.now)
 
+    def _lose_factor(self) -> None:
+        person = Person.objects.get(id=self.applicant.person_id)
+        ask_for_removal(person_id=person.id, now=self.now)
+        prove_mail(person_id=person.id, code=read_code(person.email), said="Ask the owner of our hall.", now=self.now)
+
     def add_operator(self) -> Actor:
         """Return another operator."""
         return found_operator(now=self.now)
@@ -146,6 +153,8 @@ class Neighbourhood:
                 "decided case": f"/desk/cases/{self.cases['pay_out']}",
                 "organisations": "/desk/organisations",
                 "organisation": f"/desk/organisations/{self.buyer.organisation_id}",
+                "second factors": "/desk/second-factors",
+                "second factor": f"/desk/second-factors/{FactorLoss.objects.get().id}",
                 "ledger": "/desk/ledger",
                 "account": f"/desk/ledger/accounts/{wallet_of(self.buyer)}",
                 "transfer": f"/desk/ledger/transfers/{transfer.id}",
@@ -165,6 +174,6 @@ class Neighbourhood:
                 "no provider": "/provider",
                 "record about": f"/record/about/{self.cases['pay_out']}",
             },
-            "applicant": {"empty provider desk": "/provider"},
+            "applicant": {"empty provider desk": "/provider", "keep the second factor": "/account/2fa/lost/stop/"},
             "": {"record": "/record", "record entry": "/record/0"},
         }

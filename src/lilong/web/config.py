@@ -2,13 +2,15 @@
 
 import os
 import tomllib
+from collections import Counter
 from functools import lru_cache
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +21,7 @@ from pydantic_settings import (
 from lilong.common.errors import FieldProblem, InputInvalid
 
 EVERYWHERE = {"", "0.0.0.0", "[::]"}  # noqa: S104 - how an address that takes all is known
+HAS_SAML = find_spec("onelogin") is not None
 
 
 class SettingsInvalid(InputInvalid):
@@ -59,6 +62,64 @@ class OidcProvider(BaseModel):
     email_claim: str = Field(default="email", description="Claim that holds the email address.")
     email_verified_claim: str = Field(default="email_verified", description="Claim that says it was verified.")
     name_claim: str = Field(default="name", description="Claim that holds the person's name.")
+
+
+class SamlProvider(BaseModel):
+    """Another organisation's sign-in that people of the hub may use, by SAML 2.0."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="Part of addresses; never change it.")
+    name: str = Field(min_length=1, max_length=80, description="What people know it by.")
+    entity_id: str = Field(pattern=r"^[^\s'\"<>]+$", max_length=1024, description="The sign-in's entity id.")
+    metadata_file: Path | None = Field(default=None, description="File with the sign-in's metadata.")
+    metadata_url: str = Field(
+        default="",
+        pattern=r"^$|^https://|^http://(127\.0\.0\.1|localhost)[:/]",
+        description="Or the https address of the metadata, which the hub then reads again every hour.",
+    )
+    key_file: Path | None = Field(
+        default=None,
+        description="File with the hub's private key: then requests are signed, answers may be encrypted.",
+    )
+    certificate_file: Path | None = Field(default=None, description="File with the certificate of that key.")
+    trusts_email: bool = Field(default=False, description="Whether its word is enough that an address is the person's.")
+    subject_attributes: tuple[str, ...] = Field(
+        default=(
+            "urn:oasis:names:tc:SAML:attribute:subject-id",
+            "urn:oasis:names:tc:SAML:attribute:pairwise-id",
+            "urn:oid:1.3.6.1.4.1.5923.1.1.1.13",
+            "http://schemas.microsoft.com/identity/claims/objectidentifier",
+            "http://schemas.microsoft.com/ws/2008/06/identity/claims/primarysid",
+        ),
+        description="Attributes that hold the person's lasting id, the first that is sent counts; if none is, a "
+        "persistent NameID does. `NameID` in this list takes every NameID but a transient one.",
+    )
+    email_attributes: tuple[str, ...] = Field(
+        default=(
+            "urn:oid:0.9.2342.19200300.100.1.3",
+            "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+        ),
+        description="Attributes that hold the email address, in this order.",
+    )
+    name_attributes: tuple[str, ...] = Field(
+        default=(
+            "urn:oid:2.16.840.1.113730.3.1.241",
+            "http://schemas.microsoft.com/identity/claims/displayname",
+            "urn:oid:2.5.4.3",
+            "http://schemas.xmlsoap.org/claims/CommonName",
+            "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
+        ),
+        description="Attributes that hold the person's name, in this order.",
+    )
+
+    @model_validator(mode="after")
+    def _require_pairs(self) -> "SamlProvider":
+        if (self.metadata_file is None) == (not self.metadata_url):
+            raise ValueError("Give metadata_file or metadata_url, and not both.")
+        if (self.key_file is None) != (self.certificate_file is None):
+            raise ValueError("Give key_file and certificate_file, or neither.")
+        return self
 
 
 class Settings(BaseSettings):
@@ -102,8 +163,14 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(
         default=0, ge=0, le=8, description="Proxies before the hub that set X-Forwarded-For and X-Forwarded-Proto."
     )
+    second_factor_wait_hours: int = Field(
+        default=48, ge=1, le=720, description="Hours from an operator's yes until a lost second factor is removed."
+    )
     oidc_providers: tuple[OidcProvider, ...] = Field(
         default=(), description="Other sign-ins by OpenID Connect, each a table `[[oidc_providers]]`."
+    )
+    saml_providers: tuple[SamlProvider, ...] = Field(
+        default=(), description="Other sign-ins by SAML 2.0, each a table `[[saml_providers]]`; needs `lilong[saml]`."
     )
 
     package_index_url: str = Field(default="", description="Index that requirements resolve from; empty: uv's own.")
@@ -139,6 +206,22 @@ class Settings(BaseSettings):
     @classmethod
     def _require_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(ip_network(network)) for network in networks)
+
+    @field_validator("saml_providers")
+    @classmethod
+    def _require_saml(cls, providers: tuple[SamlProvider, ...]) -> tuple[SamlProvider, ...]:
+        if providers and not HAS_SAML:
+            raise ValueError("SAML needs more packages: install lilong[hub,saml].")
+        return providers
+
+    @model_validator(mode="after")
+    def _require_own_ids(self) -> "Settings":
+        """Refuse an id twice: the people of two sign-ins would be taken for each other's."""
+        ids = Counter([each.id for each in self.oidc_providers] + [each.id for each in self.saml_providers])
+        twice = sorted(each for each, count in ids.items() if count > 1)
+        if twice:
+            raise ValueError(f"Two sign-ins have the same id: {', '.join(twice)}.")
+        return self
 
     @classmethod
     def settings_customise_sources(

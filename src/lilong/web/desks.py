@@ -16,6 +16,7 @@ from lilong.common.time import utc_now
 from lilong.foundation.cases.pages.desk import build_panels as build_case_panels
 from lilong.foundation.ledger.pages.desk import build_panel as build_pay_out_panel
 from lilong.foundation.ledger.pages.own import PayOutView, read_frozen, read_pay_outs
+from lilong.foundation.members.pages.factor_losses import build_panel as build_loss_panel
 from lilong.foundation.members.pages.sessions import find_session_organisation
 from lilong.foundation.members.public import OrganisationKind, OrganisationState
 from lilong.foundation.outbox.pages.letters import build_panel as build_letter_panel
@@ -68,9 +69,10 @@ def show_provider(request: HttpRequest) -> HttpResponseBase:
 
 
 def read_desk(*, actor: Actor, now: datetime) -> list[Panel]:
-    """Return what waits, by room, most urgent first. Nine queries."""
+    """Return what waits, by room, most urgent first. Ten queries."""
     return [
         *build_case_panels(actor=actor, now=now),
+        build_loss_panel(actor=actor, now=now),
         build_pool_panel(actor=actor, now=now),
         build_letter_panel(actor=actor, now=now),
         build_pay_out_panel(actor=actor, now=now),

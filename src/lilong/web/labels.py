@@ -95,6 +95,13 @@ LABELS: dict[str, dict[str, Label]] = {
         "admitted": Label(_("organisation", "Admitted"), Tone.GOOD),
         "suspended": Label(_("organisation", "Suspended"), Tone.BAD),
     },
+    "factor loss": {
+        "waiting": Label(_("factor loss", "Waits for a decision"), Tone.BUSY),
+        "granted": Label(_("factor loss", "Granted, time runs"), Tone.WARN),
+        "refused": Label(_("factor loss", "Refused"), Tone.BAD),
+        "stopped": Label(_("factor loss", "Stopped by the person"), Tone.BAD),
+        "done": Label(_("factor loss", "Removed"), Tone.NEUTRAL),
+    },
 }
 """By room's noun and stable code. Rooms add theirs here."""
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lilong.web.config import OidcProvider, Settings
+from lilong.web.config import HAS_SAML, OidcProvider, SamlProvider, Settings
 
 PASSWORD_LENGTH_MIN = 12
 APPS = (
@@ -13,6 +13,7 @@ APPS = (
     "allauth.usersessions",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
+    *(("allauth.socialaccount.providers.saml",) if HAS_SAML else ()),
     "allauth.idp.oidc",
 )
 _ADAPTERS = "lilong.foundation.members.pages.adapters"
@@ -96,7 +97,10 @@ def _second_factors(hub: Settings) -> dict[str, object]:
 def _federation(hub: Settings) -> dict[str, object]:
     return {
         "SOCIALACCOUNT_ADAPTER": f"{_ADAPTERS}.FederationAdapter",
-        "SOCIALACCOUNT_PROVIDERS": {"openid_connect": {"APPS": [_app(each) for each in hub.oidc_providers]}},
+        "SOCIALACCOUNT_PROVIDERS": {
+            "openid_connect": {"APPS": [_oidc_app(each) for each in hub.oidc_providers]},
+            "saml": {"APPS": [_saml_app(each) for each in hub.saml_providers]},
+        },
         "SOCIALACCOUNT_LOGIN_ON_GET": False,
         # Whoever has an account here signs in here first, then connects the other: no address opens it.
         "SOCIALACCOUNT_EMAIL_AUTHENTICATION": False,
@@ -104,7 +108,7 @@ def _federation(hub: Settings) -> dict[str, object]:
     }
 
 
-def _app(provider: OidcProvider) -> dict[str, object]:
+def _oidc_app(provider: OidcProvider) -> dict[str, object]:
     return {
         "provider_id": provider.id,
         "name": provider.name,
@@ -117,6 +121,22 @@ def _app(provider: OidcProvider) -> dict[str, object]:
             "email_claim": provider.email_claim,
             "email_verified_claim": provider.email_verified_claim,
             "name_claim": provider.name_claim,
+        },
+    }
+
+
+def _saml_app(provider: SamlProvider) -> dict[str, object]:
+    """Return what allauth asks for; the claims have the names that `members.pages.saml_protocol` gives them."""
+    return {
+        "provider_id": provider.id,
+        "name": provider.name,
+        "client_id": provider.id,
+        "settings": {
+            **provider.model_dump(exclude={"id", "name"}),
+            "attribute_mapping": {},
+            "email_claim": "email",
+            "email_verified_claim": "email_verified",
+            "name_claim": "name",
         },
     }
 

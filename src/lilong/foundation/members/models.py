@@ -8,6 +8,7 @@ from django.db.models import F, Q
 
 from lilong.common.money import PPM
 from lilong.common.permissions import Actor, Role
+from lilong.foundation.members.core.factor_losses import OPEN, LossState
 from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.ownership import HolderKind
 from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState
@@ -22,6 +23,8 @@ LANGUAGES = sorted(language.value for language in Language)
 USES = sorted(use.value for use in TokenUse)
 HOLDERS = sorted(kind.value for kind in HolderKind)
 STANDINGS = sorted(kind.value for kind in StandingKind)
+LOSS_STATES = sorted(state.value for state in LossState)
+LOSSES_OPEN = sorted(state.value for state in OPEN)
 
 
 class OrganisationQuerySet(models.QuerySet["Organisation"]):
@@ -85,6 +88,7 @@ class Person(AbstractBaseUser):
     email_verified_at: when the person last proved to read the mail of this address; None: somebody only said so.
     erased_at: when name and address were erased; the row stays, because others name its id.
     language: in which the hub writes to this person.
+    factor_loss_at: since when the hub is asked to take the second factor away; pages of the person's sessions say so.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -94,6 +98,7 @@ class Person(AbstractBaseUser):
     created_at = models.DateTimeField()
     email_verified_at = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)
+    factor_loss_at = models.DateTimeField(null=True)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -295,6 +300,38 @@ class Mail(models.Model):
     created_at = models.DateTimeField()
     tries = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(db_index=True)
+
+
+class FactorLoss(models.Model):
+    """Somebody who knows a person's password says that the second factor is lost, and recovery codes with it.
+
+    said: by what an operator can make sure who it is; reason: of the decision; due_at: when the second factor goes.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT)
+    state = models.CharField(max_length=16)
+    said = models.CharField(max_length=1000, blank=True)
+    code_digest = models.CharField(max_length=64)
+    code_tries = models.PositiveSmallIntegerField(default=0)
+    code_expires_at = models.DateTimeField()
+    asked_at = models.DateTimeField()
+    proven_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=64, blank=True)
+    reason = models.CharField(max_length=1000, blank=True)
+    due_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=LOSS_STATES), name="members_loss_state"),
+            models.UniqueConstraint(fields=["person"], condition=Q(state__in=LOSSES_OPEN), name="members_loss_once"),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state="granted"), name="members_loss_due"),
+            models.Index(fields=["id"], condition=Q(state="waiting"), name="members_loss_waiting"),
+        ]
 
 
 class SharedCacheRow(models.Model):

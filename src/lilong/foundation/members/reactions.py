@@ -1,13 +1,18 @@
-"""What members do without a request: they send the mails that wait. And what whoever keeps the hub running asks."""
+"""What members do without a request: they send the mails that wait, and take away second factors whose time has come.
+
+And what whoever keeps the hub running asks.
+"""
 
 from datetime import datetime
 
 from lilong.foundation.members.queries import MailBacklog, count_organisations, measure_mails
+from lilong.foundation.members.services.factor_losses import finish_losses
 from lilong.foundation.members.services.mail import send_due_mails
 
 __all__ = ["MailBacklog", "count_organisations", "measure_mails", "reconcile"]
 
 
 def reconcile(now: datetime) -> None:
-    """Send every mail that is due."""
+    """Take away every second factor that is due, and send every mail that is."""
+    finish_losses(now=now)
     send_due_mails(now=now)

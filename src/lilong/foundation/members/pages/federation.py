@@ -14,10 +14,16 @@ POLICY = (
 
 
 def sign_in_elsewhere(request: HttpRequest, provider_id: str) -> HttpResponseBase:
-    """Ask, then send the person there. Browsers hold where a form's answer leads against the page's policy, too."""
+    """Ask, then send the person there by OpenID Connect."""
     response: HttpResponseBase = login(request, provider_id=provider_id)
     provider = next((each for each in settings.LILONG.oidc_providers if each.id == provider_id), None)
-    if provider is not None:
-        parts = urlsplit(provider.server_url)
-        response["Content-Security-Policy"] = POLICY.format(origin=f"{parts.scheme}://{parts.netloc}")
+    if provider is None:
+        return response
+    parts = urlsplit(provider.server_url)
+    return allow_leaving(response, origin=f"{parts.scheme}://{parts.netloc}")
+
+
+def allow_leaving(response: HttpResponseBase, *, origin: str) -> HttpResponseBase:
+    """Let the page's form lead to an origin: browsers hold where a form's answer leads against its policy, too."""
+    response["Content-Security-Policy"] = POLICY.format(origin=origin)
     return response

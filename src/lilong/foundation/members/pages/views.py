@@ -2,7 +2,6 @@
 
 from allauth.account.utils import perform_login
 from allauth.core.internal import ratelimit
-from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -28,7 +27,6 @@ def show_overview(request: HttpRequest) -> HttpResponseBase:
     context = {
         "memberships": list_session_memberships(request),
         "actor": find_actor(request),
-        "has_federation": bool(settings.LILONG.oidc_providers),
     }
     return render(request, "members/overview.html", context)
 

@@ -1,0 +1,43 @@
+"""A second factor that somebody says to have lost: how far the request has come, and the code that proves the mail."""
+
+import secrets
+from datetime import timedelta
+from enum import StrEnum
+
+from lilong.common.canonical import sha256_hex
+
+CODE_LIFE = timedelta(minutes=15)
+CODE_TRIES_MAX = 5
+LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"  # no vowels, so no words, and nothing that is read as something else
+
+
+class LossState(StrEnum):
+    """Asked: nothing is proven beyond the password; waiting: for an operator; granted: until the time is over."""
+
+    ASKED = "asked"
+    WAITING = "waiting"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+    DONE = "done"
+
+
+OPEN = (LossState.ASKED, LossState.WAITING, LossState.GRANTED)
+TOLD = (LossState.WAITING, LossState.GRANTED)
+"""States that the person's addresses and sessions know of."""
+
+
+def make_code() -> str:
+    """Return a fresh code of 38 bits, such as `BC4D-XZ29`."""
+    letters = "".join(secrets.choice(LETTERS) for _ in range(8))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def digest_code(*, loss_id: str, code: str) -> str:
+    """Return what is stored of a code, however it was typed.
+
+    >>> digest_code(loss_id="flo_1", code=" bc4dxz29") == digest_code(loss_id="flo_1", code="BC4D-XZ29")
+    True
+    """
+    typed = "".join(letter for letter in code.upper() if letter.isalnum())
+    return sha256_hex(f"{loss_id}:{typed}".encode())
