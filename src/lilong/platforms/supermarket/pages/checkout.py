@@ -7,12 +7,14 @@ from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
+from lilong.common.django.once import KeyForm, new_key
 from lilong.common.django.people import find_actor, for_member
+from lilong.common.django.uploads import has_room_for
 from lilong.common.errors import InputInvalid, LilongError, list_error_classes
 from lilong.common.permissions import Scope, may
 from lilong.common.time import utc_now
 from lilong.platforms.supermarket.core.states import OrderState
-from lilong.platforms.supermarket.pages.forms import JobForm, KeyForm, new_key
+from lilong.platforms.supermarket.pages.forms import JobForm
 from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
 from lilong.platforms.supermarket.queries.shelf import list_stock
 from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
@@ -59,8 +61,7 @@ def show_shelf(request: HttpRequest) -> HttpResponseBase:
 @for_member
 def ask_for_quote(request: HttpRequest) -> HttpResponseBase:
     """Quote the job that was handed in."""
-    length = request.headers.get("Content-Length") or "0"
-    if "Transfer-Encoding" in request.headers or not length.isdecimal() or int(length[:15]) > UPLOAD_BYTES_MAX:
+    if not has_room_for(request, bytes_max=UPLOAD_BYTES_MAX):
         raise UploadTooLarge
     return _ask_for_quote(request)
 
