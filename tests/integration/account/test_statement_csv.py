@@ -1,13 +1,14 @@
 import csv
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from django.db import transaction
 
 from lilong.common.money import parse_credits
-from lilong.foundation.ledger.models import Transfer
+from lilong.foundation.ledger.public import AccountKind, open_account, post_many, require_posted
 from lilong.foundation.ledger.queries import statements
+from tests.books import link, post
 from tests.market import CREDIT, buy, found_buyer, open_stall, wallet_of
 from tests.people import NOW
 from tests.sessions import browse_as, browse_as_stranger
@@ -66,12 +67,15 @@ def test_it_is_sent_as_it_is_read(buyer, monkeypatch, django_assert_max_num_quer
 
 
 def test_a_cell_never_begins_a_formula(buyer):
-    with transaction.atomic():
-        Transfer.objects.filter(subject__startswith="ord_").update(subject='=HYPERLINK("https://evil.example","x")')
+    outside = open_account(kind=AccountKind.OUTSIDE, owner_id="hub", purpose="", now=NOW)
+    evil = '=HYPERLINK("https://evil.example","x")'
+    paid = replace(post(outside, wallet_of(buyer), CREDIT), subject=evil)
+    require_posted(results=post_many(groups=[link(paid)], now=NOW))
 
     rows = list(csv.DictReader(io.StringIO(download(browse_as(buyer))[1])))
 
-    assert rows[0]["subject"] == """'=HYPERLINK("https://evil.example","x")"""
+    (subject,) = [row["subject"] for row in rows if "HYPERLINK" in row["subject"]]
+    assert subject == """'=HYPERLINK("https://evil.example","x")"""
 
 
 def test_a_month_without_movements_has_a_header_alone(buyer):

@@ -29,7 +29,7 @@ class KeyForm(forms.Form):
 
     def is_first(self, request: HttpRequest) -> bool:
         """Say whether this valid form was never sent before, and remember that it was: for a day, in all processes."""
-        return cache.add(f"form {request.user.pk} {self.cleaned_data['key']}", 1, timeout=KEYS_KEPT_S)
+        return cache.add(f"form:{request.user.pk}:{self.cleaned_data['key']}", 1, timeout=KEYS_KEPT_S)
 
 
 def keep_for_showing(request: HttpRequest, *, name: str, shown: Mapping[str, str], now: datetime) -> None:

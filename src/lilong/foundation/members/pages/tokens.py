@@ -1,5 +1,6 @@
 """Pages of API tokens: those that live, making one whose secret is shown once, and ending one."""
 
+from collections.abc import Collection
 from typing import Any, cast
 
 from django import forms
@@ -48,7 +49,12 @@ class TokenForm(KeyForm):
     def __init__(self, *args: Any, own: frozenset[Scope], **options: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*args, **options)
         scopes = cast("forms.MultipleChoiceField", self.fields["scopes"])
-        scopes.choices = [(scope.value, SCOPES[scope]) for scope in Scope if scope in own]
+        scopes.choices = [(scope, f"{scope}: {label}") for scope, label in _label(own)]
+
+
+def _label(scopes: Collection[Scope]) -> list[tuple[str, object]]:
+    """Return these scopes in their order, each with what it lets one do."""
+    return [(scope.value, SCOPES[scope]) for scope in Scope if scope in scopes]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -73,7 +79,7 @@ def show_tokens(request: HttpRequest) -> HttpResponseBase:
     page = list_tokens(actor=actor, cursor=request.GET.get("cursor"), limit=TOKENS_SHOWN, now=now)
     context = {
         "page": page,
-        "rows": [(token, [SCOPES[scope] for scope in sorted(read_scopes(token.scopes))]) for token in page.items],
+        "rows": [(token, _label(read_scopes(token.scopes))) for token in page.items],
         "manages": actor.role in MANAGERS,
         "form": form,
         "now": now,

@@ -35,7 +35,7 @@ class PreferencesForm(forms.Form):
         label=_("Also by mail"),
         help_text=_("Everything stands in the inbox. Mail of one kind that comes often is gathered by the hour."),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "many"}),
     )
 
     def __init__(self, *args: Any, present: PreferencesView, **options: Any) -> None:  # noqa: ANN401 - handed on

@@ -62,7 +62,7 @@ class WebhookForm(KeyForm):
         widget=forms.URLInput(attrs={"autocomplete": "off"}),
     )
     kinds = forms.MultipleChoiceField(
-        label=_("Which notices"), choices=_list_offered, widget=forms.CheckboxSelectMultiple
+        label=_("Which notices"), choices=_list_offered, widget=forms.CheckboxSelectMultiple(attrs={"class": "many"})
     )
 
     def clean_url(self) -> str:
@@ -187,8 +187,14 @@ def find_state(webhook: WebhookView) -> str:
 
 def _view_row(delivery: DeliveryView) -> dict[str, object]:
     state = "delivered" if delivery.delivered_at else "given_up" if delivery.given_up_at else "waiting"
-    tries = [(each, say_problem(each.problem)) for each in reversed(delivery.tries)]
-    return {"delivery": delivery, "kind": say_kind(delivery.kind), "state": state, "tries": tries}
+    tries = [{"tried": each, "problem": say_problem(each.problem)} for each in reversed(delivery.tries)]
+    return {
+        "delivery": delivery,
+        "kind": say_kind(delivery.kind),
+        "state": state,
+        "tries": tries,
+        "earlier": tries[1:],
+    }
 
 
 def _show_next(request: HttpRequest, made: NewSecret) -> HttpResponseBase:

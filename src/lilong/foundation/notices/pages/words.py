@@ -26,7 +26,7 @@ _SENTENCES: "Sequence[str]" = (
 _NOT_PUBLIC = re.compile(r"(\S+) (?:lies in \S+, which is not public|is not a public (?:unicast )?address)\.")
 _CERTIFICATE = re.compile(r"Its certificate does not hold: (.*)")
 _NOTHING_TAKEN = re.compile(r"nothing was taken since (\S+)\.")
-_UNREACHED = re.compile(r"(\w+(?:Error|Exception|Refused|Closed|Line|Status\w*)): (.*)")
+_UNREACHED = re.compile(r"\w*(?:[Ee]rror|Exception|Refused|Closed|Line|BadStatus\w*): (.*)")
 
 
 def say_problem(text: str) -> str:
@@ -40,5 +40,5 @@ def say_problem(text: str) -> str:
     if found := _NOTHING_TAKEN.fullmatch(text):
         return gettext("nothing was taken since {moment}.").format(moment=found[1])
     if found := _UNREACHED.fullmatch(text):
-        return gettext("It could not be reached: {why}").format(why=found[2])
+        return gettext("It could not be reached: {why}").format(why=found[1])
     return text
