@@ -8,6 +8,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from lilong.common.django.people import find_actor
 from lilong.foundation.members.pages.sessions import find_session_organisation
@@ -86,7 +87,7 @@ ENTRIES: tuple[Entry, ...] = (
 ORGANISATION: tuple[Entry, ...] = (
     Entry(label=_("Overview"), url_name="organisation"),
     Entry(
-        label=_("Tokens"),
+        label=pgettext_lazy("access", "Tokens"),
         url_name="tokens",
         about=_("Let the command line and programs of yours act for the organisation."),
     ),
