@@ -1,4 +1,5 @@
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -63,6 +64,16 @@ def test_a_form_that_is_sent_twice_makes_one_token(owner, read_key, open_page):
     secret = SECRET.search(open_page(client, MADE))
     assert secret
     assert Token.objects.filter(name="ci", digest=digest_token(secret[0])).exists()
+
+
+def test_what_nobody_looked_at_within_ten_minutes_is_not_shown_any_more(owner, read_key, open_page, monkeypatch):
+    client = browse_as(owner)
+    make(client, read_key(client, PATH))
+
+    monkeypatch.setattr(
+        "lilong.foundation.members.pages.tokens.utc_now", lambda: utc_now() + timedelta(minutes=10, seconds=1)
+    )
+    assert not SECRET.search(open_page(client, MADE))
 
 
 def test_a_head_request_does_not_use_up_what_is_shown_once(owner, read_key, open_page):

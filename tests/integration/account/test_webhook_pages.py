@@ -99,6 +99,17 @@ def test_a_delivery_that_failed_says_why_and_is_sent_again(owner, peer, add, ope
     assert {headers["webhook-id"] for headers, _ in peer.received} == {delivery.id}
 
 
+def test_a_form_that_is_sent_twice_adds_one_webhook_and_leads_to_its_secret(owner, read_key, open_page):
+    client = browse_as(owner)
+    form = {"key": read_key(client, PATH), "url": "https://hooks.example.org/a", "kinds": [KIND]}
+
+    first, second = (client.post(PATH, form)["Location"] for _ in range(2))
+
+    assert first == second
+    assert Webhook.objects.count() == 1
+    assert SECRET.search(open_page(client, second))
+
+
 def test_one_test_at_a_time_is_on_its_way(owner, add):
     webhook_id = add().rsplit("/", 1)[1]
     send_test(actor=owner, webhook_id=webhook_id, now=utc_now())

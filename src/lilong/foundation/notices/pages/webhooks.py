@@ -86,10 +86,10 @@ def show_webhooks(request: HttpRequest) -> HttpResponseBase:
     actor, now = _require_manager(request), utc_now()
     form = WebhookForm(request.POST or None, initial={"key": new_key()})
     if request.method == "POST" and form.is_valid():
-        if not form.is_first(request):
-            return redirect("webhooks")
-        made = register_webhook(actor=actor, url=form.cleaned_data["url"], kinds=form.cleaned_data["kinds"], now=now)
-        return _show_next(request, made)
+        if form.is_first(request):
+            said = form.cleaned_data
+            return _show_next(request, register_webhook(actor=actor, url=said["url"], kinds=said["kinds"], now=now))
+        return _go_to_made(actor, url=form.cleaned_data["url"])
     rows = list_own_webhooks(actor=actor, cursor=None, limit=WEBHOOKS_MAX).items
     context = {
         "rows": [(row, find_state(row), [say_kind(code) for code in row.kinds]) for row in rows],
@@ -200,6 +200,13 @@ def _view_row(delivery: DeliveryView) -> dict[str, object]:
 def _show_next(request: HttpRequest, made: NewSecret) -> HttpResponseBase:
     keep_for_showing(request, name=made.webhook_id, shown={"secret": made.secret}, now=utc_now())
     return redirect("webhook_secret", webhook_id=made.webhook_id)
+
+
+def _go_to_made(actor: Actor, *, url: str) -> HttpResponseBase:
+    """Lead to where the secret of what the first sending of a form made is shown, once it is made."""
+    rows = list_own_webhooks(actor=actor, cursor=None, limit=WEBHOOKS_MAX).items
+    made_id = next((row.id for row in rows if row.url == url), None)
+    return redirect("webhook_secret", webhook_id=made_id) if made_id else redirect("webhooks")
 
 
 def _require_manager(request: HttpRequest) -> Actor:
