@@ -23,6 +23,18 @@ def read_key() -> Callable[[Client, str], str]:
 
 
 @pytest.fixture
+def download() -> Callable[..., bytes]:
+    """Return a function that downloads what is sent in parts, and returns it whole."""
+
+    def download_it(client: Client, path: str, query: dict[str, str] | None = None) -> bytes:
+        answer: Any = client.get(path, query)
+        assert answer.status_code == 200, answer.content
+        return b"".join(answer.streaming_content)
+
+    return download_it
+
+
+@pytest.fixture
 def open_page() -> Callable[..., str]:
     """Return a function that opens a page, which has to be there, and returns its text."""
 

@@ -2,6 +2,7 @@ import csv
 import io
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def buyer():
 
 
 def download(client, **query):
-    answer = client.get("/wallet/statement.csv", {"month": MONTH, **query})
+    answer: Any = client.get("/wallet/statement.csv", {"month": MONTH, **query})
     assert answer.status_code == 200, answer.content
     return answer, b"".join(answer.streaming_content).decode()
 
@@ -59,7 +60,8 @@ def test_it_is_sent_as_it_is_read(buyer, monkeypatch, django_assert_max_num_quer
     monkeypatch.setattr(statements, "LINES_A_PART", 1)
     client = browse_as(buyer)
     with django_assert_max_num_queries(12):
-        parts = iter(client.get("/wallet/statement.csv", {"month": MONTH}).streaming_content)
+        answer: Any = client.get("/wallet/statement.csv", {"month": MONTH})
+        parts = iter(answer.streaming_content)
         next(parts)
         next(parts)
 

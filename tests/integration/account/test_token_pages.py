@@ -36,7 +36,7 @@ def test_a_token_is_shown_once_and_works_with_the_scopes_that_were_ticked(owner,
     assert made["Location"] == MADE
     assert shown["Cache-Control"].startswith("max-age=0, no-cache, no-store")
     actor = authenticate(token=secret, now=utc_now())
-    assert (actor.person_id, actor.scopes) == (owner.person_id, {Scope.READ, Scope.RUN})
+    assert (actor.person_id, actor.scopes) == (owner.person_id, frozenset({Scope.READ, Scope.RUN}))
     again = open_page(client, MADE)
     assert not SECRET.search(again)
     assert "A token is shown once" in again

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from lilong.common.permissions import Role
 from lilong.common.time import utc_now
-from lilong.foundation.objects.public import find_many
+from lilong.foundation.objects.public import find_many, store_contents
 from lilong.foundation.runs.models import Run, Volume
 from lilong.foundation.runs.queries.volumes import list_uses, read_volume
 from lilong.foundation.runs.services.volumes import VolumeChanged, VolumeFull, create_volume, delete_volume, put_file
@@ -60,7 +60,7 @@ def test_a_volume_is_created_and_listed_with_size_and_quota(owner, open_page):
     assert "nothing now" in page
 
 
-def test_files_are_put_in_listed_replaced_and_downloaded(owner, volume, open_page):
+def test_files_are_put_in_listed_replaced_and_downloaded(owner, volume, open_page, download):
     client = browse_as(owner)
 
     send(client, volume, b"one")
@@ -70,8 +70,10 @@ def test_files_are_put_in_listed_replaced_and_downloaded(owner, volume, open_pag
     assert read_files(owner, volume) == {"a.txt": digest(b"three"), "train/shards/数据 1.txt": digest(b"two")}
     page = open_page(client, f"{PATH}/{volume.id}")
     assert "train/shards/数据 1.txt" in page
-    answer = client.get(f"{PATH}/{volume.id}/file", {"path": "train/shards/数据 1.txt"})
-    assert b"".join(answer.streaming_content) == b"two"
+    query = {"path": "train/shards/数据 1.txt"}
+    assert download(client, f"{PATH}/{volume.id}/file", query) == b"two"
+    answer = client.get(f"{PATH}/{volume.id}/file", query)
+    answer.close()
     assert answer["Content-Type"] == "application/octet-stream"
     assert answer["Content-Disposition"].startswith("attachment;")
     assert answer["Content-Security-Policy"] == "sandbox"
@@ -109,16 +111,12 @@ def test_more_than_the_volume_takes_is_refused_before_it_is_stored(owner, volume
 
 
 def test_two_who_put_files_in_at_once_lose_none(owner, volume, monkeypatch):
-    from lilong.foundation.runs.services import volumes  # noqa: PLC0415 - to let somebody in between
-
-    store = volumes.store_contents
-
     def store_while_another_puts(**options):
-        monkeypatch.setattr(volumes, "store_contents", store)
+        monkeypatch.setattr("lilong.foundation.runs.services.volumes.store_contents", store_contents)
         put_file(actor=owner, volume_id=volume.id, path="first", content=b"1", now=utc_now())
-        store(**options)
+        store_contents(**options)
 
-    monkeypatch.setattr(volumes, "store_contents", store_while_another_puts)
+    monkeypatch.setattr("lilong.foundation.runs.services.volumes.store_contents", store_while_another_puts)
     with pytest.raises(VolumeChanged):
         put_file(actor=owner, volume_id=volume.id, path="second", content=b"2", now=utc_now())
 
@@ -167,12 +165,12 @@ def test_a_volume_is_removed_with_its_files(owner, volume, open_page):
     open_page(client, f"{PATH}/{volume.id}", status=404)
 
 
-def test_roles_read_and_change_as_over_the_api(owner, volume, open_page):
+def test_roles_read_and_change_as_over_the_api(owner, volume, open_page, download):
     send(browse_as(owner), volume, b"one")
     viewer, billing = (browse_as(join(owner, role, now=utc_now())) for role in (Role.VIEWER, Role.BILLING))
     file = f"{PATH}/{volume.id}/file?path=a.txt"
 
-    assert b"".join(viewer.get(file).streaming_content) == b"one"
+    assert download(viewer, file) == b"one"
     assert billing.get(file).status_code == 403
     assert "Your role may not read files." in open_page(billing, f"{PATH}/{volume.id}")
     assert "a.txt" in open_page(viewer, f"{PATH}/{volume.id}")
