@@ -59,6 +59,18 @@ def delete_webhook(webhook_id: WebhookId, as_json: AsJson = False) -> None:
         _confirm(webhook_id, "is gone.", as_json=as_json)
 
 
+@app.command("test")
+def send_test(webhook_id: WebhookId, as_json: AsJson = False) -> None:
+    """Deliver a notice that tells nothing, to see whether the endpoint takes it."""
+    with hub_session(as_json=as_json) as hub:
+        sent = hub.webhooks.send_test(webhook_id)
+        if as_json:
+            print_json(sent)
+            return
+        messages.print(f"{sent.delivery_id} is on its way.")
+        print_next_step(f"`lilong webhooks deliveries {webhook_id}` shows what the endpoint answered.")
+
+
 @app.command("deliveries")
 def list_deliveries(webhook_id: WebhookId, as_json: AsJson = False) -> None:
     """List what was sent to a webhook, with the last answer."""

@@ -51,6 +51,12 @@ class WebhookDelivery(Answer):
     tries: tuple[DeliveryTry, ...] = ()
 
 
+class WebhookTest(Answer):
+    """The delivery that tests a webhook."""
+
+    delivery_id: str
+
+
 class Webhooks(Noun):
     """Register endpoints and look at what was delivered to them."""
 
@@ -77,6 +83,10 @@ class Webhooks(Noun):
     def delete(self, webhook_id: str) -> None:
         """Send nothing to it any more."""
         self._do("DELETE", address("webhooks", webhook_id))
+
+    def send_test(self, webhook_id: str) -> WebhookTest:
+        """Deliver a notice that tells nothing to it."""
+        return self._post(WebhookTest, address("webhooks", webhook_id, "test"))
 
     def list_deliveries(self, webhook_id: str) -> Iterator[WebhookDelivery]:
         """Yield what was sent to it, newest first."""

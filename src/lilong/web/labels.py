@@ -90,6 +90,16 @@ LABELS: dict[str, dict[str, Label]] = {
         "settle": Label(_("transfer", "Settled"), Tone.GOOD),
         "void": Label(_("transfer", "Released"), Tone.NEUTRAL),
     },
+    "webhook": {
+        "on": Label(_("webhook", "On"), Tone.GOOD),
+        "failing": Label(_("webhook", "Failing"), Tone.WARN),
+        "off": Label(_("webhook", "Switched off"), Tone.BAD),
+    },
+    "delivery": {
+        "waiting": Label(_("delivery", "On its way"), Tone.BUSY),
+        "delivered": Label(_("delivery", "Delivered"), Tone.GOOD),
+        "given_up": Label(_("delivery", "Given up"), Tone.BAD),
+    },
     "organisation": {
         "applied": Label(_("organisation", "Waiting for admission"), Tone.BUSY),
         "admitted": Label(_("organisation", "Admitted"), Tone.GOOD),

@@ -1,6 +1,6 @@
-"""What stands in the header of every page: the one list in which rooms register their entries."""
+"""What stands in the header of every page and over those of an organisation: where rooms register their entries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,10 +8,12 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from lilong.common.django.people import find_actor
 from lilong.foundation.members.pages.sessions import find_session_organisation
 from lilong.foundation.members.public import OrganisationKind
+from lilong.foundation.notices.pages.webhooks import may_manage
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -30,6 +32,10 @@ def _for_members(request: HttpRequest) -> bool:
     return find_actor(request).role is not None
 
 
+def _for_webhook_managers(request: HttpRequest) -> bool:
+    return may_manage(find_actor(request))
+
+
 def _for_applicants(request: HttpRequest) -> bool:
     actor = find_actor(request)
     return actor.role is not None and not actor.is_operator
@@ -46,11 +52,12 @@ def _for_operators(request: HttpRequest) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One entry: its label, the name of its address, and who is shown it (everybody by default)."""
+    """One entry: its label, the name of its address, and who is shown it (everybody by default). about: a sentence."""
 
     label: "_StrOrPromise"
     url_name: str
     is_shown: Callable[[HttpRequest], bool] = _always
+    about: "_StrOrPromise" = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class Link:
     label: str
     href: str
     is_current: bool
+    about: str
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -70,9 +78,29 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(label=_("Wallet"), url_name="wallet", is_shown=_for_members),
     Entry(label=_("Provider desk"), url_name="provider", is_shown=_for_providers),
     Entry(label=_("Cases"), url_name="cases", is_shown=_for_applicants),
+    Entry(label=_("Organisation"), url_name="organisation", is_shown=_for_members),
     Entry(label=_("Desk"), url_name="desk", is_shown=_for_operators),
     Entry(label=_("The record"), url_name="record"),
 )
+
+
+ORGANISATION: tuple[Entry, ...] = (
+    Entry(label=_("Overview"), url_name="organisation"),
+    Entry(
+        label=pgettext_lazy("access", "Tokens"),
+        url_name="tokens",
+        about=_("Let the command line and programs of yours act for the organisation."),
+    ),
+    Entry(label=_("Secrets"), url_name="secrets", about=_("Passwords and keys that jobs get and nobody reads again.")),
+    Entry(label=_("Volumes"), url_name="volumes", about=_("Folders that outlive jobs and that several of them mount.")),
+    Entry(
+        label=_("Webhooks"),
+        url_name="webhooks",
+        is_shown=_for_webhook_managers,
+        about=_("Have notices of the organisation sent to a program of yours."),
+    ),
+)
+"""What an organisation keeps here: tabs over each of these pages, all under its first address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +144,18 @@ def list_first_steps(request: HttpRequest) -> tuple[FirstStep, ...]:
     return tuple(step for step in FIRST_STEPS if step.is_shown(request))
 
 
-def list_links(request: HttpRequest) -> list[Link]:
-    """Return the entries for whoever asks, in their order; those for everybody where nobody can tell who it is."""
+def list_links(request: HttpRequest, *, entries: Sequence[Entry]) -> list[Link]:
+    """Return the entries for whoever asks, in their order; those for everybody where nobody can tell who it is.
+
+    An entry is current on its page and those below it, the first of all on its own alone.
+    """
     links = []
-    for entry in ENTRIES:
+    for entry in entries:
         if _is_shown(entry, request):
             href = reverse(entry.url_name)
-            below = href != "/" and request.path.startswith(f"{href}/")
-            links.append(Link(label=str(entry.label), href=href, is_current=request.path == href or below))
+            is_below = entry is not entries[0] and request.path.startswith(f"{href}/")
+            is_current = request.path == href or is_below
+            links.append(Link(label=str(entry.label), href=href, is_current=is_current, about=str(entry.about)))
     return links
 
 

@@ -2,13 +2,16 @@
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from lilong.common.django.bodies import FORM_BYTES_MAX, reads_at_most
+from lilong.common.django.people import find_actor, for_member
 from lilong.common.time import utc_now
+from lilong.foundation.members.pages.sessions import find_session_organisation
 from lilong.foundation.record.public import find_newest_head
 from lilong.web.navigation import list_first_steps
 from lilong.web.pulse import read_pulse
@@ -20,6 +23,14 @@ from lilong.web.style import build_specimens
 def show_front(request: HttpRequest) -> HttpResponse:
     """Show what the hub is and how it does, to everybody."""
     return render(request, "web/front.html", {"pulse": read_pulse(now=utc_now()), "steps": list_first_steps(request)})
+
+
+@require_safe
+@for_member
+def show_organisation(request: HttpRequest) -> HttpResponseBase:
+    """Show for which organisation one acts, and what it keeps here."""
+    context = {"organisation": find_session_organisation(request), "actor": find_actor(request)}
+    return render(request, "web/organisation.html", context)
 
 
 @require_safe

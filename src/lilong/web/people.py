@@ -11,7 +11,15 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from lilong.common.django.people import attach_actor_finder, find_actor
-from lilong.foundation.members.pages.sessions import find_session_actor, list_session_memberships
+from lilong.foundation.members.pages.sessions import (
+    find_session_actor,
+    list_session_memberships,
+    read_beside_memberships,
+)
+from lilong.foundation.notices.public import count_unread_of_memberships
+
+UNREAD_NOTICES = "unread_notices"
+BESIDE_MEMBERSHIPS = {UNREAD_NOTICES: count_unread_of_memberships()}
 
 
 class PeopleMiddleware:
@@ -27,15 +35,17 @@ class PeopleMiddleware:
             lambda: find_session_actor(request),
             find_anew=lambda: find_session_actor(_ask_again(request)),
         )
+        read_beside_memberships(request, BESIDE_MEMBERSHIPS)
         return self._get_response(request)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who is signed in, as the header of a page shows it; both None for strangers."""
+    """Who is signed in, as the header of a page shows it; None for strangers. unread: notices there."""
 
     person: object = None
     organisation: object = None
+    unread: int = 0
 
 
 def describe_account(request: HttpRequest) -> dict[str, object]:
@@ -53,10 +63,15 @@ def _find_account(request: HttpRequest) -> Account:
         if not request.user.is_authenticated:
             return Account()
         acting = find_actor(request).organisation_id
-        own = {each.organisation_id: each.organisation for each in list_session_memberships(request)}
+        own = {each.organisation_id: each for each in list_session_memberships(request)}
     except DatabaseError:
         return Account()
-    return Account(person=request.user, organisation=own.get(acting))
+    if acting not in own:
+        return Account(person=request.user)
+    membership = own[acting]
+    return Account(
+        person=request.user, organisation=membership.organisation, unread=getattr(membership, UNREAD_NOTICES)
+    )
 
 
 def _ask_again(request: HttpRequest) -> HttpRequest:

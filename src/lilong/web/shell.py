@@ -1,11 +1,13 @@
 """What every page knows: the hub's name, navigation, language and theme."""
 
+from functools import partial
+
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from lilong import __version__
-from lilong.web.navigation import list_links
+from lilong.web.navigation import ENTRIES, ORGANISATION, list_links
 
 THEME_COOKIE = "theme"
 THEMES = ("light", "dark")
@@ -23,7 +25,8 @@ def describe_shell(request: HttpRequest) -> dict[str, object]:
     return {
         "hub_name": settings.LILONG.hub_name,
         "version": __version__,
-        "links": list_links(request),
+        "links": list_links(request, entries=ENTRIES),
+        "organisation_links": partial(list_links, request, entries=ORGANISATION),
         "theme": read_theme(request),
         "themes": [("auto", _("Auto")), ("light", _("Light")), ("dark", _("Dark"))],
         "languages": settings.LANGUAGES,

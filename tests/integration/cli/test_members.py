@@ -80,5 +80,7 @@ def test_a_webhook_is_registered_rotated_and_deleted(hub):
     assert "https://hooks.example.org/" in read(hub, token, "webhooks", "list")
     assert run(hub, token, "webhooks", "rotate", made["webhook_id"])["secret"] != made["secret"]
     assert "none" in read(hub, token, "webhooks", "deliveries", made["webhook_id"])
+    tested = run(hub, token, "webhooks", "test", made["webhook_id"])
+    assert tested["delivery_id"] in read(hub, token, "webhooks", "deliveries", made["webhook_id"])
     run(hub, token, "webhooks", "enable", made["webhook_id"])
     run(hub, token, "webhooks", "delete", made["webhook_id"])

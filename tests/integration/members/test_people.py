@@ -28,6 +28,7 @@ from lilong.foundation.members.public.people import (
 from lilong.foundation.members.queries.people import list_id_columns
 from lilong.foundation.members.services.invitations import invite_member
 from lilong.foundation.members.services.memberships import LastHead, add_member
+from lilong.foundation.members.services.organisations import found_organisation_with_token
 from lilong.foundation.members.services.people import erase_person_on_request, export_person_on_request
 from lilong.foundation.members.services.tokens import exchange_token
 from lilong.foundation.outbox.models import WaitingEvent
@@ -162,7 +163,7 @@ def test_the_last_owner_hands_over_before_being_erased_and_nothing_changes_until
 def test_a_maker_goes_with_its_person():
     owner = found_owner()
     bo = act(add_bo(owner))
-    made = found_organisation(person_id=bo.person_id, name="", kind=OrganisationKind.MAKER, now=NOW)
+    made = found_organisation_with_token(person_id=bo.person_id, name="", kind=OrganisationKind.MAKER, now=NOW)
     reconcile(NOW)
     assert Organisation.objects.get(id=made.organisation_id).state == "admitted"
     erase_person(person_id=bo.person_id, now=NOW)

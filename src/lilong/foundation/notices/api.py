@@ -96,6 +96,12 @@ class SecretMadeOut(Schema):
     old_until: datetime | None
 
 
+class TestOut(Schema):
+    """The delivery that tests a webhook."""
+
+    delivery_id: str
+
+
 class WebhookOut(Schema):
     """A webhook, without its secret."""
 
@@ -263,6 +269,15 @@ def enable_webhook(request: HttpRequest, webhook_id: IdInPath) -> Status[object]
     """Switch a webhook on again."""
     webhooks.enable_webhook(actor=get_actor(request), webhook_id=webhook_id)
     return Status(204, None)
+
+
+@router.post(
+    "/webhooks/{webhook_id}/test", response={201: TestOut, **PROBLEMS}, openapi_extra=allow(MANAGERS, Scope.MANAGE)
+)
+def send_test(request: HttpRequest, webhook_id: IdInPath) -> Status[object]:
+    """Deliver a notice of the kind `notices.test`, which tells nothing, to a webhook."""
+    delivery_id = webhooks.send_test(actor=get_actor(request), webhook_id=webhook_id, now=utc_now())
+    return Status(201, {"delivery_id": delivery_id})
 
 
 @router.get(

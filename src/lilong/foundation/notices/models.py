@@ -99,6 +99,9 @@ class Letter(models.Model):
         ]
         indexes = [
             models.Index(fields=["person_id", "organisation_id", "id"], name="notices_letter_inbox"),
+            models.Index(
+                fields=["person_id", "organisation_id"], condition=Q(read_at=None), name="notices_letter_unread"
+            ),
             models.Index(fields=["person_id"], condition=Q(wants_mail=True, mail=None), name="notices_letter_unmailed"),
         ]
 

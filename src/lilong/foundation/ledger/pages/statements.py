@@ -1,19 +1,33 @@
-"""The statement of an account, by month."""
+"""The statement of an account, by month: as a page and as CSV."""
 
 import re
 from datetime import UTC, datetime
+from itertools import chain
+from urllib.parse import quote
 
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from lilong.common.django.people import find_actor, for_member
-from lilong.common.time import utc_now
+from lilong.common.money import format_credits
+from lilong.common.time import format_moment, utc_now
+from lilong.foundation.ledger.core.spreadsheets import guard_text, write_rows
 from lilong.foundation.ledger.pages.words import ACCOUNTS, MOVES
-from lilong.foundation.ledger.queries.statements import get_statement
+from lilong.foundation.ledger.queries.statements import StatementLine, get_statement, stream_statement
 
 LINES_SHOWN = 50
+CSV_COLUMNS = (
+    "effective_at",
+    "code",
+    "subject",
+    "change_credits",
+    "available_credits",
+    "change_uc",
+    "available_uc",
+    "transfer_id",
+)
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 
 
@@ -43,6 +57,36 @@ def show_statement(request: HttpRequest) -> HttpResponseBase:
         "now": now,
     }
     return render(request, "ledger/statement.html", context)
+
+
+@require_safe
+@for_member
+def download_statement(request: HttpRequest) -> HttpResponseBase:
+    """Send the whole of a month's statement as CSV, the same bytes in every language, as it is read."""
+    now = utc_now()
+    begin = read_month(request.GET.get("month", ""), now=now)
+    account_id = request.GET.get("account", "")
+    lines = stream_statement(
+        actor=find_actor(request), account_id=account_id, begin=begin, end=next_month(begin), now=now
+    )
+    rows = chain([CSV_COLUMNS], map(_build_row, lines))
+    response = StreamingHttpResponse(write_rows(rows), content_type="text/csv; charset=utf-8; header=present")
+    name = quote(f"statement-{account_id or 'wallet'}-{begin:%Y-%m}.csv")
+    response["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    return response
+
+
+def _build_row(line: StatementLine) -> tuple[str | int, ...]:
+    return (
+        format_moment(line.transfer.effective_at),
+        guard_text(line.transfer.code),
+        guard_text(line.transfer.subject),
+        format_credits(line.change_uc),
+        format_credits(line.available_uc),
+        line.change_uc,
+        line.available_uc,
+        line.transfer.id,
+    )
 
 
 def read_month(text: str, *, now: datetime) -> datetime:

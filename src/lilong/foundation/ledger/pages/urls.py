@@ -4,4 +4,7 @@ from django.urls import path
 
 from lilong.foundation.ledger.pages import statements
 
-urlpatterns = [path("wallet", statements.show_statement, name="wallet")]
+urlpatterns = [
+    path("wallet", statements.show_statement, name="wallet"),
+    path("wallet/statement.csv", statements.download_statement, name="statement_csv"),
+]

@@ -25,6 +25,7 @@ STATEMENT_KINDS = (
 """What an organisation reads statements of, in this order; escrows of its orders are left out."""
 
 ACCOUNTS_MAX = 100
+LINES_A_PART = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,22 @@ def get_statement(
     account_id: empty for the first, which is the wallet. Eight queries at most. Raises AccountMissing, CursorInvalid.
     """
     accounts = _list_accounts(actor)
-    account = next((each for each in accounts if account_id in {"", each.id}), None)
-    if account is None and account_id:
-        raise AccountMissing(detail=f"There is no account {account_id[:64]} with statements that you can see.")
+    account = _choose(accounts, account_id)
     page: Page[StatementLine] = Page(items=[], next_cursor=None)
     if account is not None:
         page = _read_page(account, begin=begin, end=end, cursor=cursor, limit=limit, now=now)
     return Statement(accounts=accounts, account=account, begin=begin, end=end, page=page)
+
+
+def stream_statement(
+    *, actor: Actor, account_id: str, begin: datetime, end: datetime, now: datetime
+) -> Iterator[StatementLine]:
+    """Return all lines of a statement, latest first, read in parts while they are taken: memory is one part.
+
+    Raises AccountMissing at once; without any account there are no lines.
+    """
+    account = _choose(_list_accounts(actor), account_id)
+    return iter(()) if account is None else _read_parts(account, begin=begin, end=end, now=now)
 
 
 def find_balance(*, kind: AccountKind, owner_id: str) -> Balance | None:
@@ -77,6 +87,23 @@ def find_balance(*, kind: AccountKind, owner_id: str) -> Balance | None:
     return Balance(
         posted_uc=account.posted_uc, pending_out_uc=account.pending_out_uc, pending_in_uc=account.pending_in_uc
     )
+
+
+def _choose(accounts: Sequence[AccountView], account_id: str) -> AccountView | None:
+    account = next((each for each in accounts if account_id in {"", each.id}), None)
+    if account is None and account_id:
+        raise AccountMissing(detail=f"There is no account {account_id[:64]} with statements that you can see.")
+    return account
+
+
+def _read_parts(account: AccountView, *, begin: datetime, end: datetime, now: datetime) -> Iterator[StatementLine]:
+    cursor: str | None = None
+    while True:
+        page = _read_page(account, begin=begin, end=end, cursor=cursor, limit=LINES_A_PART, now=now)
+        yield from page.items
+        if page.next_cursor is None:
+            return
+        cursor = page.next_cursor
 
 
 def _list_accounts(actor: Actor) -> tuple[AccountView, ...]:

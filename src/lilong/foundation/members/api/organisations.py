@@ -336,7 +336,7 @@ def get_me(request: HttpRequest) -> Status[object]:
 @router.post("/me/organisations", response={201: SignedUpOut, **PROBLEMS}, openapi_extra=allow(ALL_ROLES, Scope.MANAGE))
 def found_organisation(request: HttpRequest, body: FoundIn) -> Status[object]:
     """Found another organisation of one's own, such as a maker's; it applies for admission. Answers its token."""
-    made = organisations.found_organisation(
+    made = organisations.found_organisation_with_token(
         person_id=get_actor(request).person_id, name=body.name, kind=OrganisationKind(body.kind), now=utc_now()
     )
     return Status(201, made)

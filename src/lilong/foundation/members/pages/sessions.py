@@ -1,7 +1,8 @@
 """From a browser's session to an Actor, the same as a token of that membership with all its scopes makes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from django.db.models import Expression
 from django.http import HttpRequest
 
 from lilong.common.django.people import find_actor
@@ -9,7 +10,7 @@ from lilong.common.errors import NotFound
 from lilong.common.permissions import PUBLIC, Actor, Role
 from lilong.foundation.members.core.roles import list_scopes
 from lilong.foundation.members.models import Membership, Organisation
-from lilong.foundation.members.queries import list_memberships
+from lilong.foundation.members.queries import NOTHING, list_memberships
 
 CHOSEN = "organisation_id"
 
@@ -46,9 +47,15 @@ def list_session_memberships(request: HttpRequest) -> Sequence[Membership]:
     """Return the memberships of who is signed in, read once a request."""
     found: Sequence[Membership] | None = request.__dict__.get("own_memberships")
     if found is None:
-        found = list_memberships(person_id=str(request.user.pk))
+        beside = request.__dict__.get("beside_memberships", NOTHING)
+        found = list_memberships(person_id=str(request.user.pk), beside=beside)
         request.__dict__["own_memberships"] = found
     return found
+
+
+def read_beside_memberships(request: HttpRequest, beside: Mapping[str, Expression]) -> None:
+    """Let a request read what a later room knows of each membership, in the query that it makes anyway."""
+    request.__dict__["beside_memberships"] = beside
 
 
 def choose_organisation(request: HttpRequest, organisation_id: str) -> None:

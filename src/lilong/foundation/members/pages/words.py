@@ -24,3 +24,10 @@ STATES: "Mapping[str, _StrOrPromise]" = {
     "admitted": _("organisation", "Admitted"),
     "suspended": _("organisation", "Suspended"),
 }
+SCOPES: "Mapping[str, _StrOrPromise]" = {
+    "read": _("scope", "See what you may see"),
+    "run": _("scope", "Ask for quotes, order and cancel jobs, change volumes"),
+    "pay": _("scope", "Ask for top-ups and pay-outs"),
+    "manage": _("scope", "Change people, tokens, secrets and webhooks"),
+    "operate": _("scope", "Operate the hub"),
+}

@@ -73,7 +73,7 @@ class OverrideRefused(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class NewOrganisation:
-    """A fresh organisation, its owner, and the owner's token."""
+    """A fresh organisation, its owner, and the owner's token for whoever acts over the API."""
 
     organisation_id: str
     person_id: str
@@ -95,8 +95,8 @@ def sign_up(*, name: str, kind: OrganisationKind, owner_email: str, owner_name: 
         )
 
 
-def found_organisation(*, person_id: str, name: str, kind: OrganisationKind, now: datetime) -> NewOrganisation:
-    """Let a person of the hub found another organisation, which applies for admission; the person owns it.
+def found_organisation(*, person_id: str, name: str, kind: OrganisationKind, now: datetime) -> Membership:
+    """Let a person of the hub found another organisation, which applies for admission; return the owner's membership.
 
     An empty name means the person's own, as for a maker. Raises SignUpsFull, KindRefused, MakerAlready,
     OrganisationAlready, NotFound.
@@ -116,6 +116,14 @@ def found_organisation(*, person_id: str, name: str, kind: OrganisationKind, now
         return _found(person, name=name or person.name, kind=kind, state=OrganisationState.APPLIED, now=now)
 
 
+def found_organisation_with_token(
+    *, person_id: str, name: str, kind: OrganisationKind, now: datetime
+) -> NewOrganisation:
+    """Do the same for a program, which acts for the organisation by the token that it gets."""
+    with transaction.atomic():
+        return _give_token(found_organisation(person_id=person_id, name=name, kind=kind, now=now), now=now)
+
+
 def create_organisation(
     *,
     name: str,
@@ -131,7 +139,7 @@ def create_organisation(
     """
     with transaction.atomic():
         person = insert_person(email=owner_email, name=owner_name, now=now)
-        return _found(person, name=name, kind=kind, state=state, now=now)
+        return _give_token(_found(person, name=name, kind=kind, state=state, now=now), now=now)
 
 
 def admit_organisation(*, organisation_id: str, grant: StandingGrant | None = None, now: datetime) -> None:
@@ -206,24 +214,28 @@ def insert_person(*, email: str, name: str, now: datetime) -> Person:
     return person
 
 
-def _found(
-    person: Person, *, name: str, kind: OrganisationKind, state: OrganisationState, now: datetime
-) -> NewOrganisation:
+def _found(person: Person, *, name: str, kind: OrganisationKind, state: OrganisationState, now: datetime) -> Membership:
     organisation = Organisation.objects.create(id=new_id("org"), name=name, kind=kind, state=state, created_at=now)
-    role = HEAD_ROLES[kind]
     membership = Membership.objects.create(
-        id=new_id("mem"), person=person, organisation=organisation, role=role, joined_at=now
-    )
-    scopes = list_scopes(role=role)
-    token = insert_token(
-        membership=membership, use=TokenUse.ACCESS, name="first", scopes=scopes, life_s=LIFE_DEFAULT_S, now=now
+        id=new_id("mem"), person=person, organisation=organisation, role=HEAD_ROLES[kind], joined_at=now
     )
     if state is OrganisationState.APPLIED:
         emit(event=OrganisationApplied(organisation_id=organisation.id))
     elif kind is not OrganisationKind.HUB:
         begin_standing(organisation=organisation, grant=_default_grant(kind), now=now)
+    return membership
+
+
+def _give_token(membership: Membership, *, now: datetime) -> NewOrganisation:
+    scopes = list_scopes(role=Role(membership.role))
+    token = insert_token(
+        membership=membership, use=TokenUse.ACCESS, name="first", scopes=scopes, life_s=LIFE_DEFAULT_S, now=now
+    )
     return NewOrganisation(
-        organisation_id=organisation.id, person_id=person.id, membership_id=membership.id, token=token
+        organisation_id=membership.organisation_id,
+        person_id=membership.person_id,
+        membership_id=membership.id,
+        token=token,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from string import Template
 from typing import cast
+from urllib.parse import quote
 
 from lilong.common.errors import InvariantBroken
 from lilong.common.money import format_credits
@@ -49,7 +50,7 @@ class NoticeKindWrong(InvariantBroken):
 class NoticeKind:
     """One kind. to: roles of who is told when no person is named. title, text: templates by language.
 
-    path: where more can be read, in the API's terms, with `$subject_id`.
+    path: of the page where more can be read, with `$subject_id`.
     """
 
     code: str
@@ -102,6 +103,16 @@ def word_notice(*, kind: NoticeKind, subject_id: str, params: Mapping[str, str |
     values = {name: _show(name, value) for name, value in params.items()} | {"subject_id": subject_id}
     title, text = (texts.get(language) or texts[LANGUAGES[0]] for texts in (kind.title, kind.text))
     return Wording(title=Template(title).safe_substitute(values), text=Template(text).safe_substitute(values))
+
+
+def point_to(*, kind: NoticeKind, subject_id: str) -> str:
+    """Return the path of the page where more about a notice can be read, or an empty text.
+
+    >>> kind = NoticeKind("x.paid", frozenset(), MailRule.NOW, False, {}, {}, "/orders/$subject_id")
+    >>> point_to(kind=kind, subject_id="ord_1")
+    '/orders/ord_1'
+    """
+    return Template(kind.path).safe_substitute(subject_id=quote(subject_id, safe=""))
 
 
 def _read_texts(value: object) -> dict[str, str]:

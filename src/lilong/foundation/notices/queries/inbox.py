@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from django.db.models import Count, Expression, IntegerField, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+
 from lilong.common.django.paging import page_newest_first
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.public.people import Language, list_people
-from lilong.foundation.notices.core.kinds import MailRule
+from lilong.foundation.notices.core.kinds import MailRule, point_to
 from lilong.foundation.notices.models import Letter, Mail, Preference
 from lilong.foundation.notices.queries.kinds import load_kinds
 from lilong.foundation.notices.queries.wording import word_letter
@@ -32,11 +35,12 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterView:
-    """A notice in the words of the person's language."""
+    """A notice in the words of the person's language. path: of the page where more can be read, if there is one."""
 
     id: str
     kind: str
     subject_id: str
+    path: str
     title: str
     text: str
     posted_at: datetime
@@ -76,19 +80,26 @@ class MailView:
     last_error: str
 
 
-def list_letters(*, actor: Actor, shown: Shown, cursor: str | None, limit: int) -> Page[LetterView]:
-    """Return one page of what the actor was told, newest first. Two queries."""
+def list_letters(
+    *, actor: Actor, shown: Shown, cursor: str | None, limit: int, language: Language | None = None
+) -> Page[LetterView]:
+    """Return one page of what the actor was told, newest first, in the language that the hub writes to the actor in.
+
+    language: another one. Two queries at most.
+    """
     mine = Letter.objects.visible_to(actor).select_related("notice")
     page = page_newest_first(mine.filter(read_at=None) if shown is Shown.UNREAD else mine, cursor=cursor, limit=limit)
-    language = _find_language(actor)
+    language = language or _find_language(actor)
     items = []
     for letter in page.items:
         wording = word_letter(notice=letter.notice, language=language)
+        kind = load_kinds().get(letter.kind)
         items.append(
             LetterView(
                 id=letter.id,
                 kind=letter.kind,
                 subject_id=letter.subject_id,
+                path=point_to(kind=kind, subject_id=letter.subject_id) if kind else "",
                 title=wording.title,
                 text=wording.text,
                 posted_at=letter.posted_at,
@@ -103,14 +114,27 @@ def count_unread(*, actor: Actor) -> int:
     return Letter.objects.visible_to(actor).filter(read_at=None).count()
 
 
-def get_preferences(*, actor: Actor) -> PreferencesView:
-    """Return the actor's language and, for every kind, whether mail is sent. Two queries."""
+def count_unread_of_memberships() -> Expression:
+    """Return a column for a query of memberships: how many notices the person has not read there."""
+    unread = Letter.objects.filter(
+        person_id=OuterRef("person_id"), organisation_id=OuterRef("organisation_id"), read_at=None
+    )
+    counted = unread.order_by().values("person_id").annotate(count=Count("pk")).values("count")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+def get_preferences(*, actor: Actor, titles_in: Language | None = None) -> PreferencesView:
+    """Return the actor's language and, for every kind, whether mail is sent. Two queries.
+
+    titles_in: the language of the titles, if it is not the actor's.
+    """
     language = _find_language(actor)
+    titles = titles_in or language
     chosen = dict(Preference.objects.filter(person_id=actor.person_id).values_list("kind", "by_mail"))
     kinds = tuple(
         KindView(
             kind=kind.code,
-            title=kind.title[language.value],
+            title=kind.title[titles.value],
             by_mail=kind.is_security or chosen.get(kind.code, kind.mail is not MailRule.NO),
             mail=kind.mail,
             is_security=kind.is_security,

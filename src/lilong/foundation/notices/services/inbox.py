@@ -1,5 +1,6 @@
 """What people do with their notices: read them, and choose which also come by mail and in which language."""
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 
@@ -8,7 +9,9 @@ from django.db import transaction
 from lilong.common.errors import Conflict, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.foundation.members.public.people import Language, set_language
 from lilong.foundation.notices.models import Letter, Preference
+from lilong.foundation.notices.queries.inbox import get_preferences
 from lilong.foundation.notices.queries.kinds import load_kinds
 
 
@@ -50,6 +53,17 @@ def mark_all_read(*, actor: Actor, now: datetime) -> int:
     require(may(actor, roles=frozenset(Role), scope=Scope.READ))
     with transaction.atomic():
         return Letter.objects.visible_to(actor).filter(read_at=None).update(read_at=now)
+
+
+def set_preferences(*, actor: Actor, language: Language, by_mail: Collection[str]) -> None:
+    """Choose the language of mail, and by `by_mail` all the kinds of which mail is sent; security's always is."""
+    require(may(actor, roles=frozenset(Role), scope=Scope.MANAGE))
+    with transaction.atomic():
+        set_language(actor=actor, language=language)
+        for kind in get_preferences(actor=actor).kinds:
+            wanted = kind.kind in by_mail
+            if wanted is not kind.by_mail and not kind.is_security:
+                choose_mail(actor=actor, kind=kind.kind, wanted=MailWish.YES if wanted else MailWish.NO)
 
 
 def choose_mail(*, actor: Actor, kind: str, wanted: MailWish) -> None:

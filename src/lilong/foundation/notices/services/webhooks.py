@@ -16,13 +16,15 @@ from lilong.foundation.members.public.people import list_people
 from lilong.foundation.notices.core.endpoints import read_endpoint
 from lilong.foundation.notices.core.retries import OLD_SECRET_LIFE
 from lilong.foundation.notices.core.signing import SECRET_BYTES, format_secret
-from lilong.foundation.notices.models import Webhook, WebhookDelivery
+from lilong.foundation.notices.models import Notice, Webhook, WebhookDelivery
 from lilong.foundation.notices.queries.kinds import load_kinds
 from lilong.foundation.notices.queries.webhooks import WebhookMissing
 from lilong.foundation.notices.services.posting import post_notice
 
 MANAGERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN})
 WEBHOOKS_MAX = 10
+TEST_KIND = "notices.test"
+"""Kind of the notices that only try whether a webhook works; nobody is told of them, so no notices.toml has it."""
 
 
 class WebhookInvalid(InputInvalid):
@@ -47,6 +49,14 @@ class WebhookOff(Conflict):
     code = "notices.webhook_off"
     title = "This webhook is switched off"
     next_step = "Put the endpoint right and switch it on with `lilong webhooks enable`, then send it again."
+
+
+class AlreadyTested(Conflict):
+    """A test of this webhook is on its way."""
+
+    code = "notices.test_waits"
+    title = "A test of this webhook is on its way already"
+    next_step = "Look at its deliveries: they say what the last try met, and when the next one is."
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,33 @@ def send_again(*, actor: Actor, webhook_id: str, delivery_id: str, now: datetime
         delivery.attempts, delivery.next_at = 0, now
         delivery.delivered_at = delivery.given_up_at = None
         delivery.save(update_fields=["attempts", "next_at", "delivered_at", "given_up_at"])
+
+
+def send_test(*, actor: Actor, webhook_id: str, now: datetime) -> str:
+    """Deliver a notice that tells nothing, to this webhook alone, and return the delivery's id.
+
+    Raises WebhookMissing, WebhookOff, AlreadyTested.
+    """
+    with transaction.atomic():
+        webhook = _lock(actor, webhook_id)
+        if webhook.disabled_at is not None:
+            raise WebhookOff
+        tests = WebhookDelivery.objects.filter(webhook=webhook, notice__kind=TEST_KIND)
+        if tests.filter(delivered_at=None, given_up_at=None).exists():
+            raise AlreadyTested
+        delivery_id = new_id("msg")
+        notice = Notice.objects.create(
+            id=new_id("ntc"),
+            kind=TEST_KIND,
+            subject_id=webhook.id,
+            occasion=delivery_id,
+            organisation_id=webhook.organisation_id,
+            params={},
+            posted_at=now,
+            told_at=now,
+        )
+        WebhookDelivery.objects.create(id=delivery_id, webhook=webhook, notice=notice, made_at=now, next_at=now)
+        return delivery_id
 
 
 def list_live_secrets(*, webhook: Webhook, now: datetime) -> list[str]:

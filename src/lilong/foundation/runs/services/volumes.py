@@ -5,14 +5,15 @@ from datetime import datetime
 
 from django.db import transaction
 
+from lilong.common.canonical import sha256_hex
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, LimitReached
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
-from lilong.foundation.objects.public import drop_hold, hold
+from lilong.foundation.objects.public import drop_hold, hold, store_contents
 from lilong.foundation.runs.models import Volume
 from lilong.foundation.runs.queries.manifests import read_manifest
-from lilong.foundation.runs.queries.volumes import VolumeMissing, VolumeView, view_volume
-from lilong.protocol.manifest import TOTAL_BYTES_MAX
+from lilong.foundation.runs.queries.volumes import VolumeMissing, VolumeView, read_volume, view_volume
+from lilong.protocol.manifest import TOTAL_BYTES_MAX, Manifest, ManifestFile, parse_manifest
 
 VOLUMES_PER_ORGANISATION_MAX = 100
 KEEPERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN, Role.MEMBER})
@@ -60,6 +61,14 @@ class VolumeWritten(Conflict):
     next_step = "Wait until the run named here has finished."
 
 
+class VolumeChanged(Conflict):
+    """Somebody else gave the volume other content meanwhile."""
+
+    code = "runs.volume_changed"
+    title = "The volume was changed meanwhile"
+    next_step = "Look at what it holds now, then do it again."
+
+
 def create_volume(*, actor: Actor, name: str, max_bytes: int, now: datetime) -> VolumeView:
     """Create an empty volume of the actor's organisation; the same call again returns the same volume."""
     require(may(actor, roles=KEEPERS, scope=Scope.RUN))
@@ -96,14 +105,24 @@ def put_volume(*, actor: Actor, volume_id: str, manifest_sha256: str, now: datet
 
     Raises VolumeMissing, VolumeWritten, VolumeFull, ObjectMissing, ManifestInvalid.
     """
+    return _put(actor, volume_id=volume_id, manifest_sha256=manifest_sha256, version=None, now=now)
+
+
+def put_file(*, actor: Actor, volume_id: str, path: str, content: bytes, now: datetime) -> VolumeView:
+    """Put one small file into a volume, in place of what was at its path; the others stay.
+
+    Raises VolumeMissing, VolumeWritten, VolumeFull, VolumeChanged, ManifestInvalid and what refuses uploads.
+    """
     require(may(actor, roles=KEEPERS, scope=Scope.RUN))
-    manifest = read_manifest(organisation_id=actor.organisation_id, sha256=manifest_sha256)
-    with transaction.atomic():
-        volume = _lock_own(actor, volume_id)
-        if manifest.size_bytes > volume.max_bytes:
-            raise VolumeFull(facts={"limit": volume.max_bytes, "used": manifest.size_bytes})
-        write_version(volume=volume, manifest_sha256=manifest_sha256, size_bytes=manifest.size_bytes, now=now)
-    return view_volume(volume=volume)
+    before, old = read_volume(actor=actor, volume_id=volume_id)
+    file = ManifestFile(path=path, sha256=sha256_hex(content), size_bytes=len(content))
+    others = [each for each in old.files if each.path != path]
+    manifest = Manifest(files=tuple(sorted([*others, file], key=lambda each: each.path)))
+    parse_manifest(manifest.to_bytes())
+    _require_room(manifest, max_bytes=before.max_bytes)
+    contents = [content, manifest.to_bytes()]
+    store_contents(organisation_id=actor.organisation_id, contents=contents, now=now)
+    return _put(actor, volume_id=volume_id, manifest_sha256=manifest.sha256, version=before.version, now=now)
 
 
 def delete_volume(*, actor: Actor, volume_id: str) -> None:
@@ -125,6 +144,24 @@ def write_version(*, volume: Volume, manifest_sha256: str, size_bytes: int, now:
     hold(organisation_id=volume.organisation_id, sha256s=digests, holder=_name_holder(volume), until=None, now=now)
     volume.save(update_fields=["version", "manifest_sha256", "size_bytes", "changed_at"])
     drop_hold(holder=old)
+
+
+def _put(actor: Actor, *, volume_id: str, manifest_sha256: str, version: int | None, now: datetime) -> VolumeView:
+    """Give a volume new content. version: the one that it has to have still."""
+    require(may(actor, roles=KEEPERS, scope=Scope.RUN))
+    manifest = read_manifest(organisation_id=actor.organisation_id, sha256=manifest_sha256)
+    with transaction.atomic():
+        volume = _lock_own(actor, volume_id)
+        if version not in {None, volume.version}:
+            raise VolumeChanged
+        _require_room(manifest, max_bytes=volume.max_bytes)
+        write_version(volume=volume, manifest_sha256=manifest_sha256, size_bytes=manifest.size_bytes, now=now)
+    return view_volume(volume=volume)
+
+
+def _require_room(manifest: Manifest, *, max_bytes: int) -> None:
+    if manifest.size_bytes > max_bytes:
+        raise VolumeFull(facts={"limit": max_bytes, "used": manifest.size_bytes})
 
 
 def _lock_own(actor: Actor, volume_id: str) -> Volume:

@@ -7,12 +7,13 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from lilong.common.django.bodies import reads_at_most
+from lilong.common.django.once import KeyForm, new_key
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.errors import InputInvalid, LilongError, list_error_classes
 from lilong.common.permissions import Scope, may
 from lilong.common.time import utc_now
 from lilong.platforms.supermarket.core.states import OrderState
-from lilong.platforms.supermarket.pages.forms import JobForm, KeyForm, new_key
+from lilong.platforms.supermarket.pages.forms import JobForm
 from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
 from lilong.platforms.supermarket.queries.shelf import list_stock
 from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX

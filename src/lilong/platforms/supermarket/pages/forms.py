@@ -1,28 +1,15 @@
 """Forms of the supermarket."""
 
 from typing import Any
-from uuid import uuid4
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from lilong.common.django.once import KeyForm
 from lilong.common.money import AmountInvalid, parse_credits
 from lilong.platforms.supermarket.core.policy import ORDER_MAX_UC
 from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
 from lilong.protocol.spec_yaml import SPEC_BYTES_MAX
-
-KEY = r"[0-9a-f]{32}"
-
-
-def new_key() -> str:
-    """Return a name for what a form asks for, so that it is done once however often the form is sent."""
-    return uuid4().hex
-
-
-class KeyForm(forms.Form):
-    """A form that acts once."""
-
-    key = forms.RegexField(KEY, widget=forms.HiddenInput, max_length=32)
 
 
 class JobForm(KeyForm):

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
+from lilong.common.django.once import new_key
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.errors import NotFound
 from lilong.common.permissions import Actor, Scope, may
@@ -15,10 +16,9 @@ from lilong.common.time import utc_now
 from lilong.foundation.runs.public import StartBasis
 from lilong.platforms.supermarket.core.states import OrderState, StepImpossible
 from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES
-from lilong.platforms.supermarket.pages.forms import new_key
 from lilong.platforms.supermarket.pages.timelines import build_timeline
 from lilong.platforms.supermarket.queries.exports import export_order
-from lilong.platforms.supermarket.queries.orders import TAKEN_STATES, list_orders
+from lilong.platforms.supermarket.queries.orders import TAKEN_STATES, find_order_of_run, list_orders
 from lilong.platforms.supermarket.queries.sheets import get_order_sheet
 from lilong.platforms.supermarket.services.orders import cancel_order
 from lilong.platforms.supermarket.services.quotes import BUYERS
@@ -52,6 +52,13 @@ def show_orders(request: HttpRequest) -> HttpResponseBase:
         "supermarket/orders.html",
         {"page": page, "filters": filters, "chosen": chosen, "now": utc_now(), "may_order": _may_order(request)},
     )
+
+
+@require_safe
+@for_member
+def go_to_run(request: HttpRequest, run_id: str) -> HttpResponseBase:
+    """Lead to the order whose page shows a run: notices of runs know no orders."""
+    return redirect("order", order_id=find_order_of_run(actor=find_actor(request), run_id=run_id).id)
 
 
 @require_safe

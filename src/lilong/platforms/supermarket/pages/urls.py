@@ -11,6 +11,7 @@ urlpatterns = [
     path("quotes/<str:quote_id>", checkout.show_quote, name="quote"),
     path("quotes/<str:quote_id>/order", checkout.take_quote, name="take_quote"),
     path("orders", orders.show_orders, name="orders"),
+    path("runs/<str:run_id>", orders.go_to_run, name="run"),
     path("orders/<str:order_id>", orders.show_order, name="order"),
     path("orders/<str:order_id>/again", checkout.order_again, name="order_again"),
     path("orders/<str:order_id>/cancel", orders.cancel, name="order_cancel"),

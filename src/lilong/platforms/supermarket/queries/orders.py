@@ -119,6 +119,14 @@ def find_order(*, actor: Actor, order_id: str) -> Order:
     return order
 
 
+def find_order_of_run(*, actor: Actor, run_id: str) -> Order:
+    """Return the order for which a run runs, if the actor may see it; raises NotFound."""
+    order = Order.objects.visible_to(actor).filter(run_id=run_id).exclude(run_id="").first()
+    if order is None:
+        raise NotFound(detail=f"There is no order of run {run_id[:64]} that you can see.")
+    return order
+
+
 def list_timeline(*, order: Order) -> tuple[TimelineView, ...]:
     """Return what happened to an order, in that order. One query."""
     rows = TimelineEntry.objects.filter(order=order).order_by("number")

@@ -5,7 +5,7 @@ from datetime import datetime
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import NotFound
 from lilong.common.permissions import Actor, Scope, may, require
-from lilong.foundation.objects.public import append_upload, begin_upload, find_many
+from lilong.foundation.objects.public import store_contents
 from lilong.foundation.outbox.public import digest_key
 from lilong.platforms.supermarket.queries.orders import find_order
 from lilong.platforms.supermarket.queries.quotes import QuoteView
@@ -58,7 +58,6 @@ def _find_requirements(job: bytes, files: tuple[ArchivedFile, ...]) -> dict[str,
 
 def _store_folder(actor: Actor, files: tuple[ArchivedFile, ...], *, now: datetime) -> str:
     """Store what the organisation does not hold yet, and return the digest of the manifest."""
-    contents = {sha256_hex(file.content): file.content for file in files}
     manifest = Manifest(
         files=tuple(
             ManifestFile(
@@ -70,11 +69,6 @@ def _store_folder(actor: Actor, files: tuple[ArchivedFile, ...], *, now: datetim
             for file in files
         )
     )
-    contents[manifest.sha256] = manifest.to_bytes()
-    held = find_many(organisation_id=actor.organisation_id, sha256s=list(contents))
-    for sha256, content in contents.items():
-        if sha256 not in held:
-            begun = begin_upload(organisation_id=actor.organisation_id, sha256=sha256, size_bytes=len(content), now=now)
-            if not begun.complete:
-                append_upload(upload_id=begun.upload_id, offset=begun.offset, chunks=[content[begun.offset :]], now=now)
+    contents = [*(file.content for file in files), manifest.to_bytes()]
+    store_contents(organisation_id=actor.organisation_id, contents=contents, now=now)
     return manifest.sha256
