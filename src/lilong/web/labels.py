@@ -90,6 +90,10 @@ LABELS: dict[str, dict[str, Label]] = {
         "settle": Label(_("transfer", "Settled"), Tone.GOOD),
         "void": Label(_("transfer", "Released"), Tone.NEUTRAL),
     },
+    "invitation": {
+        "open": Label(_("invitation", "Open"), Tone.BUSY),
+        "expired": Label(_("invitation", "Expired"), Tone.WARN),
+    },
     "organisation": {
         "applied": Label(_("organisation", "Waiting for admission"), Tone.BUSY),
         "admitted": Label(_("organisation", "Admitted"), Tone.GOOD),

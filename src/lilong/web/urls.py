@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/", include("lilong.foundation.members.pages.urls")),
     path("", include("lilong.foundation.outbox.pages.urls")),
     path("", include("lilong.foundation.record.pages.urls")),
+    path("", include("lilong.foundation.members.pages.people_urls")),
     path("", include("lilong.foundation.members.pages.desk_urls")),
     path("", include("lilong.foundation.cases.pages.urls")),
     path("", include("lilong.foundation.ledger.pages.desk_urls")),
