@@ -55,7 +55,7 @@ CHINESE = {
 
 @dataclass(frozen=True)
 class Filled:
-    """A hub with an organisation. sessions: by role and others by name; memberships: by role; links: by the state of the invitation."""
+    """A hub with an organisation. sessions, memberships: by role or name; links: by the invitation's state."""
 
     hub: LocalHub
     sessions: Mapping[str, str]
