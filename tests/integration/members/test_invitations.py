@@ -262,8 +262,8 @@ def test_withdrawing_and_inviting_anew_writes_to_an_address_no_oftener():
 
     with pytest.raises(InvitationSentOften):
         invite(owner)
-    assert invite(found_owner()).email == made.email
-    assert invite(owner, now=NOW + LIFE).email == made.email
+    assert invite(found_owner()).email == "bo@example.org"
+    assert invite(owner, now=NOW + LIFE).email == "bo@example.org"
 
 
 def test_an_organisation_writes_to_so_many_strangers_a_day():

@@ -47,8 +47,8 @@ def bo():
 
 def find_left(person):
     """Return what notices still hold about somebody, by table."""
-    tables = {"letters": Letter, "mails": Mail, "choices": Preference}
-    return {name for name, table in tables.items() if table.objects.filter(person_id=person.person_id).exists()}
+    rows = {"letters": Letter.objects, "mails": Mail.objects, "choices": Preference.objects}
+    return {name for name, table in rows.items() if table.filter(person_id=person.person_id).exists()}
 
 
 def read_texts():

@@ -145,11 +145,10 @@ def test_withdrawing_asks_first_and_is_done_once(owner):
     made = invite(owner)
     browser = browse_as(owner)
     assert "Yes, withdraw it" in browser.get("/people").content.decode()
-    for _ in range(2):
-        page = follow(browser, f"/people/invitations/{made.id}/withdraw", {})
+    pages = [follow(browser, f"/people/invitations/{made.id}/withdraw", {}) for _ in range(2)]
 
-    assert "The invitation is withdrawn" in page
-    assert "No invitation is open." in page
+    assert all("The invitation is withdrawn" in page for page in pages)
+    assert all("No invitation is open." in page for page in pages)
     assert Invitation.objects.get().withdrawn_at is not None
 
 
@@ -274,7 +273,7 @@ def test_what_belongs_to_another_organisation_is_not_found(owner):
 def test_a_form_from_elsewhere_changes_nothing(owner):
     made, member = invite(owner), come(owner, Role.MEMBER)
     browser = browse_as(owner, enforce_csrf=True)
-    forms = (
+    forms: tuple[tuple[str, dict[str, str]], ...] = (
         ("/people/invite", {"email": "al@example.org", "role": "member", "language": "en"}),
         (f"/people/{find_membership(member).id}", {"action": "remove"}),
         (f"/people/invitations/{made.id}/withdraw", {}),

@@ -33,7 +33,7 @@ ROLES: "Mapping[str, _StrOrPromise]" = {
 ROLE_CHOICES: "Mapping[str, _StrOrPromise]" = {
     "operator": _("role choice", "Operator: everything at the hub"),
     "owner": _("role choice", "Owner: everything, also making owners and admins"),
-    "admin": _("role choice", "Admin: all work and its people, but not the money"),
+    "admin": _("role choice", "Admin: jobs, pools and people, but no top-ups or pay-outs"),
     "member": _("role choice", "Member: orders and runs jobs"),
     "billing": _("role choice", "Billing: top-ups, pay-outs, disputes"),
     "viewer": _("role choice", "Viewer: looks on, changes nothing"),
