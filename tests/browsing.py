@@ -32,7 +32,11 @@ SERIOUS = {"serious", "critical"}
 REACHABLE = """
 () => [...document.querySelectorAll(
     'a[href], button:not([disabled]), input:not([type=hidden]), select, textarea, summary, [tabindex="0"]'
-)].filter(each => each.checkVisibility()).map((each, number) => { each.dataset.number = number; return number; })
+)].filter(each => each.checkVisibility()).filter(each => {
+    const group = `input[type=radio][name="${each.name}"]`;  // one stop for all of them, then arrows
+    const stop = document.querySelector(`${group}:checked`) ?? document.querySelector(group);
+    return each.type !== 'radio' || each === stop;
+}).map((each, number) => { each.dataset.number = number; return number; })
 """
 FOCUSED = """
 () => {
