@@ -29,6 +29,24 @@ PAGES = {
 }
 WIDE, NARROW = 1440, 390
 SERIOUS = {"serious", "critical"}
+REACHABLE = """
+() => [...document.querySelectorAll(
+    'a[href], button:not([disabled]), input:not([type=hidden]), select, textarea, summary, [tabindex="0"]'
+)].filter(each => each.checkVisibility()).filter(each => {
+    const group = `input[type=radio][name="${each.name}"]`;  // one stop for all of them, then arrows
+    const stop = document.querySelector(`${group}:checked`) ?? document.querySelector(group);
+    return each.type !== 'radio' || each === stop;
+}).map((each, number) => { each.dataset.number = number; return number; })
+"""
+FOCUSED = """
+() => {
+    const style = getComputedStyle(document.activeElement);
+    return {
+        number: document.activeElement.dataset.number,
+        shown: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
+    };
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +111,15 @@ def inspect_page(page: Page, url: str) -> Visit:
     )
     page.close()
     return visit
+
+
+def find_unreached(page: Page) -> list[str]:
+    """Return what the keyboard does not reach, or without showing that it is there, as markup."""
+    wanted: list[int] = page.evaluate(REACHABLE)
+    reached: dict[str, bool] = {}
+    for _ in wanted:
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        reached[focused["number"]] = focused["shown"]
+    lost = [number for number in wanted if not reached.get(str(number))]
+    return [str(page.locator(f"[data-number='{number}']").evaluate("each => each.outerHTML")) for number in lost]

@@ -1,6 +1,7 @@
 """A real mail server as a process of its own: `python -m tests.smtp_peer FOLDER` prints its port and keeps what comes.
 
-Recipients whose name begins with `nobody` are refused for good, with `later` for now.
+Recipients whose name begins with `nobody` are refused for good, with `later` for now; mail to `quoting` is refused with
+a quotation of the link in it, as filters do.
 """
 
 import asyncio
@@ -36,9 +37,12 @@ class Handler:
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep a mail."""
-        self._count += 1
         content = envelope.content
         assert isinstance(content, bytes)
+        if envelope.rcpt_tos[0].startswith("quoting"):
+            link = next(line for line in content.decode().splitlines() if line.startswith("http"))
+            return f"554 5.7.1 Refused because of {link}"
+        self._count += 1
         head = f"X-Rcpt: {', '.join(envelope.rcpt_tos)}\r\n".encode()
         part = self._folder / f"{self._count:04}.part"
         part.write_bytes(head + content)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lilong.cli.credentials import hub_session
+from lilong.cli.notices import LanguageChoice
 from lilong.cli.output import AsJson, format_time, messages, print_fields, print_json, print_next_step, print_table
 from lilong.common.permissions import Role
 from lilong.sdk.invitations import NewInvitation
@@ -33,11 +34,12 @@ def list_members(as_json: AsJson = False) -> None:
 def invite_member(
     email: Annotated[str, typer.Argument(help="Address of the person.")],
     role: Annotated[Role, typer.Option(help="Role that the person gets; none higher than your own.")] = Role.MEMBER,
+    language: Annotated[LanguageChoice | None, typer.Option(help="Language of the mail, else your own.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Invite somebody by an address, and show the invitation's secret this once."""
+    """Let the hub mail an invitation to an address, and show its secret this once."""
     with hub_session(as_json=as_json) as hub:
-        _show_sent(hub.invitations.create(email=email, role=role), as_json=as_json)
+        _show_sent(hub.invitations.create(email=email, role=role, language=language), as_json=as_json)
 
 
 @app.command("invitations")
@@ -153,4 +155,4 @@ def _show_sent(sent: NewInvitation, *, as_json: bool) -> None:
         return
     expires = format_time(sent.expires_at)
     print_fields({"Invitation": sent.id, "Address": sent.email, "Secret": sent.secret, "Expires": expires})
-    print_next_step("The person accepts it with `lilong members accept`. The secret is not shown again.")
+    print_next_step("The hub mails the person a link; or hand over the secret, for `lilong members accept`.")

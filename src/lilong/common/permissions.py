@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from lilong.common.errors import NotAllowed
+from lilong.common.errors import LilongError, NotAllowed
+
+ROLES_FACT = "roles"
 
 
 class Role(StrEnum):
@@ -29,10 +31,14 @@ class Scope(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """The answer to a permission question; `reason` is a sentence for the person who asked."""
+    """The answer to a permission question; `reason` is a sentence for the person who asked.
+
+    needs: the roles that may, where only another role is missing.
+    """
 
     allowed: bool
     reason: str = ""
+    needs: frozenset[Role] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +67,31 @@ PUBLIC = Actor()
 def may(actor: Actor, *, roles: frozenset[Role], scope: Scope) -> Verdict:
     """Say whether the actor's role is one of `roles` and the token carries `scope`.
 
-    >>> may(PUBLIC, roles=frozenset({Role.OWNER}), scope=Scope.RUN)
-    Verdict(allowed=False, reason='This needs a person who is signed in.')
+    >>> may(PUBLIC, roles=frozenset({Role.OWNER}), scope=Scope.RUN).reason
+    'This needs a person who is signed in.'
     """
     if actor.role is None:
         return Verdict(allowed=False, reason="This needs a person who is signed in.")
     if actor.role not in roles:
         wanted = ", ".join(sorted(roles))
-        return Verdict(allowed=False, reason=f"Your role is {actor.role}; this needs one of: {wanted}.")
+        return Verdict(allowed=False, reason=f"Your role is {actor.role}; this needs one of: {wanted}.", needs=roles)
     if scope not in actor.scopes:
         return Verdict(allowed=False, reason=f"Your token lacks the scope {scope}.")
     return Verdict(allowed=True)
 
 
 def require(verdict: Verdict) -> None:
-    """Raise NotAllowed with the verdict's reason unless it allows."""
+    """Raise NotAllowed with the verdict's reason, and the roles that may as a fact, unless it allows."""
     if not verdict.allowed:
-        raise NotAllowed(detail=verdict.reason)
+        facts = {ROLES_FACT: ", ".join(sorted(verdict.needs))} if verdict.needs else {}
+        raise NotAllowed(detail=verdict.reason, facts=facts)
+
+
+def read_needed_roles(error: LilongError) -> frozenset[Role]:
+    """Return the roles that may do what was refused; none where it was refused for another reason.
+
+    >>> read_needed_roles(NotAllowed(facts={"roles": "admin, owner"})) == {Role.ADMIN, Role.OWNER}
+    True
+    """
+    named = error.facts.get(ROLES_FACT) if isinstance(error, NotAllowed) else None
+    return frozenset(Role(name) for name in str(named).split(", ")) if named else frozenset()

@@ -37,9 +37,10 @@ class Invitation(Answer):
 class Invitations(Noun):
     """Invite, send again, withdraw, accept."""
 
-    def create(self, *, email: str, role: str) -> NewInvitation:
-        """Invite an address into one's own organisation."""
-        return self._post(NewInvitation, address("invitations"), json={"email": email, "role": role})
+    def create(self, *, email: str, role: str, language: str | None = None) -> NewInvitation:
+        """Invite an address into one's own organisation; language: of the mail, one's own where it is left out."""
+        wanted = {"email": email, "role": role, "language": language}
+        return self._post(NewInvitation, address("invitations"), json=wanted)
 
     def list(self) -> Iterator[Invitation]:
         """Yield the invitations that nobody has accepted, newest first; expired ones, too."""

@@ -14,6 +14,7 @@ from django.utils.translation import get_language_from_request, gettext, overrid
 from lilong.common.django.outages import find_outage
 from lilong.common.django.problems import RequestTooLarge, Unexpected
 from lilong.common.errors import InputInvalid, LilongError, NotAllowed, NotFound
+from lilong.web.refusals import explain_refusal
 
 API_PREFIXES = ("/api/", "/agent/")
 DJANGO_REFUSALS = (Http404, PermissionDenied, SuspiciousOperation, BadRequest, MultiPartParserError)
@@ -62,12 +63,13 @@ def find_refusal(error: Exception) -> LilongError | None:
 
 
 def respond_page(request: HttpRequest, error: LilongError) -> HttpResponse:
-    """Return `error` as a page with its status. No database is asked."""
+    """Return `error` as a page with its status. The database is asked for refusals by role or standing alone."""
     with override(get_language_from_request(request)):
         context = {
             "error": error,
             "error_title": gettext(error.title),
             "error_next_step": gettext(error.next_step) if error.next_step else "",
+            "refusal": explain_refusal(request, error),
             "request_id": request.META.get("lilong.request_id", ""),
         }
         response = render(request, "web/error.html", context, status=error.status)

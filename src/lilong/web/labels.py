@@ -100,6 +100,10 @@ LABELS: dict[str, dict[str, Label]] = {
         "delivered": Label(_("delivery", "Delivered"), Tone.GOOD),
         "given_up": Label(_("delivery", "Given up"), Tone.BAD),
     },
+    "invitation": {
+        "open": Label(_("invitation", "Open"), Tone.BUSY),
+        "expired": Label(_("invitation", "Expired"), Tone.WARN),
+    },
     "organisation": {
         "applied": Label(_("organisation", "Waiting for admission"), Tone.BUSY),
         "admitted": Label(_("organisation", "Admitted"), Tone.GOOD),

@@ -76,6 +76,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(label=_("Shelf"), url_name="shelf", is_shown=_for_members),
     Entry(label=_("Orders"), url_name="orders", is_shown=_for_members),
     Entry(label=_("Wallet"), url_name="wallet", is_shown=_for_members),
+    Entry(label=_("People"), url_name="people", is_shown=_for_members),
     Entry(label=_("Provider desk"), url_name="provider", is_shown=_for_providers),
     Entry(label=_("Cases"), url_name="cases", is_shown=_for_applicants),
     Entry(label=_("Organisation"), url_name="organisation", is_shown=_for_members),

@@ -11,7 +11,7 @@ from lilong.foundation.cases import reactions as cases
 from lilong.foundation.cases.events import CaseDecided
 from lilong.foundation.ledger import reactions as ledger
 from lilong.foundation.members import reactions as members
-from lilong.foundation.members.events import OrganisationAdmitted, OrganisationApplied
+from lilong.foundation.members.events import InvitationMade, OrganisationAdmitted, OrganisationApplied, PersonErased
 from lilong.foundation.notices import reactions as notices
 from lilong.foundation.objects import reactions as objects
 from lilong.foundation.outbox.public import Subscriber
@@ -32,6 +32,8 @@ class Reconciler(Protocol):
 SUBSCRIBERS: Mapping[str, Sequence[Subscriber]] = {
     OrganisationApplied.name: (cases.on_organisation_applied,),
     OrganisationAdmitted.name: (funding.on_organisation_admitted,),
+    InvitationMade.name: (notices.on_invitation_made,),
+    PersonErased.name: (notices.on_person_erased,),
     CaseDecided.name: (
         cases.on_case_decided,
         ledger.on_case_decided,

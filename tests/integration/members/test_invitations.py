@@ -7,17 +7,17 @@ from django.db import connection
 
 from lilong.common.errors import Conflict, NotAllowed, NotFound
 from lilong.common.permissions import Role
-from lilong.foundation.members.core.invitations import GENERATIONS_MAX, LIFE
+from lilong.foundation.members.core.invitations import GENERATIONS_MAX, INVITATIONS_A_DAY, LIFE
 from lilong.foundation.members.events import InvitationMade
 from lilong.foundation.members.models import Invitation, Membership, Person
 from lilong.foundation.members.public import OrganisationKind
 from lilong.foundation.members.public.invitations import (
     accept_invitation,
-    find_open_invitation,
+    find_invitation,
     list_open_sendings,
     reveal_invitation,
 )
-from lilong.foundation.members.public.people import confirm_email, list_memberships
+from lilong.foundation.members.public.people import Language, confirm_email, list_memberships, set_language
 from lilong.foundation.members.queries.invitations import list_invitations
 from lilong.foundation.members.services.invitations import (
     EmailDiffers,
@@ -25,7 +25,9 @@ from lilong.foundation.members.services.invitations import (
     InvitationExpired,
     InvitationMissing,
     InvitationOpen,
+    InvitationSentMeanwhile,
     InvitationSentOften,
+    InvitationsFull,
     InvitationUnknown,
     InvitationUsed,
     InvitationWithdrawn,
@@ -148,7 +150,9 @@ def test_a_withdrawn_invitation_does_not_work_and_the_address_may_be_invited_ane
         accept_invitation(person_id=person_id, secret=made.secret, now=NOW)
     with pytest.raises(InvitationWithdrawn):
         send_invitation_again(actor=owner, invitation_id=made.id, now=NOW)
-    assert find_open_invitation(secret=made.secret, now=NOW) is None
+    found = find_invitation(secret=made.secret, now=NOW)
+    assert found is not None
+    assert found.state == "withdrawn"
     joined = accept_invitation(person_id=person_id, secret=invite(owner).secret, now=NOW)
     assert joined.organisation_id == owner.organisation_id
 
@@ -248,6 +252,52 @@ def test_an_invitation_is_not_sent_for_ever():
         send_invitation_again(actor=owner, invitation_id=made.id, now=NOW)
     with pytest.raises(InvitationSentOften):
         send_invitation_again(actor=owner, invitation_id=made.id, now=NOW)
+
+
+def test_withdrawing_and_inviting_anew_writes_to_an_address_no_oftener():
+    owner = found_owner()
+    for _ in range(GENERATIONS_MAX):
+        made = invite(owner)
+        withdraw_invitation(actor=owner, invitation_id=made.id, now=NOW)
+
+    with pytest.raises(InvitationSentOften):
+        invite(owner)
+    assert invite(found_owner()).email == "bo@example.org"
+    assert invite(owner, now=NOW + LIFE).email == "bo@example.org"
+
+
+def test_an_organisation_writes_to_so_many_strangers_a_day():
+    owner = found_owner()
+    for number in range(INVITATIONS_A_DAY):
+        made = invite(owner, f"guest{number}@example.org")
+        withdraw_invitation(actor=owner, invitation_id=made.id, now=NOW)
+
+    with pytest.raises(InvitationsFull) as refused:
+        invite(owner)
+    assert refused.value.facts["resets_at"] == "2026-03-02T12:00:00.000000Z"
+    assert invite(owner, now=NOW + timedelta(days=1)).email == "bo@example.org"
+
+
+def test_a_form_that_is_sent_twice_sends_one_invitation_again():
+    owner = found_owner()
+    made = invite(owner)
+    send_invitation_again(actor=owner, invitation_id=made.id, times_sent=1, now=NOW)
+
+    with pytest.raises(InvitationSentMeanwhile):
+        send_invitation_again(actor=owner, invitation_id=made.id, times_sent=1, now=NOW)
+    assert list_open_sendings(now=NOW) == {made.id: 2}
+
+
+def test_the_mail_speaks_the_language_chosen_or_the_inviters():
+    owner = found_owner()
+    set_language(actor=owner, language=Language.ZH_HANS)
+    invite(owner)
+    invite_member(actor=owner, email="al@example.org", role=Role.MEMBER, language=Language.EN, now=NOW)
+
+    assert dict(Invitation.objects.values_list("email", "language")) == {
+        "bo@example.org": "zh-hans",
+        "al@example.org": "en",
+    }
 
 
 def test_a_maker_invites_nobody():

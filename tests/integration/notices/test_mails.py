@@ -17,26 +17,9 @@ from lilong.foundation.notices.services import mails
 from lilong.foundation.notices.services.inbox import MailWish, choose_mail
 from lilong.foundation.notices.services.mails import MailMissing, retry_mail, write_mails
 from tests.people import NOW, found_operator, found_owner, join
-from tests.smtp_peer import running_mail_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    with running_mail_server(tmp_path_factory.mktemp("mails")) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running, settings):
-    """Send real mail through the server, which has none yet."""
-    for path in running.folder.glob("*.eml"):
-        path.unlink()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_USE_TLS = "127.0.0.1", running.port, False
-    return running
 
 
 def post(owner, *, kind="runs.run_failed", number=0, person_ids=(), now=NOW, **params):

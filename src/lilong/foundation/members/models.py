@@ -156,12 +156,16 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
 
 class Invitation(models.Model):
-    """Somebody may join by this address. Each sending has a secret of its own; only the last one's digest is kept."""
+    """Somebody may join by this address. Each sending has a secret of its own; only the last one's digest is kept.
+
+    language: of its mail.
+    """
 
     id = models.CharField(max_length=64, primary_key=True)
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
     email = models.EmailField()
     role = models.CharField(max_length=16)
+    language = models.CharField(max_length=16, default=Language.EN)
     invited_by = models.CharField(max_length=64)
     generation = models.PositiveSmallIntegerField()
     digest = models.CharField(max_length=64, unique=True)
@@ -176,6 +180,7 @@ class Invitation(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(role__in=ROLES), name="members_invitation_role"),
+            models.CheckConstraint(condition=Q(language__in=LANGUAGES), name="members_invitation_language"),
             models.CheckConstraint(
                 condition=Q(accepted_at=None) | Q(withdrawn_at=None), name="members_invitation_one_end"
             ),

@@ -39,12 +39,16 @@ class Notice(models.Model):
 class Mail(models.Model):
     """One mail to one person, about one letter or, as a digest, several of one kind and hour.
 
-    Being claimed means that next_at lies ahead. dropped: the person left before it could be sent.
+    The mail of an invitation is to nobody who is here: it names the invitation and which sending of it, no person; its
+    address and secret are asked for when it is sent. Being claimed means that next_at lies ahead. dropped: the person
+    left, or the invitation was over, before it could be sent.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
-    person_id = models.CharField(max_length=64)
-    organisation_id = models.CharField(max_length=64)
+    person_id = models.CharField(max_length=64, blank=True)
+    organisation_id = models.CharField(max_length=64, blank=True)
+    invitation_id = models.CharField(max_length=64, blank=True)
+    generation = models.PositiveSmallIntegerField(default=0)
     kind = models.CharField(max_length=64)
     hour = models.DateTimeField()
     is_digest = models.BooleanField()
@@ -56,7 +60,12 @@ class Mail(models.Model):
     last_error = models.CharField(max_length=500, blank=True)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(state__in=MAIL_STATES), name="notices_mail_state")]
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=MAIL_STATES), name="notices_mail_state"),
+            models.UniqueConstraint(
+                fields=["invitation_id", "generation"], condition=~Q(invitation_id=""), name="notices_mail_of_sending"
+            ),
+        ]
         indexes = [
             models.Index(fields=["next_at"], condition=Q(state=WAITING), name="notices_mail_due"),
             models.Index(fields=["person_id", "kind", "hour"], name="notices_mail_of_hour"),

@@ -4,9 +4,13 @@ For events of the rooms before this one, which cannot post notices themselves, a
 """
 
 from datetime import datetime
+from typing import cast
 
+from lilong.common.canonical import Json
 from lilong.foundation.notices.queries.backlog import MailBacklog, WebhookBacklog, measure_mails, measure_webhooks
 from lilong.foundation.notices.services.deliveries import deliver_webhooks
+from lilong.foundation.notices.services.erasure import forget_people
+from lilong.foundation.notices.services.invitations import write_invitation_mails
 from lilong.foundation.notices.services.mails import send_mails, write_mails
 from lilong.foundation.notices.services.posting import tell_notices
 from lilong.foundation.notices.services.upkeep import prune
@@ -17,12 +21,25 @@ __all__ = [
     "deliver_webhooks",
     "measure_mails",
     "measure_webhooks",
+    "on_invitation_made",
+    "on_person_erased",
     "prune",
     "reconcile",
     "send_mails",
     "tell_notices",
     "write_mails",
 ]
+
+
+def on_invitation_made(payload: dict[str, Json], *, now: datetime) -> None:
+    """Let the invitation be mailed."""
+    sendings = {str(payload["invitation_id"]): cast("int", payload["generation"])}
+    write_invitation_mails(sendings=sendings, now=now)
+
+
+def on_person_erased(payload: dict[str, Json], *, now: datetime) -> None:  # noqa: ARG001 - a subscriber's signature
+    """Forget what the person was told."""
+    forget_people(person_ids=[str(payload["person_id"])])
 
 
 def reconcile(*, now: datetime) -> None:

@@ -22,6 +22,7 @@ from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
 from lilong.foundation.members.api.organisations import MemberAddedOut
 from lilong.foundation.members.core.invitations import InvitationState
+from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import MANAGERS
 from lilong.foundation.members.queries.invitations import list_invitations
 from lilong.foundation.members.services import invitations, memberships
@@ -30,10 +31,11 @@ router = Router(tags=["members"])
 
 
 class InvitationIn(RequestBody):
-    """Whom to invite, and to which role."""
+    """Whom to invite, and to which role. language: of the mail; the inviter's own where it is left out."""
 
     email: Email
     role: Role
+    language: Language | None = None
 
 
 class InvitationMadeOut(Schema):
@@ -83,7 +85,9 @@ class LeaveIn(RequestBody):
 @router.post("/invitations", response={201: InvitationMadeOut, **PROBLEMS}, openapi_extra=allow(MANAGERS, Scope.MANAGE))
 def invite_member(request: HttpRequest, body: InvitationIn) -> Status[object]:
     """Invite somebody into one's own organisation by an address."""
-    made = invitations.invite_member(actor=get_actor(request), email=body.email, role=body.role, now=utc_now())
+    made = invitations.invite_member(
+        actor=get_actor(request), email=body.email, role=body.role, language=body.language, now=utc_now()
+    )
     return Status(201, made)
 
 

@@ -8,7 +8,11 @@ from lilong.common.canonical import sha256_hex
 
 PREFIX = "lilinv_"
 LIFE = timedelta(days=14)
+PAGE = "/invitation"
 GENERATIONS_MAX = 10
+"""So often one organisation writes to an address, however often it withdraws and invites anew, within LIFE."""
+INVITATIONS_A_DAY = 100
+"""So many people one organisation writes to in a day: a hub is no way to write to strangers."""
 
 
 class InvitationState(StrEnum):
@@ -36,6 +40,15 @@ def find_state(times: InvitationTimes, *, now: datetime) -> InvitationState:
     if times.withdrawn_at is not None:
         return InvitationState.WITHDRAWN
     return InvitationState.OPEN if now < times.expires_at else InvitationState.EXPIRED
+
+
+def format_link(*, hub_url: str, secret: str) -> str:
+    """Return the address of the page on which an invitation is accepted; only its mail may hold it.
+
+    >>> format_link(hub_url="https://hub.example/", secret="lilinv_x")
+    'https://hub.example/invitation?secret=lilinv_x'
+    """
+    return f"{hub_url.rstrip('/')}{PAGE}?secret={secret}"
 
 
 def digest_secret(secret: str) -> str:

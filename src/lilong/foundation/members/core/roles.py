@@ -1,6 +1,6 @@
 """Which roles there are in an organisation, what they may do to each other, and how far their tokens reach."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may
@@ -63,5 +63,17 @@ def may_set_role(actor: Actor, *, kind: OrganisationKind, old: Role | None, new:
     if actor.role is Role.ADMIN:
         above = [role for role in (old, new) if role is not None and role not in LOWER_ROLES]
         if above:
-            return Verdict(allowed=False, reason=f"An admin may not change an {above[0]}.")
+            reason = f"An admin may not change an {above[0]}."
+            return Verdict(allowed=False, reason=reason, needs=frozenset({Role.OWNER}))
     return Verdict(allowed=True)
+
+
+def find_giving_roles(*, roles: Collection[Role]) -> frozenset[Role]:
+    """Return the roles whose people can give somebody at least one of these roles, in the same organisation.
+
+    >>> find_giving_roles(roles={Role.VIEWER}) == {Role.OWNER, Role.ADMIN}
+    True
+    """
+    givers = {Role.OPERATOR for role in roles if role is Role.OPERATOR}
+    givers |= {Role.OWNER for role in roles if role is not Role.OPERATOR}
+    return frozenset(givers | {Role.ADMIN for role in roles if role in LOWER_ROLES})

@@ -4,7 +4,6 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
-from django.utils.translation import gettext as _
 
 from lilong.common.django.people import find_actor, for_person, read_next
 from lilong.common.errors import Conflict
@@ -12,6 +11,7 @@ from lilong.common.time import utc_now
 from lilong.foundation.members.core.roles import OrganisationKind
 from lilong.foundation.members.pages.forms import FoundForm
 from lilong.foundation.members.pages.sessions import act_for, list_session_memberships
+from lilong.foundation.members.pages.words import say_refusal
 from lilong.foundation.members.services.organisations import found_organisation
 
 
@@ -28,7 +28,7 @@ def found(request: HttpRequest) -> HttpResponseBase:
                 now=utc_now(),
             )
         except Conflict as refusal:
-            form.add_error(None, " ".join((_(refusal.title) + ".", _(refusal.next_step))))
+            form.add_error(None, say_refusal(refusal))
         else:
             act_for(request, made.organisation_id)
             return redirect(read_next(request, default=resolve_url(settings.LOGIN_REDIRECT_URL)))

@@ -1,9 +1,12 @@
-"""What people read instead of the codes of organisations."""
+"""What people read instead of the codes of organisations and roles."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext
 from django.utils.translation import pgettext_lazy as _
+
+from lilong.common.errors import LilongError
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -19,6 +22,22 @@ KINDS: "Mapping[str, _StrOrPromise]" = {
     "hub": _("organisation", "The hub itself"),
 }
 STANDINGS: "Mapping[str, _StrOrPromise]" = {code: KINDS[code] for code in KINDS if code not in {"maker", "hub"}}
+ROLES: "Mapping[str, _StrOrPromise]" = {
+    "operator": _("role", "operator"),
+    "owner": _("role", "owner"),
+    "admin": _("role", "admin"),
+    "member": _("role", "member"),
+    "billing": _("role", "billing"),
+    "viewer": _("role", "viewer"),
+}
+ROLE_CHOICES: "Mapping[str, _StrOrPromise]" = {
+    "operator": _("role choice", "Operator: everything at the hub"),
+    "owner": _("role choice", "Owner: everything, also making owners and admins"),
+    "admin": _("role choice", "Admin: jobs, pools and people, but no top-ups or pay-outs"),
+    "member": _("role choice", "Member: orders and runs jobs"),
+    "billing": _("role choice", "Billing: top-ups, pay-outs, disputes"),
+    "viewer": _("role choice", "Viewer: looks on, changes nothing"),
+}
 STATES: "Mapping[str, _StrOrPromise]" = {
     "applied": _("organisation", "Waiting for admission"),
     "admitted": _("organisation", "Admitted"),
@@ -31,3 +50,9 @@ SCOPES: "Mapping[str, _StrOrPromise]" = {
     "manage": _("scope", "Change people, tokens, secrets and webhooks"),
     "operate": _("scope", "Operate the hub"),
 }
+
+
+def say_refusal(refusal: LilongError) -> str:
+    """Return a refusal in two sentences: what it is, and the next step."""
+    said = {"title": gettext(refusal.title), "next_step": gettext(refusal.next_step)}
+    return gettext("{title}. {next_step}").format(**said)

@@ -12,10 +12,10 @@ from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.core.languages import Language
-from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState
+from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState, find_giving_roles
 from lilong.foundation.members.core.standings import Standing, may_order
 from lilong.foundation.members.core.tokens import TokenUse
-from lilong.foundation.members.models import Mail, Membership, Organisation, Secret, Token
+from lilong.foundation.members.models import Mail, Membership, Organisation, Person, Secret, Token
 from lilong.foundation.members.queries.standings import read_standing
 
 NOTHING: Mapping[str, Expression] = MappingProxyType({})
@@ -114,6 +114,15 @@ def list_members(*, actor: Actor, organisation_id: str, cursor: str | None, limi
     return page_oldest_first(present.select_related("person"), cursor=cursor, limit=limit)
 
 
+def get_member(*, actor: Actor, membership_id: str) -> Membership:
+    """Return a present member of the actor's own organisation, with the person; raises NotFound."""
+    own = Membership.objects.filter(organisation_id=actor.organisation_id, left_at=None)
+    row = own.select_related("person").filter(id=membership_id).first()
+    if row is None:
+        raise NotFound(detail=f"There is no membership {membership_id[:64]} in your organisation.")
+    return row
+
+
 def list_people(
     *, organisation_id: str, roles: Collection[Role] = (), person_ids: Collection[str] = ()
 ) -> list[PersonView]:
@@ -138,6 +147,16 @@ def list_people(
         )
         for row in rows
     ]
+
+
+def list_erased_people() -> list[str]:
+    """Return the ids of everybody who was erased. One query, linear in their number."""
+    return list(Person.objects.filter(erased_at__isnull=False).order_by("id").values_list("id", flat=True))
+
+
+def list_givers(*, organisation_id: str, roles: Collection[Role]) -> list[PersonView]:
+    """Return the present members who can give somebody at least one of these roles. One query."""
+    return list_people(organisation_id=organisation_id, roles=find_giving_roles(roles=roles))
 
 
 def get_own_membership(*, actor: Actor) -> Membership:

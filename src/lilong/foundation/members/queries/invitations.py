@@ -16,6 +16,7 @@ from lilong.foundation.members.core.invitations import (
     digest_secret,
     find_state,
 )
+from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import MANAGERS
 from lilong.foundation.members.models import Invitation
 
@@ -29,6 +30,7 @@ class InvitationView:
     organisation_name: str
     email: str
     role: Role
+    language: Language
     state: InvitationState
     invited_by: str
     times_sent: int
@@ -52,12 +54,10 @@ def list_invitations(*, actor: Actor, cursor: str | None, limit: int, now: datet
     return Page(items=[_view(row, now=now) for row in page.items], next_cursor=page.next_cursor)
 
 
-def find_open_invitation(*, secret: str, now: datetime) -> InvitationView | None:
-    """Return what somebody who has the secret may know before accepting; None for one that is not open (any more)."""
+def find_invitation(*, secret: str, now: datetime) -> InvitationView | None:
+    """Return what somebody who has the secret may know, open or not; None for one that is unknown or was sent again."""
     row = Invitation.objects.select_related("organisation").filter(digest=digest_secret(secret)).first()
-    if row is None or find_invitation_state(row=row, now=now) is not InvitationState.OPEN:
-        return None
-    return _view(row, now=now)
+    return _view(row, now=now) if row is not None else None
 
 
 def list_open_sendings(*, now: datetime) -> dict[str, int]:
@@ -103,6 +103,7 @@ def _view(row: Invitation, *, now: datetime) -> InvitationView:
         organisation_name=row.organisation.name,
         email=row.email,
         role=Role(row.role),
+        language=Language(row.language),
         state=find_invitation_state(row=row, now=now),
         invited_by=row.invited_by,
         times_sent=row.generation,

@@ -1,19 +1,23 @@
 """Inviting people by their address, and joining by an invitation."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Sum
 
 from lilong.common.errors import Conflict, LimitReached, NotAllowed, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, require
+from lilong.common.time import format_moment
 from lilong.foundation.members.core.invitations import (
     GENERATIONS_MAX,
+    INVITATIONS_A_DAY,
     LIFE,
     InvitationState,
     digest_secret,
 )
+from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import OrganisationKind, may_set_role
 from lilong.foundation.members.core.tokens import TokenUse
 from lilong.foundation.members.events import InvitationMade
@@ -29,6 +33,8 @@ from lilong.foundation.members.services.memberships import (
 from lilong.foundation.members.services.tokens import insert_token
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import append
+
+DAY = timedelta(days=1)
 
 
 class InvitationOpen(Conflict):
@@ -84,7 +90,23 @@ class InvitationSentOften(LimitReached):
 
     code = "invitation.sent_often"
     title = "This invitation was sent too often"
-    next_step = "Withdraw it, and ask the person whether the address is right."
+    next_step = "Ask the person whether the address is right; write to it again two weeks after the last message."
+
+
+class InvitationSentMeanwhile(Conflict):
+    """Somebody sent the invitation again since the caller looked, or the form was sent twice."""
+
+    code = "invitation.sent_meanwhile"
+    title = "This invitation was sent again just now"
+    next_step = "Nothing more is needed: the newest message works."
+
+
+class InvitationsFull(LimitReached):
+    """The organisation has invited as many people today as it may in a day."""
+
+    code = "invitation.too_many"
+    title = "Your organisation has invited too many people today"
+    next_step = "Invite the others after the time in resets_at."
 
 
 class EmailUnverified(NotAllowed):
@@ -123,10 +145,13 @@ class Joined:
     role: Role
 
 
-def invite_member(*, actor: Actor, email: str, role: Role, now: datetime) -> NewInvitation:
+def invite_member(
+    *, actor: Actor, email: str, role: Role, language: Language | None = None, now: datetime
+) -> NewInvitation:
     """Invite an address into the actor's organisation, to no higher role than the actor may give.
 
-    Raises NotAllowed, MemberAlready, InvitationOpen, MembersFull, MakerIsAlone.
+    language: of the mail; None for the actor's own. Raises NotAllowed, MemberAlready, InvitationOpen, MembersFull,
+    MakerIsAlone, InvitationSentOften, InvitationsFull.
     """
     address = email.strip().lower()
     with transaction.atomic():
@@ -138,27 +163,35 @@ def invite_member(*, actor: Actor, email: str, role: Role, now: datetime) -> New
         open_one = Invitation.objects.unanswered().filter(organisation=organisation, email=address).first()
         if open_one is not None:
             raise InvitationOpen(facts={"invitation_id": open_one.id})
+        _require_sendings_left(organisation, address, now=now)
         row = Invitation(
             id=new_id("inv"),
             organisation=organisation,
             email=address,
             role=role,
+            language=language or Person.objects.values_list("language", flat=True).get(id=actor.person_id),
             invited_by=actor.person_id,
             created_at=now,
         )
         return _send(row, generation=1, deed="made", actor=actor, now=now)
 
 
-def send_invitation_again(*, actor: Actor, invitation_id: str, now: datetime) -> NewInvitation:
+def send_invitation_again(
+    *, actor: Actor, invitation_id: str, times_sent: int | None = None, now: datetime
+) -> NewInvitation:
     """Send an invitation anew with a fresh secret and time; the one sent before no longer works.
 
-    Raises InvitationMissing, NotAllowed, InvitationUsed, InvitationWithdrawn, InvitationSentOften.
+    times_sent: how often it was when the caller looked; raises InvitationSentMeanwhile where that has changed.
+    Raises InvitationMissing, NotAllowed, InvitationUsed, InvitationWithdrawn, InvitationSentOften, InvitationsFull.
     """
     with transaction.atomic():
         row = _lock_for_change(actor, invitation_id)
         _refuse_answered(row, now=now)
+        if times_sent is not None and row.generation != times_sent:
+            raise InvitationSentMeanwhile
         if row.generation >= GENERATIONS_MAX:
             raise InvitationSentOften(facts={"limit": GENERATIONS_MAX, "used": row.generation})
+        _require_sendings_left(row.organisation, row.email, now=now)
         return _send(row, generation=row.generation + 1, deed="sent_again", actor=actor, now=now)
 
 
@@ -219,6 +252,18 @@ def _accept(person_id: str, secret: str, *, now: datetime) -> Membership:
     _record(row, deed="accepted", by=person.id, now=now)
     record_role(membership=membership, by=row.invited_by, old=None, new=row.role, now=now)
     return membership
+
+
+def _require_sendings_left(organisation: Organisation, email: str, *, now: datetime) -> None:
+    """Raise InvitationSentOften or InvitationsFull; what was withdrawn or accepted since counts, too."""
+    lately = Invitation.objects.filter(organisation=organisation, expires_at__gt=now)
+    used = lately.filter(email=email).aggregate(used=Sum("generation"))["used"] or 0
+    if used >= GENERATIONS_MAX:
+        raise InvitationSentOften(facts={"limit": GENERATIONS_MAX, "used": used})
+    today = lately.filter(expires_at__gt=now + LIFE - DAY).order_by("expires_at").values_list("expires_at", flat=True)
+    if len(today) >= INVITATIONS_A_DAY:
+        resets_at = format_moment(today[0] - LIFE + DAY)
+        raise InvitationsFull(facts={"limit": INVITATIONS_A_DAY, "used": len(today), "resets_at": resets_at})
 
 
 def _send(row: Invitation, *, generation: int, deed: str, actor: Actor, now: datetime) -> NewInvitation:

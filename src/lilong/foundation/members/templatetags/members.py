@@ -1,8 +1,11 @@
 """Words of organisations in templates: `{% load members %}`."""
 
-from django import template
+from collections.abc import Iterable
 
-from lilong.foundation.members.pages.words import KINDS
+from django import template
+from django.utils.translation import gettext
+
+from lilong.foundation.members.pages.words import KINDS, ROLES
 
 register = template.Library()
 
@@ -11,3 +14,15 @@ register = template.Library()
 def organisation_kind(kind: str) -> str:
     """Write what a kind of organisation is called: `{{ organisation.kind|organisation_kind }}`."""
     return str(KINDS.get(kind, kind))
+
+
+@register.filter
+def role_word(role: str) -> str:
+    """Write what a role is called: `{{ membership.role|role_word }}`."""
+    return str(ROLES.get(role, role))
+
+
+@register.filter
+def role_words(roles: Iterable[str]) -> str:
+    """Write what several roles are called, in one line."""
+    return gettext(", ").join(role_word(role) for role in roles)

@@ -50,6 +50,7 @@ class NoticeKindWrong(InvariantBroken):
 class NoticeKind:
     """One kind. to: roles of who is told when no person is named. title, text: templates by language.
 
+    Where `to` is empty, it is for somebody who is not here yet: nobody finds it in an inbox or chooses about it.
     path: of the page where more can be read, with `$subject_id`.
     """
 

@@ -16,7 +16,7 @@ from lilong.common.permissions import Actor, Scope, may, require
 from lilong.common.time import utc_now
 from lilong.foundation.notices.core.endpoints import URL_MAX, read_endpoint
 from lilong.foundation.notices.pages.words import say_problem
-from lilong.foundation.notices.queries.kinds import load_kinds
+from lilong.foundation.notices.queries.kinds import list_offered_kinds, load_kinds
 from lilong.foundation.notices.queries.webhooks import DeliveryView, WebhookView, get_webhook, list_deliveries
 from lilong.foundation.notices.queries.webhooks import list_webhooks as list_own_webhooks
 from lilong.foundation.notices.services.webhooks import (
@@ -45,7 +45,7 @@ def say_kind(code: str) -> str:
 
 
 def _list_offered() -> list[tuple[str, str]]:
-    offered = (kind.code for kind in load_kinds().values() if not kind.is_security)
+    offered = (kind.code for kind in list_offered_kinds().values() if not kind.is_security)
     return [(code, say_kind(code)) for code in sorted(offered)]
 
 

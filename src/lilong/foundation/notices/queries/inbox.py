@@ -13,12 +13,12 @@ from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.public.people import Language, list_people
 from lilong.foundation.notices.core.kinds import MailRule, point_to
 from lilong.foundation.notices.models import Letter, Mail, Preference
-from lilong.foundation.notices.queries.kinds import load_kinds
+from lilong.foundation.notices.queries.kinds import list_offered_kinds, load_kinds
 from lilong.foundation.notices.queries.wording import word_letter
 
 
 class MailState(StrEnum):
-    """Where a mail stands. dropped: the person left before it was sent."""
+    """Where a mail stands. dropped: the person left, or the invitation was over, before it was sent."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -68,7 +68,10 @@ class PreferencesView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailView:
-    """A mail as the operator sees it: whose, about what kind, and why it is not sent; never its text."""
+    """A mail as the operator sees it: whose, about what kind, and why it is not sent; never its text.
+
+    person_id: empty for an invitation, whose mail goes to somebody who is not here yet.
+    """
 
     id: str
     person_id: str
@@ -139,7 +142,7 @@ def get_preferences(*, actor: Actor, titles_in: Language | None = None) -> Prefe
             mail=kind.mail,
             is_security=kind.is_security,
         )
-        for kind in sorted(load_kinds().values(), key=lambda kind: kind.code)
+        for kind in sorted(list_offered_kinds().values(), key=lambda kind: kind.code)
     )
     return PreferencesView(language=language, kinds=kinds)
 

@@ -24,6 +24,11 @@ def load_kinds() -> Mapping[str, NoticeKind]:
     return kinds
 
 
+def list_offered_kinds() -> Mapping[str, NoticeKind]:
+    """Return the kinds that people find in their inbox and choose about, by code."""
+    return {code: kind for code, kind in load_kinds().items() if kind.to}
+
+
 def get_kind(*, code: str) -> NoticeKind:
     """Return a kind; raises NoticeKindUnknown."""
     kind = load_kinds().get(code)

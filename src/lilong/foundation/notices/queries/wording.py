@@ -3,23 +3,29 @@
 from collections.abc import Sequence
 
 from django.conf import settings
+from django.utils.translation import override, pgettext
 
 from lilong.common.canonical import canonical_json
 from lilong.common.time import format_moment
-from lilong.foundation.members.public.people import Language
+from lilong.foundation.members.public.invitations import RevealedInvitation, format_link
+from lilong.foundation.members.public.people import Language, list_people
 from lilong.foundation.notices.core.kinds import Wording, word_notice
 from lilong.foundation.notices.models import Letter, Mail, Notice
-from lilong.foundation.notices.queries.kinds import load_kinds
+from lilong.foundation.notices.queries.kinds import get_kind, load_kinds
 
 LINES_A_DIGEST = 50
 MORE = {Language.EN: "… and {count} more.", Language.ZH_HANS: "……还有 {count} 条。"}
-DIGEST_TITLE = {Language.EN: "{count} × {title}", Language.ZH_HANS: "{title}(共 {count} 条)"}
+DIGEST_TITLE = {Language.EN: "{count} × {title}", Language.ZH_HANS: "{title}（共 {count} 条）"}
 ABOUT = {Language.EN: "About", Language.ZH_HANS: "相关编号"}
-FOOT = {
-    Language.EN: "This mail was written by {hub}, {url}. Which notices come by mail is yours to choose: "
-    "`lilong notices preferences`.",
-    Language.ZH_HANS: "此邮件由 {hub}({url})自动发送。可用 `lilong notices preferences` 选择哪些通知通过邮件发送。",
+SENDER = {
+    Language.EN: "This mail was written by {hub}, {url}.",
+    Language.ZH_HANS: "此邮件由 {hub}（{url}）自动发送。",
 }
+CHOICE = {
+    Language.EN: " Which notices come by mail is yours to choose: `lilong notices preferences`.",
+    Language.ZH_HANS: "可用 `lilong notices preferences` 选择哪些通知通过邮件发送。",
+}
+LEFT = {Language.EN: "A former member", Language.ZH_HANS: "一位已离开的成员"}
 
 
 def word_letter(*, notice: Notice, language: Language) -> Wording:
@@ -36,12 +42,35 @@ def word_mail(*, mail: Mail, language: Language) -> Wording:
     count = Letter.objects.filter(mail=mail).count()
     worded = [word_letter(notice=letter.notice, language=language) for letter in letters[:LINES_A_DIGEST]]
     hub, url = settings.LILONG.hub_name, settings.LILONG.public_url
-    foot = FOOT[language].format(hub=hub, url=url)
+    foot = SENDER[language].format(hub=hub, url=url) + CHOICE[language]
     title = worded[0].title if count == 1 else DIGEST_TITLE[language].format(count=count, title=worded[0].title)
     lines = _list_lines(worded, letters, language)
     if count > LINES_A_DIGEST:
         lines.append(MORE[language].format(count=count - LINES_A_DIGEST))
-    return Wording(title=" ".join(f"[{hub}] {title}".split()), text="\n\n".join([*lines, f"-- \n{foot}\n"]))
+    return Wording(title=_head(title), text="\n\n".join([*lines, f"-- \n{foot}\n"]))
+
+
+def word_invitation(*, kind: str, revealed: RevealedInvitation) -> Wording:
+    """Return subject and body of an invitation's mail, in the invitation's language; the body holds its secret.
+
+    One query.
+    """
+    invitation, language = revealed.invitation, revealed.invitation.language
+    hub, url = settings.LILONG.hub_name, settings.LILONG.public_url
+    people = list_people(organisation_id=invitation.organisation_id, person_ids=[invitation.invited_by])
+    with override(language.value):
+        role = pgettext("role", invitation.role.value)
+    params = {
+        "inviter": people[0].name if people else LEFT[language],
+        "organisation": invitation.organisation_name,
+        "hub": hub,
+        "role": role,
+        "url": format_link(hub_url=url, secret=revealed.secret),
+        "expires_at": format_moment(invitation.expires_at),
+    }
+    wording = word_notice(kind=get_kind(code=kind), subject_id=invitation.id, params=params, language=language)
+    foot = SENDER[language].format(hub=hub, url=url)
+    return Wording(title=_head(wording.title), text=f"{wording.text}\n\n-- \n{foot}\n")
 
 
 def render_body(*, notice: Notice) -> bytes:
@@ -58,6 +87,11 @@ def render_body(*, notice: Notice) -> bytes:
             },
         }
     )
+
+
+def _head(title: str) -> str:
+    """Return a subject, in one line whatever names it holds."""
+    return " ".join(f"[{settings.LILONG.hub_name}] {title}".split())
 
 
 def _list_lines(worded: Sequence[Wording], letters: Sequence[Letter], language: Language) -> list[str]:

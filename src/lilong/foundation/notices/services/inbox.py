@@ -12,7 +12,7 @@ from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.public.people import Language, set_language
 from lilong.foundation.notices.models import Letter, Preference
 from lilong.foundation.notices.queries.inbox import get_preferences
-from lilong.foundation.notices.queries.kinds import load_kinds
+from lilong.foundation.notices.queries.kinds import list_offered_kinds
 
 
 class MailWish(StrEnum):
@@ -69,7 +69,7 @@ def set_preferences(*, actor: Actor, language: Language, by_mail: Collection[str
 def choose_mail(*, actor: Actor, kind: str, wanted: MailWish) -> None:
     """Choose whether notices of a kind come by mail; raises NoticeMissing, SecurityNoticeStays."""
     require(may(actor, roles=frozenset(Role), scope=Scope.MANAGE))
-    known = load_kinds().get(kind)
+    known = list_offered_kinds().get(kind)
     if known is None:
         raise NoticeMissing(detail=f"There is no kind of notice {kind[:64]}.")
     if known.is_security and wanted is MailWish.NO:

@@ -4,6 +4,7 @@ A mail is claimed by moving its next_at ahead, sent outside of any transaction, 
 killed between the two lets it be sent again with the same Message-ID, by which mail programs know a repetition.
 """
 
+import re
 import smtplib
 from collections import Counter
 from dataclasses import dataclass
@@ -20,13 +21,18 @@ from django.db.models import Q, QuerySet
 from lilong.common.errors import NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
-from lilong.foundation.members.public.people import list_people
+from lilong.foundation.members.public.people import Language, list_people
 from lilong.foundation.notices.core.digests import WaitingLetter, plan_mails, start_of_hour
-from lilong.foundation.notices.core.kinds import MailRule
+from lilong.foundation.notices.core.kinds import MailRule, Wording
 from lilong.foundation.notices.core.retries import MAIL_WAITS_S, find_next_try
 from lilong.foundation.notices.models import DEAD, DROPPED, SENT, WAITING, Letter, Mail
 from lilong.foundation.notices.queries.kinds import load_kinds
-from lilong.foundation.notices.queries.wording import word_mail
+from lilong.foundation.notices.queries.wording import word_invitation, word_mail
+from lilong.foundation.notices.services.invitations import (
+    INVITATION,
+    reveal_for_mail,
+    write_missing_invitation_mails,
+)
 
 PEOPLE_A_CALL = 50
 LETTERS_A_PERSON = 2000
@@ -34,6 +40,11 @@ MAILS_A_CALL = 20
 CLAIM_S = 300
 ERROR_MAX = 500
 PERMANENT = range(500, 600)
+LEFT = "The person has left."
+OVER = "The invitation is over: answered, withdrawn, sent again or expired, or the hub's key was replaced."
+
+_SECRET = re.compile(r"lil[a-z]*_[A-Za-z0-9_-]{20,}")
+"""A mail server that refuses a mail may quote it, and with it a secret, in its answer."""
 
 log = structlog.get_logger()
 
@@ -55,7 +66,11 @@ class _Failure:
 
 
 def write_mails(*, now: datetime) -> int:
-    """Write the mails that are due about new letters, single ones or digests, and return how many."""
+    """Write the mails that are due about new letters, single ones or digests, and return how many.
+
+    Mails of invitations that an event should have asked for are made up for.
+    """
+    write_missing_invitation_mails(now=now)
     written, after = 0, ("", "")
     while people := _list_people_with_letters(after):
         for person_id, organisation_id in people:
@@ -73,7 +88,7 @@ def send_mails(*, now: datetime, limit: int = MAILS_A_CALL) -> int:
     sent, unreachable = 0, None
     try:
         for mail in mails:
-            message, failure = _build(mail, connection), unreachable
+            message, failure = _build(mail, connection, now=now), unreachable
             if message is not None and failure is None:
                 failure, is_down = _hand_over(message, connection)
                 unreachable = failure if is_down else None
@@ -157,25 +172,39 @@ def _claim(now: datetime, limit: int) -> list[Mail]:
     return mails
 
 
-def _build(mail: Mail, connection: BaseEmailBackend) -> EmailMessage | None:
-    """Return the message, or None where the person has left the organisation."""
-    people = list_people(organisation_id=mail.organisation_id, person_ids=[mail.person_id])
-    if not people:
+def _build(mail: Mail, connection: BaseEmailBackend, *, now: datetime) -> EmailMessage | None:
+    """Return the message, or None where the person has left the organisation, or the invitation is over."""
+    addressed = _address_invitation(mail, now) if mail.invitation_id else _address_person(mail)
+    if addressed is None:
         return None
-    wording = word_mail(mail=mail, language=people[0].language)
+    to, language, wording = addressed
     host = urlsplit(settings.LILONG.public_url).hostname or "localhost"
     return EmailMessage(
         subject=wording.title,
         body=wording.text,
         from_email=settings.LILONG.mail_from_in_force,
-        to=[people[0].email],
+        to=[to],
         connection=connection,
         headers={
             "Message-ID": f"<{mail.id}@{host}>",
             "Auto-Submitted": "auto-generated",
-            "Content-Language": people[0].language.value,
+            "Content-Language": language.value,
         },
     )
+
+
+def _address_person(mail: Mail) -> tuple[str, Language, Wording] | None:
+    people = list_people(organisation_id=mail.organisation_id, person_ids=[mail.person_id])
+    if not people:
+        return None
+    return people[0].email, people[0].language, word_mail(mail=mail, language=people[0].language)
+
+
+def _address_invitation(mail: Mail, now: datetime) -> tuple[str, Language, Wording] | None:
+    revealed = reveal_for_mail(mail=mail, now=now)
+    if revealed is None:
+        return None
+    return revealed.invitation.email, revealed.invitation.language, word_invitation(kind=INVITATION, revealed=revealed)
 
 
 def _hand_over(message: EmailMessage, connection: BaseEmailBackend) -> tuple[_Failure | None, bool]:
@@ -201,7 +230,7 @@ def _note(mail: Mail, failure: _Failure | None, *, is_dropped: bool, now: dateti
     mine = Mail.objects.filter(id=mail.id, attempts=mail.attempts, state=WAITING)
     with transaction.atomic():
         if is_dropped:
-            mine.update(state=DROPPED, last_error="The person has left.")
+            mine.update(state=DROPPED, last_error=OVER if mail.invitation_id else LEFT)
             return False
         if failure is None:
             mine.update(state=SENT, sent_at=now, last_error="")
@@ -209,6 +238,7 @@ def _note(mail: Mail, failure: _Failure | None, *, is_dropped: bool, now: dateti
         next_at = None
         if not failure.permanent:
             next_at = find_next_try(attempts=mail.attempts, waits_s=MAIL_WAITS_S, now=now)
-        mine.update(state=WAITING if next_at else DEAD, next_at=next_at or now, last_error=failure.text[:ERROR_MAX])
-    log.warning("mail_failed", mail=mail.id, attempts=mail.attempts, error=failure.text, dead=next_at is None)
+        text = _SECRET.sub("…", failure.text)
+        mine.update(state=WAITING if next_at else DEAD, next_at=next_at or now, last_error=text[:ERROR_MAX])
+    log.warning("mail_failed", mail=mail.id, attempts=mail.attempts, error=text, dead=next_at is None)
     return False

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from lilong.foundation.notices.models import WAITING, DeliveryTry, Letter, Mail, Notice, WebhookDelivery
+from lilong.foundation.notices.services.erasure import forget_erased_people
 
 KEEP_TRIES = timedelta(days=30)
 KEEP = timedelta(days=180)
@@ -13,7 +14,11 @@ BATCH = 1000
 
 
 def prune(*, now: datetime) -> int:
-    """Delete tries after 30 days, and notices with letters, mails and deliveries after 180; return how many rows."""
+    """Delete tries after 30 days, and notices with letters, mails and deliveries after 180; return how many rows.
+
+    What is left of people who were erased goes at once.
+    """
+    forget_erased_people()
     old = now - KEEP
     letters = Letter.objects.filter(notice=OuterRef("pk"))
     deliveries = WebhookDelivery.objects.filter(notice=OuterRef("pk"))

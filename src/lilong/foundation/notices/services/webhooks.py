@@ -17,8 +17,9 @@ from lilong.foundation.notices.core.endpoints import read_endpoint
 from lilong.foundation.notices.core.retries import OLD_SECRET_LIFE
 from lilong.foundation.notices.core.signing import SECRET_BYTES, format_secret
 from lilong.foundation.notices.models import Notice, Webhook, WebhookDelivery
-from lilong.foundation.notices.queries.kinds import load_kinds
+from lilong.foundation.notices.queries.kinds import list_offered_kinds
 from lilong.foundation.notices.queries.webhooks import WebhookMissing
+from lilong.foundation.notices.services.erasure import PERSON_ID, PERSON_NAME
 from lilong.foundation.notices.services.posting import post_notice
 
 MANAGERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN})
@@ -176,7 +177,7 @@ def _require_valid(url: str, kinds: Sequence[str]) -> None:
     endpoint = read_endpoint(url=url)
     if isinstance(endpoint, str):
         problems.append(FieldProblem(path="url", code="notices.url_invalid", message=endpoint))
-    known = load_kinds()
+    known = list_offered_kinds()
     for kind in sorted(set(kinds)):
         if kind not in known or known[kind].is_security:
             message = f"There is no kind of notice {kind[:64]} that is sent to programs."
@@ -207,7 +208,11 @@ def _tell(webhook: Webhook, kind: str, actor: Actor, *, now: datetime) -> None:
         subject_id=webhook.id,
         occasion=format_moment(now),
         organisation_id=webhook.organisation_id,
-        params={"url": webhook.url, "person": people[0].name if people else actor.person_id},
+        params={
+            "url": webhook.url,
+            PERSON_NAME: people[0].name if people else actor.person_id,
+            PERSON_ID: actor.person_id,
+        },
         now=now,
     )
 

@@ -1,0 +1,194 @@
+"""An organisation's people in a real browser: from the invitation to the page that says why it refuses."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email import message_from_string, policy
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect
+
+from lilong.cli.local_hub import LocalHub
+from tests.browsing import LOOKS, NARROW, Look, find_unreached, inspect_page
+from tests.polling import wait_until
+from tests.sign_ins import CODE, PASSWORD
+
+ENGLISH = {
+    "people": "People",
+    "invite": "Invite somebody",
+    "address": "Address",
+    "role": "Viewer: looks on, changes nothing",
+    "send": "Send the invitation",
+    "sign up": "Sign up",
+    "name": "Your name",
+    "password": "Password",
+    "code": "Code",
+    "confirm": "Confirm",
+    "accept": "Accept and join Shu Robotics",
+    "welcome": "Welcome. You belong to the organisation now",
+    "needs": "It needs the role",
+    "has": "viewer",
+    "who": "Who can give it",
+}
+CHINESE = {
+    "people": "人员",
+    "invite": "邀请成员",
+    "address": "地址",
+    "role": "查看者：只查看，不做更改",
+    "send": "发送邀请",
+    "sign up": "注册",
+    "name": "您的姓名",
+    "password": "密码",
+    "code": "代码",
+    "confirm": "确认",
+    "accept": "接受并加入 Shu Robotics",
+    "welcome": "欢迎。您已加入该机构",
+    "needs": "需要的角色",
+    "has": "查看者",
+    "who": "谁可以授予",
+}
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A hub with an organisation. sessions, memberships: by role or name; links: by the invitation's state."""
+
+    hub: LocalHub
+    sessions: Mapping[str, str]
+    memberships: Mapping[str, str]
+    links: Mapping[str, str]
+
+    def open_context(self, browser: Browser, who: str = "", *, look: Look | None = None, **options) -> BrowserContext:
+        look = look or Look()
+        viewport = ViewportSize(width=look.width, height=900)
+        context = browser.new_context(viewport=viewport, reduced_motion="reduce", **options)
+        cookies = {"language": look.language, "theme": look.theme}
+        if who:
+            cookies["lilong-session"] = self.sessions[who]
+        context.add_cookies([{"name": name, "value": value, "url": self.hub.url} for name, value in cookies.items()])
+        return context
+
+    def read_mails(self, to: str) -> list[str]:
+        """Return the texts of the mails to an address, oldest first: the hub writes them to files."""
+        texts = []
+        for path in sorted((self.hub.home / "mail").glob("*"), key=lambda path: path.stat().st_mtime_ns):
+            for part in path.read_text(encoding="utf-8").split("-" * 79 + "\n"):
+                mail = message_from_string(part.lstrip("\n"), policy=policy.default)
+                if mail["To"] == to:
+                    texts.append(mail.get_content())
+        return texts
+
+    def wait_for(self, pattern: re.Pattern[str], *, to: str) -> str:
+        """Return what the newest mail to an address holds of this, once it has come."""
+
+        def find() -> str:
+            found = [match[1] for text in self.read_mails(to) for match in pattern.finditer(text)]
+            return found[-1] if found else ""
+
+        return wait_until(find, within_s=60)
+
+
+@pytest.fixture(scope="module")
+def filled(hub: LocalHub) -> Filled:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
+    fill = [sys.executable, "-m", "tests.browser_people"]
+    said = subprocess.run(
+        fill, env=ours | {"LILONG_HOME": str(hub.home)}, check=True, timeout=120, capture_output=True, text=True
+    )
+    return Filled(hub=hub, **json.loads(said.stdout))
+
+
+@pytest.mark.parametrize(
+    ("look", "words"),
+    [(Look(), ENGLISH), (Look(language="zh-hans", theme="dark", width=NARROW), CHINESE)],
+    ids=["english wide light", "chinese narrow dark"],
+)
+def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_and_who_can_help(
+    filled, browser, look, words
+):
+    guest = f"guest-{look.language}@guests.example"
+    owner = filled.open_context(browser, "owner", look=look).new_page()
+    owner.goto(f"{filled.hub.url}/home")
+    owner.get_by_role("link", name=words["people"], exact=True).click()
+    owner.get_by_role("link", name=words["invite"], exact=True).click()
+    owner.get_by_label(words["address"], exact=True).fill(guest)
+    owner.get_by_label(words["role"]).check()
+    owner.get_by_role("button", name=words["send"]).click()
+    expect(owner.get_by_role("listitem").filter(has_text=guest)).to_be_visible()
+
+    page = filled.open_context(browser, look=look).new_page()
+    page.goto(filled.wait_for(re.compile(r"^(http\S+/invitation\?secret=\S+)", re.MULTILINE), to=guest))
+    assert page.url == f"{filled.hub.url}/invitation"
+    page.get_by_role("main").get_by_role("link", name=words["sign up"]).click()
+    page.get_by_label(words["name"]).fill("Gu Est")
+    page.get_by_label(words["password"]).fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name=words["sign up"]).click()
+    page.get_by_label(words["code"]).fill(filled.wait_for(CODE, to=guest))
+    page.get_by_role("main").get_by_role("button", name=words["confirm"]).click()
+    page.get_by_role("button", name=words["accept"]).click()
+
+    page.wait_for_url(f"{filled.hub.url}/home")
+    expect(page.get_by_text(words["welcome"])).to_be_visible()
+    expect(page.get_by_role("banner")).to_contain_text("Shu Robotics")
+    assert page.goto(f"{filled.hub.url}/people/invite").status == 403
+    facts = page.get_by_role("main")
+    for label, said in ((words["needs"], ""), (words["who"], "Lin Wei")):
+        row = facts.locator("dl.facts > div").filter(has=page.get_by_text(label, exact=True))
+        expect(row).to_contain_text(said)
+    expect(facts).to_contain_text(words["has"])
+    page.context.close()
+    owner.context.close()
+
+
+def test_without_scripts_an_invitation_is_withdrawn_once_that_is_confirmed(filled, browser):
+    context = filled.open_context(browser, "owner", java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{filled.hub.url}/people/invite")
+    page.get_by_label("Address", exact=True).fill("mistaken@guests.example")
+    page.get_by_role("button", name="Send the invitation").click()
+    row = page.get_by_role("listitem").filter(has_text="mistaken@guests.example")
+    expect(row.get_by_role("button", name="Yes, withdraw it")).to_be_hidden()
+    row.locator("summary").click()
+    row.get_by_role("button", name="Yes, withdraw it").click()
+
+    expect(page.get_by_text("The invitation is withdrawn")).to_be_visible()
+    expect(row).to_have_count(0)
+    context.close()
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_pages_of_people_are_sound_for_everybody(filled, browser, look):
+    seen = {
+        "owner": ("/people", "/people/invite", "/people/leave", f"/people/{filled.memberships['admin']}"),
+        "admin": ("/people", f"/people/{filled.memberships['viewer']}", filled.links["open"]),
+        "guest": (filled.links["open"],),
+        "other": (filled.links["open"],),
+        "viewer": ("/people", "/people/leave", "/people/invite", "/desk"),
+        "": ("/invitation", filled.links["open"], filled.links["withdrawn"], f"{filled.links['open']}x"),
+    }
+    wrong = {}
+    for who, paths in seen.items():
+        context = filled.open_context(browser, who, look=look)
+        for path in paths:
+            visit = inspect_page(context.new_page(), filled.hub.url + path)
+            if visit.violations or visit.troubles or visit.overflow_px > 0:
+                wrong[who, path] = visit
+        context.close()
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("who", "path"), [("owner", "/people"), ("owner", "/people/invite"), ("viewer", "/people/invite"), ("", "open")]
+)
+def test_the_keyboard_reaches_everything_about_people(filled, browser, who, path):
+    context = filled.open_context(browser, who)
+    page = context.new_page()
+    page.goto(filled.hub.url + filled.links.get(path, path))
+
+    assert find_unreached(page) == []
+    context.close()
