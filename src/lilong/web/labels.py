@@ -90,6 +90,12 @@ LABELS: dict[str, dict[str, Label]] = {
         "settle": Label(_("transfer", "Settled"), Tone.GOOD),
         "void": Label(_("transfer", "Released"), Tone.NEUTRAL),
     },
+    "evidence": {
+        "given": Label(_("evidence", "Given"), Tone.NEUTRAL),
+        "verified": Label(_("evidence", "Verified"), Tone.GOOD),
+        "expired": Label(_("evidence", "Expired"), Tone.BAD),
+        "withdrawn": Label(_("evidence", "Withdrawn"), Tone.NEUTRAL),
+    },
     "organisation": {
         "applied": Label(_("organisation", "Waiting for admission"), Tone.BUSY),
         "admitted": Label(_("organisation", "Admitted"), Tone.GOOD),

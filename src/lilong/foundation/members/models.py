@@ -58,7 +58,7 @@ class OrganisationStanding(models.Model):
     """What an organisation is at the hub from `starts_on` until the day before `ends_on`.
 
     Periods of one kind never overlap; the service sees to it under the organisation's lock. by: the person who granted
-    it, empty for a rule or the first migration.
+    it, empty for a rule or the first migration. case_id: the case by which it was granted, if there was one.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -69,12 +69,37 @@ class OrganisationStanding(models.Model):
     granted_at = models.DateTimeField()
     by = models.CharField(max_length=64, blank=True)
     reason = models.CharField(max_length=1000, blank=True)
+    case_id = models.CharField(max_length=64, blank=True)
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=STANDINGS), name="members_standing_kind"),
             models.CheckConstraint(
                 condition=Q(ends_on=None) | Q(ends_on__gte=F("starts_on")), name="members_standing_period"
+            ),
+        ]
+
+
+class StandingApplication(models.Model):
+    """An organisation asks to be something at the hub, or to be it for longer; a case decides.
+
+    answered_at: None while the case is open. standing_id: what was granted in the end.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=16)
+    case_id = models.CharField(max_length=64)
+    applied_by = models.CharField(max_length=64)
+    applied_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+    standing_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=STANDINGS), name="members_application_kind"),
+            models.UniqueConstraint(
+                fields=["organisation", "kind"], condition=Q(answered_at=None), name="members_application_once"
             ),
         ]
 
@@ -254,6 +279,20 @@ class Evidence(models.Model):
         indexes = [
             models.Index(fields=["expires_on"], condition=Q(withdrawn_at=None), name="members_evidence_expiring")
         ]
+
+
+class EvidenceUse(models.Model):
+    """For what a document is shown: subject_id names a case, for example, and `what` the case's kind."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    evidence = models.ForeignKey(Evidence, on_delete=models.PROTECT)
+    subject_id = models.CharField(max_length=64, db_index=True)
+    what = models.CharField(max_length=64)
+    used_by = models.CharField(max_length=64, blank=True)
+    used_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["evidence", "subject_id"], name="members_evidence_use_once")]
 
 
 class OwnershipShare(models.Model):

@@ -2,7 +2,7 @@
 
 from django import template
 
-from lilong.foundation.members.pages.words import KINDS
+from lilong.foundation.members.pages.words import KINDS, name_evidence
 
 register = template.Library()
 
@@ -11,3 +11,9 @@ register = template.Library()
 def organisation_kind(kind: str) -> str:
     """Write what a kind of organisation is called: `{{ organisation.kind|organisation_kind }}`."""
     return str(KINDS.get(kind, kind))
+
+
+@register.filter
+def evidence_kind(kind: str) -> str:
+    """Write what a kind of document is called: `{{ document.kind|evidence_kind }}`."""
+    return name_evidence(kind)

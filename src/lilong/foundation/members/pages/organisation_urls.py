@@ -1,0 +1,24 @@
+"""Addresses of the pages of one's own organisation, and of what operators do about others' standings and owners."""
+
+from django.urls import path
+
+from lilong.foundation.members.pages import evidence, ownership, standings
+
+urlpatterns = [
+    path("organisation/evidence", evidence.show_wallet, name="own_evidence"),
+    path("organisation/evidence/new", evidence.give, name="give_evidence"),
+    path("organisation/evidence/<str:evidence_id>", evidence.show_document, name="own_document"),
+    path("organisation/evidence/<str:evidence_id>/file", evidence.download, name="own_document_file"),
+    path("organisation/evidence/<str:evidence_id>/replace", evidence.replace, name="replace_evidence"),
+    path("organisation/evidence/<str:evidence_id>/withdraw", evidence.withdraw, name="withdraw_evidence"),
+    path("organisation/ownership", ownership.show_own, name="own_ownership"),
+    path("organisation/ownership/end", ownership.end, name="end_ownership"),
+    path("organisation/standings", standings.show_own, name="own_standings"),
+    path("desk/organisations/<str:organisation_id>/ownership", ownership.show_of, name="desk_ownership"),
+    path("desk/organisations/<str:organisation_id>/standings", standings.show_of, name="desk_standings"),
+    path(
+        "desk/organisations/<str:organisation_id>/standings/<str:standing_id>/end",
+        standings.change_end,
+        name="desk_standing_end",
+    ),
+]
