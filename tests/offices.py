@@ -9,6 +9,7 @@ from lilong.foundation.cases.services.standings import ask_for_standing
 from lilong.foundation.members.core.standings import StandingKind
 from lilong.foundation.members.models import OrganisationStanding
 from lilong.foundation.members.queries.evidence import EvidenceView
+from lilong.foundation.members.services.consents import set_consents
 from lilong.foundation.members.services.evidence import give_evidence, withdraw_evidence
 from lilong.foundation.members.services.ownership import DeclaredOwner, declare_ownership
 from lilong.foundation.members.services.standings import grant_standing
@@ -33,6 +34,12 @@ class Office:
         self.declare(self.owner, starts_on_days=-400, outside_ppm=900_000)
         self.declare(self.owner, starts_on_days=-30, outside_ppm=312_500)
         self.grant(StandingKind.VIRTUAL, days=90)
+        set_consents(actor=self.owner, uses=["outcome_questions", "usage_statistics"], now=now - timedelta(days=200))
+        set_consents(actor=self.owner, uses=["outcome_questions"], now=now - timedelta(days=100))
+        begun = self.today - timedelta(days=200)
+        with transaction.atomic():
+            own = OrganisationStanding.objects.filter(organisation_id=self.owner.organisation_id, kind="resident")
+            own.update(starts_on=begun)
         self.case_id = ask_for_standing(
             actor=self.owner, kind=StandingKind.SPONSOR, reason="We fund a programme for students.", now=now
         )
@@ -92,6 +99,8 @@ class Office:
                 "standings": "/organisation/standings",
                 "apply": "/organisation/standings/ask?kind=sponsor",
                 "apply without documents": "/organisation/standings/ask?kind=provider",
+                "consents": "/organisation/consents",
+                "questions": "/organisation/outcomes/half_year",
                 "own case": f"/cases/{self.case_id}",
             },
             "viewer": {

@@ -326,6 +326,46 @@ class OwnershipShare(models.Model):
         ]
 
 
+class Consent(models.Model):
+    """An organisation's yes to one use of its data, in the words of one version, until it is withdrawn."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    use = models.CharField(max_length=32)
+    version = models.CharField(max_length=16)
+    given_by = models.CharField(max_length=64)
+    given_at = models.DateTimeField()
+    withdrawn_by = models.CharField(max_length=64, blank=True)
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "use", "version"], condition=Q(withdrawn_at=None), name="members_consent_once"
+            )
+        ]
+        indexes = [models.Index(fields=["use", "version"], condition=Q(withdrawn_at=None), name="members_consent_use")]
+
+
+class OutcomeAnswer(models.Model):
+    """How an organisation fared, as it said last in one round."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    round = models.CharField(max_length=32)
+    question = models.CharField(max_length=32)
+    version = models.CharField(max_length=16)
+    number = models.BigIntegerField()
+    answered_by = models.CharField(max_length=64)
+    answered_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "round", "question"], name="members_outcome_once"),
+            models.CheckConstraint(condition=Q(number__gte=0), name="members_outcome_number"),
+        ]
+
+
 class Mail(models.Model):
     """A mail that waits to be sent: its text is sealed, for it may hold a code. It goes once it is sent or too old."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from lilong.foundation.members.pages import evidence, ownership, standings
+from lilong.foundation.members.pages import consents, evidence, ownership, standings
 
 urlpatterns = [
     path("organisation/evidence", evidence.show_wallet, name="own_evidence"),
@@ -14,6 +14,10 @@ urlpatterns = [
     path("organisation/ownership", ownership.show_own, name="own_ownership"),
     path("organisation/ownership/end", ownership.end, name="end_ownership"),
     path("organisation/standings", standings.show_own, name="own_standings"),
+    path("organisation/consents", consents.show_consents, name="own_consents"),
+    path("organisation/consents/export", consents.export_own, name="export_consents"),
+    path("organisation/outcomes/<str:round_code>", consents.answer, name="answer_outcomes"),
+    path("desk/outcomes", consents.export_answers, name="export_outcomes"),
     path("desk/organisations/<str:organisation_id>/ownership", ownership.show_of, name="desk_ownership"),
     path("desk/organisations/<str:organisation_id>/standings", standings.show_of, name="desk_standings"),
     path(

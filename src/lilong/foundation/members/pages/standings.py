@@ -15,9 +15,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 from lilong.common.django.forms import render_form
 from lilong.common.django.people import find_actor, for_member, for_operator
 from lilong.common.time import utc_now
+from lilong.foundation.members.core.roles import OrganisationKind
 from lilong.foundation.members.core.standings import StandingKind
 from lilong.foundation.members.pages.words import STANDINGS
 from lilong.foundation.members.queries import find_order_refusal, get_organisation
+from lilong.foundation.members.queries.consents import list_consents
 from lilong.foundation.members.queries.standings import get_standing, list_open_applications, list_standings
 from lilong.foundation.members.services.standings import end_standing, grant_standing
 
@@ -94,6 +96,7 @@ def show_own(request: HttpRequest) -> HttpResponseBase:
             now=now,
         ),
         "asked": list_open_applications(actor=actor, organisation_id=organisation.id),
+        "is_unasked": not list_consents(actor=actor) and organisation.kind != OrganisationKind.HUB,
         "may_order": not find_order_refusal(organisation=organisation, now=now),
         "now": now,
     }
