@@ -56,7 +56,7 @@ class CheckedUpload(TemporaryFileUploadHandler):
         self._hash.update(raw_data)
         super().receive_data_chunk(raw_data, start)
 
-    def file_complete(self, file_size: int) -> UploadedFile | None:
+    def file_complete(self, file_size: int) -> "UploadedFile[Any] | None":
         """Return the whole file; None for one that is too short to be what it should."""
         if not self._fits(self._head):
             self._refuse()

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from lilong.common.django.downloads import send_file
-from lilong.common.django.forms import render_form
+from lilong.common.django.forms import DayField, render_form
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.django.uploads import CheckedUpload, find_upload, takes_file
 from lilong.common.permissions import Scope, may
@@ -55,11 +55,10 @@ class EvidenceForm(forms.Form):
 
     kind = forms.ChoiceField(label=_("Kind of document"), choices=list_kind_choices)
     title = forms.CharField(label=_("Title"), help_text=_("As you want to find it again."), max_length=120)
-    issued_on = forms.DateField(label=_("Issued on"), widget=forms.DateInput(attrs={"type": "date"}))
-    expires_on = forms.DateField(
+    issued_on = DayField(label=_("Issued on"))
+    expires_on = DayField(
         label=_("Expires on"),
         help_text=_("The first day on which it is good no more. Documents that never expire leave it out."),
-        widget=forms.DateInput(attrs={"type": "date"}),
         required=False,
     )
     document = forms.FileField(

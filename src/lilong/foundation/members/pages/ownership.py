@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from lilong.common.django.forms import render_form
+from lilong.common.django.forms import DayField, render_form
 from lilong.common.django.people import find_actor, for_member, for_operator
 from lilong.common.money import PPM
 from lilong.common.permissions import Actor, Role, Scope, may
@@ -100,10 +100,9 @@ class OwnerForm(forms.Form):
 class DayForm(forms.Form):
     """From which day on a declaration holds."""
 
-    starts_on = forms.DateField(
+    starts_on = DayField(
         label=_("From the day"),
         help_text=_("Not later than today, and not before the last declaration began."),
-        widget=forms.DateInput(attrs={"type": "date"}),
     )
 
 

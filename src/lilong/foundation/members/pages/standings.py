@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from lilong.common.django.forms import render_form
+from lilong.common.django.forms import DayField, render_form
 from lilong.common.django.people import find_actor, for_member, for_operator
 from lilong.common.time import utc_now
 from lilong.foundation.members.core.roles import OrganisationKind
@@ -31,11 +31,10 @@ class GrantForm(forms.Form):
     """A standing to grant, from today or a later day on."""
 
     kind = forms.ChoiceField(label=_("As"), choices=list(STANDINGS.items()))
-    starts_on = forms.DateField(label=_("From the day"), widget=forms.DateInput(attrs={"type": "date"}))
-    ends_on = forms.DateField(
+    starts_on = DayField(label=_("From the day"))
+    ends_on = DayField(
         label=_("Until the day before"),
         help_text=_("Left out, it has no end."),
-        widget=forms.DateInput(attrs={"type": "date"}),
         required=False,
     )
     reason = forms.CharField(
@@ -56,10 +55,9 @@ class GrantForm(forms.Form):
 class EndForm(forms.Form):
     """When a standing ends: earlier ends it, later extends it."""
 
-    ends_on = forms.DateField(
+    ends_on = DayField(
         label=_("Until the day before"),
         help_text=_("Today ends it now; a later day than before extends it. New orders stop then; what runs goes on."),
-        widget=forms.DateInput(attrs={"type": "date"}),
     )
     reason = forms.CharField(
         label=_("Reason"),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from lilong.common.canonical import Json
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
@@ -148,7 +149,7 @@ def export_outcomes(*, actor: Actor, now: datetime) -> list[ExportedAnswer]:
             )
             for row in rows.select_related("organisation").order_by("organisation_id", "round", "question")
         ]
-        payload = {"by": actor.person_id, "answers": len(found), "consent_version": version}
+        payload: dict[str, Json] = {"by": actor.person_id, "answers": len(found), "consent_version": version}
         append(kind="members.outcomes_exported", subject_id=actor.organisation_id, payload=payload, now=now)
     return found
 
