@@ -20,6 +20,11 @@ def fresh(size_bytes):
     return os.urandom(size_bytes)
 
 
+def fresh_document(size_bytes):
+    """Return such bytes that a browser would take for a PDF."""
+    return b"%PDF-" + fresh(size_bytes - 5)
+
+
 def begin(content, *, organisation_id=ORGANISATION, now=NOW):
     """Begin the upload of `content`."""
     return begin_upload(organisation_id=organisation_id, sha256=digest(content), size_bytes=len(content), now=now)

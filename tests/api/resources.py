@@ -39,7 +39,7 @@ from lilong.platforms.supermarket.reactions import reconcile
 from lilong.protocol.exports import QUOTE_FILE
 from lilong.protocol.manifest import Manifest
 from lilong.protocol.messages import AttemptState, Submit
-from tests.bytes import digest, fresh, upload
+from tests.bytes import digest, fresh, fresh_document, upload
 from tests.market import CREDIT, Seller, ask, buy, finish, open_stall, pay_in, wallet_of
 from tests.people import NOW, found_owner, join
 from tests.pools import at, make_spec
@@ -112,7 +112,7 @@ def make_evidence(own: Belongings) -> str:
         actor=own.owner,
         kind="registration",
         title="Registration",
-        sha256=upload(fresh(10), organisation_id=own.owner.organisation_id, now=now),
+        sha256=upload(fresh_document(10), organisation_id=own.owner.organisation_id, now=now),
         issued_on=now.date(),
         expires_on=None,
         now=now,

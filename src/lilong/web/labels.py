@@ -104,6 +104,12 @@ LABELS: dict[str, dict[str, Label]] = {
         "open": Label(_("invitation", "Open"), Tone.BUSY),
         "expired": Label(_("invitation", "Expired"), Tone.WARN),
     },
+    "evidence": {
+        "given": Label(_("evidence", "Given"), Tone.NEUTRAL),
+        "verified": Label(_("evidence", "Verified"), Tone.GOOD),
+        "expired": Label(_("evidence", "Expired"), Tone.BAD),
+        "withdrawn": Label(_("evidence", "Withdrawn"), Tone.NEUTRAL),
+    },
     "organisation": {
         "applied": Label(_("organisation", "Waiting for admission"), Tone.BUSY),
         "admitted": Label(_("organisation", "Admitted"), Tone.GOOD),

@@ -4,17 +4,24 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.foundation.members.public import OrganisationState, list_organisations_in
+from lilong.foundation.members.public.consents import list_named_organisations
 from lilong.foundation.record.public import HeadView, find_newest_head
 from lilong.platforms.supermarket.public import MarketPulse, get_market_pulse
+
+NAMED_MAX = 48
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The hub at one moment. members: organisations that are admitted; head: None while nothing is published."""
+    """The hub at one moment. members: organisations that are admitted; named: those of them that agreed to be named.
+
+    head: None while nothing is published.
+    """
 
     at: datetime
     market: MarketPulse
     members: int
+    named: list[str]
     head: HeadView | None
 
     @property
@@ -24,10 +31,11 @@ class Pulse:
 
 
 def read_pulse(*, now: datetime) -> Pulse:
-    """Return the pulse. Eight queries."""
+    """Return the pulse. Nine queries."""
     return Pulse(
         at=now,
         market=get_market_pulse(now=now),
         members=len(list_organisations_in(state=OrganisationState.ADMITTED)),
+        named=list_named_organisations(limit=NAMED_MAX),
         head=find_newest_head(),
     )

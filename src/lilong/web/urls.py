@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("lilong.foundation.members.pages.people_urls")),
     path("", include("lilong.foundation.members.pages.desk_urls")),
     path("", include("lilong.foundation.cases.pages.urls")),
+    path("", include("lilong.foundation.members.pages.organisation_urls")),
     path("", include("lilong.foundation.ledger.pages.desk_urls")),
     path("", include("lilong.foundation.runs.pages.pool_urls")),
     path("", include("lilong.foundation.ledger.pages.urls")),

@@ -27,7 +27,7 @@ from lilong.foundation.members.services.evidence import (
 )
 from lilong.foundation.objects.services.references import ObjectHeld, delete_object
 from lilong.foundation.record.models import Payload
-from tests.bytes import fresh, upload
+from tests.bytes import fresh, fresh_document, upload
 from tests.people import NOW, found_operator, found_owner, join
 
 TODAY = NOW.date()
@@ -41,7 +41,7 @@ def home(settings, tmp_path):
 
 
 def give(actor, *, kind="insurance", content=b"", issued_on=TODAY, expires_on=TODAY + timedelta(days=30), **changed):
-    fields = {"sha256": upload(content or fresh(20), organisation_id=actor.organisation_id), "now": NOW}
+    fields = {"sha256": upload(content or fresh_document(20), organisation_id=actor.organisation_id), "now": NOW}
     return give_evidence(
         actor=actor, kind=kind, title="Liability", issued_on=issued_on, expires_on=expires_on, **fields | changed
     )
@@ -64,7 +64,7 @@ def state_of(given, *, days=0):
 
 def test_a_document_is_given_once_and_named_by_id_and_digest():
     owner = found_owner()
-    content = fresh(20)
+    content = fresh_document(20)
     given = give(owner, content=content)
 
     assert give(owner, content=content).id == given.id
@@ -108,8 +108,27 @@ def test_a_document_that_cannot_be_is_refused_by_field(changed, field):
     assert [problem.path for problem in refused.value.fields] == [field]
 
 
+def test_only_documents_are_taken_whatever_they_are_called():
+    owner = found_owner()
+    with pytest.raises(EvidenceInvalid) as refused:
+        give(owner, content=b"<html>" + fresh(20))
+    assert [problem.message for problem in refused.value.fields] == ["It must be a PDF, PNG or JPEG file."]
+
+
+def test_a_newer_document_takes_the_place_of_an_older_one_in_one_step():
+    owner = found_owner()
+    old = give(owner)
+    new = give(owner, replaces=old.id)
+
+    assert (state_of(old), state_of(new)) == ("withdrawn", "given")
+    assert give(owner, content=b"", sha256=new.sha256, replaces=old.id).id == new.id
+    with pytest.raises(EvidenceMissing):
+        give(found_owner(), replaces=new.id)
+    assert state_of(new) == "given"
+
+
 def test_bytes_of_another_organisation_are_nobodys_evidence():
-    sha256 = upload(fresh(20), organisation_id=found_owner().organisation_id)
+    sha256 = upload(fresh_document(20), organisation_id=found_owner().organisation_id)
     with pytest.raises(EvidenceInvalid):
         give(found_owner(), sha256=sha256)
 
@@ -137,12 +156,13 @@ def test_neither_strangers_nor_operators_without_a_case_see_a_document():
 
 def test_who_decides_a_case_reads_and_verifies_while_it_is_open_and_the_record_says_so():
     owner, operator = found_owner(), found_operator()
-    content = fresh(20)
+    content = fresh_document(20)
     given, case_id = give(owner, content=content), open_review(owner)
 
     assert [each.id for each in list_case_evidence(actor=operator, case_id=case_id, now=NOW)] == [given.id]
-    reader = open_case_evidence(actor=operator, case_id=case_id, evidence_id=given.id, now=NOW)
-    assert b"".join(reader.chunks) == content
+    opened = open_case_evidence(actor=operator, case_id=case_id, evidence_id=given.id, now=NOW)
+    assert (opened.filename, opened.media_type) == ("Liability.pdf", "application/pdf")
+    assert b"".join(opened.reader.chunks) == content
     for reason in ("Checked with the insurer.", "Again."):
         verify_case_evidence(actor=operator, case_id=case_id, evidence_id=given.id, reason=reason, now=NOW)
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field, JsonValue
 
+from lilong.common.django.downloads import send_file
 from lilong.common.django.fields import IdInPath, Reason, RequestBody
 from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, get_actor
@@ -184,15 +185,11 @@ def list_evidence(request: HttpRequest, case_id: IdInPath) -> object:
 )
 def read_evidence(request: HttpRequest, case_id: IdInPath, evidence_id: IdInPath) -> StreamingHttpResponse:
     """Send a document of the organisation that an open case is about; the record says who read it."""
-    reader = evidence.open_case_evidence(
+    document = evidence.open_case_evidence(
         actor=get_actor(request), case_id=case_id, evidence_id=evidence_id, now=utc_now()
     )
-    response = StreamingHttpResponse(reader.chunks, content_type="application/octet-stream")
-    response["Content-Disposition"] = "attachment"
-    response["Content-Length"] = str(reader.size_bytes)
-    response["Content-Security-Policy"] = "sandbox"
-    response["Cache-Control"] = "private, no-store"
-    return response
+    reader = document.reader
+    return send_file(chunks=reader.chunks, size_bytes=reader.size_bytes)
 
 
 @router.post(

@@ -22,7 +22,7 @@ from lilong.foundation.cases.models import Case, CaseQuerySet
 from lilong.foundation.members.public import OrganisationState, list_organisations_in
 from lilong.foundation.members.public.people import list_people, name_organisations
 
-TERMS_FILE = "terms-1.toml"
+TERMS_FILE = "terms-2.toml"
 
 
 class CaseMissing(NotFound):
@@ -200,9 +200,9 @@ def list_overturned(*, kind: str) -> list[str]:
     return list(overturned.order_by("id").values_list("subject_id", flat=True))
 
 
-def is_overturned(*, case: Case) -> bool:
-    """Return whether an appeal against the case was approved."""
-    return Case.objects.filter(appeal_of=case, state=CaseState.APPROVED).exists()
+def find_overturning(*, case: Case) -> Case | None:
+    """Return the appeal against the case that was approved; None where there is none."""
+    return Case.objects.filter(appeal_of=case, state=CaseState.APPROVED).first()
 
 
 def find_appeal_end(*, case: Case) -> datetime | None:

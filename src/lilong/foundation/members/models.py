@@ -61,7 +61,7 @@ class OrganisationStanding(models.Model):
     """What an organisation is at the hub from `starts_on` until the day before `ends_on`.
 
     Periods of one kind never overlap; the service sees to it under the organisation's lock. by: the person who granted
-    it, empty for a rule or the first migration.
+    it, empty for a rule or the first migration. case_id: the case by which it was granted, if there was one.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -72,12 +72,37 @@ class OrganisationStanding(models.Model):
     granted_at = models.DateTimeField()
     by = models.CharField(max_length=64, blank=True)
     reason = models.CharField(max_length=1000, blank=True)
+    case_id = models.CharField(max_length=64, blank=True)
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=STANDINGS), name="members_standing_kind"),
             models.CheckConstraint(
                 condition=Q(ends_on=None) | Q(ends_on__gte=F("starts_on")), name="members_standing_period"
+            ),
+        ]
+
+
+class StandingApplication(models.Model):
+    """An organisation asks to be something at the hub, or to be it for longer; a case decides.
+
+    answered_at: None while the case is open. standing_id: what was granted in the end.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=16)
+    case_id = models.CharField(max_length=64)
+    applied_by = models.CharField(max_length=64)
+    applied_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+    standing_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=STANDINGS), name="members_application_kind"),
+            models.UniqueConstraint(
+                fields=["organisation", "kind"], condition=Q(answered_at=None), name="members_application_once"
             ),
         ]
 
@@ -266,6 +291,20 @@ class Evidence(models.Model):
         ]
 
 
+class EvidenceUse(models.Model):
+    """For what a document is shown: subject_id names a case, for example, and `what` the case's kind."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    evidence = models.ForeignKey(Evidence, on_delete=models.PROTECT)
+    subject_id = models.CharField(max_length=64, db_index=True)
+    what = models.CharField(max_length=64)
+    used_by = models.CharField(max_length=64, blank=True)
+    used_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["evidence", "subject_id"], name="members_evidence_use_once")]
+
+
 class OwnershipShare(models.Model):
     """Who holds how much of an organisation, as it declared, from `starts_on` until the day before `ends_on`.
 
@@ -294,6 +333,46 @@ class OwnershipShare(models.Model):
             models.UniqueConstraint(
                 fields=["organisation", "holder"], condition=Q(ends_on=None), name="members_share_once"
             ),
+        ]
+
+
+class Consent(models.Model):
+    """An organisation's yes to one use of its data, in the words of one version, until it is withdrawn."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    use = models.CharField(max_length=32)
+    version = models.CharField(max_length=16)
+    given_by = models.CharField(max_length=64)
+    given_at = models.DateTimeField()
+    withdrawn_by = models.CharField(max_length=64, blank=True)
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "use", "version"], condition=Q(withdrawn_at=None), name="members_consent_once"
+            )
+        ]
+        indexes = [models.Index(fields=["use", "version"], condition=Q(withdrawn_at=None), name="members_consent_use")]
+
+
+class OutcomeAnswer(models.Model):
+    """How an organisation fared, as it said last in one round."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    round = models.CharField(max_length=32)
+    question = models.CharField(max_length=32)
+    version = models.CharField(max_length=16)
+    number = models.BigIntegerField()
+    answered_by = models.CharField(max_length=64)
+    answered_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "round", "question"], name="members_outcome_once"),
+            models.CheckConstraint(condition=Q(number__gte=0), name="members_outcome_number"),
         ]
 
 

@@ -17,6 +17,7 @@ from lilong.common.django.people import find_actor, for_operator
 from lilong.common.permissions import Actor
 from lilong.common.time import utc_now
 from lilong.foundation.cases.core.decisions import CaseState, Decision
+from lilong.foundation.cases.pages.documents import VerificationForm
 from lilong.foundation.cases.pages.facts import read_facts
 from lilong.foundation.cases.pages.forms import CaseFilterForm, DecisionForm
 from lilong.foundation.cases.pages.words import name_kind
@@ -28,6 +29,7 @@ from lilong.foundation.cases.queries import (
     list_waiting_cases,
 )
 from lilong.foundation.cases.services.cases import decide_case
+from lilong.foundation.cases.services.evidence import read_documents
 
 CASES_SHOWN = 25
 WAITING_READ = 100
@@ -66,7 +68,15 @@ def show_case(request: HttpRequest, case_id: str) -> HttpResponseBase:
             messages.success(request, _("The case is decided, and the decision stands in the record."))
         return redirect("desk_case", case_id=case_id)
     sheet = get_case_sheet(actor=actor, case_id=case_id, now=now)
-    context = {"sheet": sheet, "case": sheet.case, "facts": read_facts(sheet.case.facts), "form": form, "now": now}
+    context = {
+        "sheet": sheet,
+        "case": sheet.case,
+        "facts": read_facts(sheet.case.facts),
+        "documents": read_documents(actor=actor, sheet=sheet, now=now),
+        "verification": VerificationForm(),
+        "form": form,
+        "now": now,
+    }
     return render(request, "cases/desk_case.html", context)
 
 

@@ -20,6 +20,7 @@ class Form(StrEnum):
     MONEY = "money"
     ID = "id"
     ORDER = "order"
+    ORGANISATION_KIND = "organisation kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def read_facts(facts: Mapping[str, Json]) -> Iterator[Fact]:
             yield from read_facts(value)
         elif name.endswith("_uc") and isinstance(value, int):
             yield Fact(label, Form.MONEY, value)
+        elif name in {"kind", "standing"}:
+            yield Fact(label, Form.ORGANISATION_KIND, value)
         elif name == "order_id":
             yield Fact(label, Form.ORDER, value)
         elif name.endswith("_kind") and isinstance(value, str):

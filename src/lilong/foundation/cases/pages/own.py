@@ -13,6 +13,7 @@ from lilong.foundation.cases.pages.facts import read_facts
 from lilong.foundation.cases.pages.forms import AppealForm
 from lilong.foundation.cases.queries import CaseFilter, get_case_sheet, list_case_rows
 from lilong.foundation.cases.services.appeals import appeal
+from lilong.foundation.cases.services.evidence import read_documents
 
 CASES_SHOWN = 25
 
@@ -38,5 +39,12 @@ def show_case(request: HttpRequest, case_id: str) -> HttpResponseBase:
         messages.success(request, _("Your appeal is with people who had no say in the refusal."))
         return redirect("case", case_id=appeal_id)
     sheet = get_case_sheet(actor=actor, case_id=case_id, now=now)
-    context = {"sheet": sheet, "case": sheet.case, "facts": read_facts(sheet.case.facts), "form": form, "now": now}
+    context = {
+        "sheet": sheet,
+        "case": sheet.case,
+        "facts": read_facts(sheet.case.facts),
+        "documents": read_documents(actor=actor, sheet=sheet, now=now),
+        "form": form,
+        "now": now,
+    }
     return render(request, "cases/case.html", context)

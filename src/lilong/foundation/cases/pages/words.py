@@ -8,12 +8,14 @@ from django.utils.translation import gettext_lazy as _
 
 from lilong.foundation.cases.core.admission import ADMISSION_CASE
 from lilong.foundation.cases.core.appeals import APPEAL_CASE
+from lilong.foundation.cases.core.standings import STANDING_CASE
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
 
 KINDS: "Mapping[str, _StrOrPromise]" = {
     ADMISSION_CASE: pgettext_lazy("case", "Admission of an organisation"),
+    STANDING_CASE: pgettext_lazy("case", "Standing of an organisation"),
     APPEAL_CASE: pgettext_lazy("case", "Appeal"),
     "ledger.top_up": pgettext_lazy("case", "Top-up of a wallet"),
     "ledger.pay_out": pgettext_lazy("case", "Pay-out"),
@@ -27,6 +29,7 @@ FACTS: "Mapping[str, _StrOrPromise]" = {
     "attempt_ids": pgettext_lazy("fact", "Attempts"),
     "beneficiary": pgettext_lazy("fact", "Paid to"),
     "claim_uc": pgettext_lazy("fact", "Claimed back"),
+    "days": pgettext_lazy("fact", "Days"),
     "due_uc": pgettext_lazy("fact", "Charged"),
     "kind": pgettext_lazy("fact", "Kind of organisation"),
     "name": pgettext_lazy("fact", "Name"),
@@ -36,6 +39,7 @@ FACTS: "Mapping[str, _StrOrPromise]" = {
     "reference": pgettext_lazy("fact", "Reference of the payment"),
     "refused_because": pgettext_lazy("fact", "Refused because"),
     "request_kind": pgettext_lazy("fact", "What was asked for"),
+    "standing": pgettext_lazy("fact", "Asks to be"),
 }
 
 TRANSLATED = (
@@ -51,6 +55,7 @@ TRANSLATED = (
     _("A person decides on organisations of the kind chain."),
     _("A person decides on organisations of the kind virtual."),
     _("Apply again with another organisation once the facts have changed."),
+    _("Apply again once what the reason names has been put right."),
     _("Ask again under the reference of a payment that arrived."),
     _("The money is available again: ask for the pay-out anew, with what the reason names put right."),
     _("Ask anew under the reference of a payment that arrived."),

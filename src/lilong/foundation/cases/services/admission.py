@@ -17,7 +17,7 @@ from lilong.foundation.cases.core.admission import (
 )
 from lilong.foundation.cases.core.decisions import CaseState
 from lilong.foundation.cases.models import Case
-from lilong.foundation.cases.queries import is_overturned
+from lilong.foundation.cases.queries import find_overturning
 from lilong.foundation.cases.services.cases import decide_by_rule, open_case
 from lilong.foundation.members.public import (
     OrganisationKind,
@@ -70,7 +70,7 @@ def judge_application(*, organisation_id: str, now: datetime) -> None:
         state = CaseState(case.state)
         if state is CaseState.OPEN and not case.rule_name:
             state = _let_rule_decide(case_id, organisation, now=now)
-        if state is CaseState.APPROVED or is_overturned(case=case):
+        if state is CaseState.APPROVED or find_overturning(case=case) is not None:
             admit_organisation(organisation_id=organisation.id, grant=_grant(organisation, case_id), now=now)
 
 
@@ -94,4 +94,4 @@ def _grant(organisation: OrganisationView, case_id: str) -> StandingGrant:
     rule = load_admission_rule()
     granted = rule.standings[organisation.kind.value]
     reason = f"Admission {case_id}, by the rule {rule.published.name} {rule.published.version}."
-    return StandingGrant(kind=StandingKind(granted.kind), days=granted.days, reason=reason)
+    return StandingGrant(kind=StandingKind(granted.kind), days=granted.days, reason=reason, case_id=case_id)

@@ -15,6 +15,7 @@ from lilong.foundation.cases.events import CaseDecided, CaseOverdue
 from lilong.foundation.cases.models import Case, CaseOpinion
 from lilong.foundation.cases.queries import CaseMissing, load_terms
 from lilong.foundation.cases.services.telling import announce_case, tell_decided, tell_overdue
+from lilong.foundation.members.public.evidence import list_used_evidence
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import append
 
@@ -176,6 +177,9 @@ def _close(case: Case, *, state: CaseState, reason: str, now: datetime) -> None:
             "rule_distance": case.rule_distance,
             "terms": {"version": case.terms_version, "sha256": case.terms_sha256},
             "appeal_of": case.appeal_of_id or "",
+            "evidence": [
+                {"id": shown.id, "sha256": shown.sha256} for shown in list_used_evidence(subject_id=case.id, now=now)
+            ],
         },
         organisation_id=case.organisation_id,
         now=now,

@@ -6,6 +6,7 @@ from lilong.common.time import format_moment
 from lilong.foundation.cases.core.admission import ADMISSION_CASE
 from lilong.foundation.cases.core.appeals import APPEAL_CASE
 from lilong.foundation.cases.core.decisions import CaseState
+from lilong.foundation.cases.core.standings import STANDING_CASE
 from lilong.foundation.cases.models import Case
 from lilong.foundation.cases.queries import find_appeal_end
 from lilong.foundation.notices.public import post_notice
@@ -34,7 +35,7 @@ def tell_overdue(*, case: Case, now: datetime) -> None:
 
 
 def tell_decided(*, case: Case, now: datetime) -> None:
-    """Tell an organisation of its admission or of a refused appeal; rooms tell of what they asked to be decided."""
+    """Tell an organisation of its admission, its standing or a refused appeal; rooms tell of what they asked for."""
     asked = case.appeal_of or case
     is_refused = case.state == CaseState.REFUSED
     params: dict[str, str | int] = {"reason": case.reason}
@@ -47,6 +48,10 @@ def tell_decided(*, case: Case, now: datetime) -> None:
             "organisation": str(asked.facts.get("name", "")),
             "appeal_until_at": format_moment(until) if until else "",
         }
+    elif asked.kind == STANDING_CASE:
+        kind = "cases.standing_refused" if is_refused else "cases.standing_granted"
+        until = find_appeal_end(case=case)
+        params |= {"standing": str(asked.facts["standing"]), "appeal_until_at": format_moment(until) if until else ""}
     else:
         return
     post_notice(kind=kind, subject_id=case.id, organisation_id=case.organisation_id, params=params, now=now)

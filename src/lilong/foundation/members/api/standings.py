@@ -34,6 +34,7 @@ class StandingOut(Schema):
     holds_today: bool
     reason: str
     granted_at: datetime
+    case_id: str
 
 
 class StandingsOut(Schema):

@@ -6,6 +6,24 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 EXPIRING_WITHIN_DAYS = 30
+HEAD_BYTES = 8
+"""How many bytes of a document tell its type."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentType:
+    """A type of file that a document may have, known by how its bytes begin."""
+
+    extension: str
+    media_type: str
+    beginning: bytes
+
+
+DOCUMENT_TYPES = (
+    DocumentType("pdf", "application/pdf", b"%PDF-"),
+    DocumentType("png", "image/png", b"\x89PNG\r\n\x1a\n"),
+    DocumentType("jpg", "image/jpeg", b"\xff\xd8\xff"),
+)
 
 
 class EvidenceState(StrEnum):
@@ -33,6 +51,15 @@ class EvidenceKinds:
 
     version: str
     kinds: Mapping[str, EvidenceKind]
+
+
+def find_document_type(*, head: bytes) -> DocumentType | None:
+    """Return what type of document begins with these HEAD_BYTES, whatever its name says; None: none that is taken.
+
+    >>> find_document_type(head=b"%PDF-1.7").extension
+    'pdf'
+    """
+    return next((each for each in DOCUMENT_TYPES if head.startswith(each.beginning)), None)
 
 
 def find_evidence_state(*, is_withdrawn: bool, is_verified: bool, expires_on: date | None, day: date) -> EvidenceState:

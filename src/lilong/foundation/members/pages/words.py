@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.utils.translation import pgettext_lazy as _
 
 from lilong.common.errors import LilongError
+from lilong.foundation.members.queries.evidence import load_evidence_kinds
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -56,3 +57,16 @@ def say_refusal(refusal: LilongError) -> str:
     """Return a refusal in two sentences: what it is, and the next step."""
     said = {"title": gettext(refusal.title), "next_step": gettext(refusal.next_step)}
     return gettext("{title}. {next_step}").format(**said)
+
+
+def name_evidence(kind: str) -> str:
+    """Return what a kind of document is called, as the published list says; of an unknown one, its code."""
+    known = load_evidence_kinds().kinds.get(kind)
+    if known is None:
+        return kind
+    return known.name_zh if (get_language() or "").startswith("zh") else known.name_en
+
+
+def say(sentence: str) -> str:
+    """Return a sentence of the core or of a service in the reader's language."""
+    return gettext(sentence)

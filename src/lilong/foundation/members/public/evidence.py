@@ -7,16 +7,31 @@ from lilong.foundation.members.queries.evidence import (
     get_many_evidence,
     list_evidence_of,
     list_expiring,
+    list_used_evidence,
+    list_wallet,
+    load_evidence_kinds,
 )
-from lilong.foundation.members.services.evidence import open_evidence, verify_evidence
+from lilong.foundation.members.services.evidence import (
+    KEEPERS,
+    OpenedDocument,
+    open_evidence,
+    use_evidence,
+    verify_evidence,
+)
 
 __all__ = [
+    "KEEPERS",
     "EvidenceMissing",
     "EvidenceState",
     "EvidenceView",
+    "OpenedDocument",
     "get_many_evidence",
     "list_evidence_of",
     "list_expiring",
+    "list_used_evidence",
+    "list_wallet",
+    "load_evidence_kinds",
     "open_evidence",
+    "use_evidence",
     "verify_evidence",
 ]

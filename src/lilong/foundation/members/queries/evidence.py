@@ -12,12 +12,13 @@ from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.core.evidence import (
+    EXPIRING_WITHIN_DAYS,
     EvidenceKind,
     EvidenceKinds,
     EvidenceState,
     find_evidence_state,
 )
-from lilong.foundation.members.models import Evidence
+from lilong.foundation.members.models import Evidence, EvidenceUse
 
 KINDS_FILE = "evidence-kinds-1.toml"
 
@@ -34,7 +35,7 @@ class EvidenceMissing(NotFound):
 class EvidenceView:
     """A document as it stands; elsewhere it is named by `id` and `sha256`, so that nobody can put another in its place.
 
-    verified_by, verification: which operator saw it, and what the operator said.
+    verified_by, verification: which operator saw it, and what the operator said. expires_soon: within 30 days.
     """
 
     id: str
@@ -50,6 +51,16 @@ class EvidenceView:
     verified_at: datetime | None
     verified_by: str
     verification: str
+    expires_soon: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceUseView:
+    """For what a document is shown: the id and kind of a case, for example, and since when."""
+
+    subject_id: str
+    what: str
+    used_at: datetime
 
 
 @lru_cache(maxsize=1)
@@ -68,6 +79,35 @@ def list_evidence(*, actor: Actor, cursor: str | None, limit: int, now: datetime
     require(may(actor, roles=frozenset(Role), scope=Scope.READ))
     page = page_newest_first(Evidence.objects.visible_to(actor), cursor=cursor, limit=limit)
     return Page(items=[view_evidence(row=row, now=now) for row in page.items], next_cursor=page.next_cursor)
+
+
+def list_wallet(*, actor: Actor, now: datetime) -> list[EvidenceView]:
+    """Return the documents of the actor's own organisation that are not withdrawn, by kind, newest first. One query."""
+    require(may(actor, roles=frozenset(Role), scope=Scope.READ))
+    rows = Evidence.objects.visible_to(actor).filter(withdrawn_at=None)
+    order = {code: number for number, code in enumerate(load_evidence_kinds().kinds)}
+    return [
+        view_evidence(row=row, now=now)
+        for row in sorted(rows.order_by("-id"), key=lambda row: order.get(row.kind, len(order)))
+    ]
+
+
+def list_uses(*, actor: Actor, evidence_ids: Collection[str]) -> dict[str, list[EvidenceUseView]]:
+    """Return for what each of one's own documents is shown, newest first. One query."""
+    own = Evidence.objects.visible_to(actor).filter(id__in=evidence_ids)
+    found: dict[str, list[EvidenceUseView]] = {evidence_id: [] for evidence_id in evidence_ids}
+    for row in EvidenceUse.objects.filter(evidence__in=own).order_by("-id"):
+        found[row.evidence_id].append(EvidenceUseView(subject_id=row.subject_id, what=row.what, used_at=row.used_at))
+    return found
+
+
+def list_used_evidence(*, subject_id: str, now: datetime) -> list[EvidenceView]:
+    """Return the documents that are shown for something, oldest first, withdrawn ones too: who may look, rooms say.
+
+    One query.
+    """
+    rows = EvidenceUse.objects.filter(subject_id=subject_id).select_related("evidence").order_by("id")
+    return [view_evidence(row=row.evidence, now=now) for row in rows]
 
 
 def get_evidence(*, actor: Actor, evidence_id: str, now: datetime) -> EvidenceView:
@@ -134,6 +174,7 @@ def view_evidence(*, row: Evidence, now: datetime) -> EvidenceView:
             expires_on=row.expires_on,
             day=now.date(),
         ),
+        expires_soon=row.expires_on is not None and 0 < (row.expires_on - now.date()).days <= EXPIRING_WITHIN_DAYS,
         given_at=row.given_at,
         verified_at=row.verified_at,
         verified_by=row.verified_by,

@@ -74,6 +74,13 @@ def list_ownership(*, actor: Actor, organisation_id: str, cursor: str | None, li
     return Page(items=[view_share(row=row) for row in page.items], next_cursor=page.next_cursor)
 
 
+def list_declared(*, actor: Actor) -> list[OwnershipView]:
+    """Return what the actor's organisation declares now, the largest share first. One query."""
+    require(may(actor, roles=frozenset(Role), scope=Scope.READ))
+    rows = OwnershipShare.objects.filter(organisation_id=actor.organisation_id, ends_on=None)
+    return [view_share(row=row) for row in rows.order_by("-share_ppm", "id")]
+
+
 def are_related(*, first_id: str, second_id: str, day: date) -> RelatedAnswer:
     """Say whether two organisations were related on a day, by declared shares and by owners in both.
 

@@ -87,6 +87,25 @@ def declare_ownership(
     return [view_share(row=row) for row in rows]
 
 
+def end_ownership(*, actor: Actor, ends_on: date, now: datetime) -> None:
+    """State that from a day on nobody is declared any more; without a declaration it does nothing.
+
+    Raises OwnershipInvalid for a day before the declaration began, or after today.
+    """
+    require(may(actor, roles=MANAGERS, scope=Scope.MANAGE))
+    with transaction.atomic():
+        organisation = lock_own_organisation(actor=actor)
+        declared = OwnershipShare.objects.filter(organisation=organisation, ends_on=None)
+        least = declared.aggregate(latest=Max("starts_on"))["latest"]
+        if least is None:
+            return
+        problems = _find_day_problems(ends_on, least=least, day=now.date())
+        if problems:
+            raise OwnershipInvalid(fields=problems)
+        declared.update(ends_on=ends_on)
+        _record([], organisation_id=organisation.id, starts_on=ends_on, by=actor.person_id, now=now)
+
+
 def _name_holder(owner: DeclaredOwner) -> tuple[HolderKind, str]:
     if owner.organisation_id:
         return HolderKind.ORGANISATION, owner.organisation_id

@@ -10,7 +10,7 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.core.roles import OrganisationKind
 from lilong.foundation.members.core.standings import Standing, StandingKind, overlaps
-from lilong.foundation.members.models import Organisation, OrganisationStanding
+from lilong.foundation.members.models import Organisation, OrganisationStanding, StandingApplication
 from lilong.foundation.members.queries.standings import StandingView, view_standing
 from lilong.foundation.record.public import append
 
@@ -49,13 +49,22 @@ class StandingRefused(Conflict):
     next_step = "The hub itself needs none; an organisation that has applied gets its first one by its admission."
 
 
+class StandingAsked(Conflict):
+    """A case about this standing of the organisation is open; it is not gone round."""
+
+    code = "standing.asked"
+    title = "A case about this standing is open"
+    next_step = "Wait for its decision; operators decide the case that is named here."
+
+
 @dataclass(frozen=True, slots=True)
 class StandingGrant:
-    """What an admission grants: a standing, for how many days (None: without end), and by which rule or decision."""
+    """What an admission or another case grants: a standing, for how many days (None: without end), why."""
 
     kind: StandingKind
     days: int | None
     reason: str
+    case_id: str = ""
 
 
 def grant_standing(
@@ -70,16 +79,17 @@ def grant_standing(
 ) -> StandingView:
     """Let an admitted organisation be something more, or something for longer. For the operator.
 
-    Raises NotFound, StandingInvalid, StandingOverlaps, StandingRefused.
+    Raises NotFound, StandingInvalid, StandingOverlaps, StandingRefused, StandingAsked.
     """
     require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
     if ends_on is not None and ends_on <= starts_on:
         message = "It must be later than the first day; on this day the standing holds no more."
         raise StandingInvalid(fields=[FieldProblem(path="ends_on", code="standing.ends_early", message=message)])
     with transaction.atomic():
-        organisation = _lock(organisation_id)
+        organisation = lock_organisation(organisation_id=organisation_id)
         if organisation.kind == OrganisationKind.HUB or organisation.state == "applied":
             raise StandingRefused(detail=f"It is of the kind {organisation.kind} and {organisation.state}.")
+        _require_unasked(organisation, kind)
         wanted = Standing(kind=kind, starts_on=starts_on, ends_on=ends_on)
         row = insert_standing(organisation=organisation, standing=wanted, by=actor.person_id, reason=reason, now=now)
     return view_standing(row=row, now=now)
@@ -91,11 +101,11 @@ def end_standing(
     """Set the first day on which a standing holds no more: today or later, earlier or later than it was.
 
     One whose end has passed stays as it is. For the operator.
-    Raises StandingMissing, StandingInvalid, StandingOverlaps.
+    Raises StandingMissing, StandingInvalid, StandingOverlaps, and StandingAsked for a later end.
     """
     require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
     with transaction.atomic():
-        organisation = _lock(organisation_id)
+        organisation = lock_organisation(organisation_id=organisation_id)
         row = OrganisationStanding.objects.filter(organisation=organisation, id=standing_id).first()
         if row is None:
             raise StandingMissing(detail=f"There is no standing {standing_id[:64]}.")
@@ -103,6 +113,8 @@ def end_standing(
         if ends_on < least or (row.ends_on is not None and row.ends_on < now.date()):
             message = f"It must be {least} or later, and the standing must not have ended before today."
             raise StandingInvalid(fields=[FieldProblem(path="ends_on", code="standing.ends_early", message=message)])
+        if row.ends_on is not None and ends_on > row.ends_on:
+            _require_unasked(organisation, StandingKind(row.kind))
         wanted = Standing(kind=StandingKind(row.kind), starts_on=row.starts_on, ends_on=ends_on)
         _require_free(organisation, wanted, but=row.id)
         old, row.ends_on = row.ends_on, ends_on
@@ -111,16 +123,26 @@ def end_standing(
     return view_standing(row=row, now=now)
 
 
+def lock_organisation(*, organisation_id: str) -> Organisation:
+    """Return the organisation, locked until the transaction ends; raises NotFound."""
+    row = Organisation.objects.select_for_update().filter(id=organisation_id).first()
+    if row is None:
+        raise NotFound(detail=f"There is no organisation {organisation_id[:64]}.")
+    return row
+
+
 def begin_standing(*, organisation: Organisation, grant: StandingGrant, now: datetime) -> None:
     """Let a standing begin today for an organisation that the caller admits and has locked or just made."""
     today = now.date()
     ends_on = None if grant.days is None else today + timedelta(days=grant.days)
     standing = Standing(kind=grant.kind, starts_on=today, ends_on=ends_on)
-    insert_standing(organisation=organisation, standing=standing, by="", reason=grant.reason, now=now)
+    insert_standing(
+        organisation=organisation, standing=standing, by="", reason=grant.reason, case_id=grant.case_id, now=now
+    )
 
 
 def insert_standing(
-    *, organisation: Organisation, standing: Standing, by: str, reason: str, now: datetime
+    *, organisation: Organisation, standing: Standing, by: str, reason: str, now: datetime, case_id: str = ""
 ) -> OrganisationStanding:
     """Write and record a standing of an organisation that the caller has locked; raises StandingOverlaps."""
     _require_free(organisation, standing, but="")
@@ -133,9 +155,16 @@ def insert_standing(
         granted_at=now,
         by=by,
         reason=reason,
+        case_id=case_id,
     )
     _record(row, old=None, by=by, reason=reason, now=now)
     return row
+
+
+def _require_unasked(organisation: Organisation, kind: StandingKind) -> None:
+    asked = StandingApplication.objects.filter(organisation=organisation, kind=kind, answered_at=None).first()
+    if asked is not None:
+        raise StandingAsked(detail=f"It is {asked.case_id}.", facts={"case_id": asked.case_id})
 
 
 def _require_free(organisation: Organisation, wanted: Standing, *, but: str) -> None:
@@ -146,13 +175,6 @@ def _require_free(organisation: Organisation, wanted: Standing, *, but: str) -> 
         other = Standing(kind=StandingKind(row.kind), starts_on=row.starts_on, ends_on=row.ends_on)
         if other.kind is wanted.kind and overlaps(other, wanted):
             raise StandingOverlaps(facts={"standing_id": row.id})
-
-
-def _lock(organisation_id: str) -> Organisation:
-    row = Organisation.objects.select_for_update().filter(id=organisation_id).first()
-    if row is None:
-        raise NotFound(detail=f"There is no organisation {organisation_id[:64]}.")
-    return row
 
 
 def _record(row: OrganisationStanding, *, old: date | None, by: str, reason: str, now: datetime) -> None:

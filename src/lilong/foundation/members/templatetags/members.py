@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django import template
 from django.utils.translation import gettext
 
-from lilong.foundation.members.pages.words import KINDS, ROLES
+from lilong.foundation.members.pages.words import KINDS, ROLES, name_evidence
 
 register = template.Library()
 
@@ -26,3 +26,9 @@ def role_word(role: str) -> str:
 def role_words(roles: Iterable[str]) -> str:
     """Write what several roles are called, in one line."""
     return gettext(", ").join(role_word(role) for role in roles)
+
+
+@register.filter
+def evidence_kind(kind: str) -> str:
+    """Write what a kind of document is called: `{{ document.kind|evidence_kind }}`."""
+    return name_evidence(kind)

@@ -1,0 +1,32 @@
+"""What forms of pages have in common: days, and the answer to one that was refused."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from lilong.common.errors import InputInvalid
+
+DAY_FORMAT = "%Y-%m-%d"
+
+
+def render_form(
+    request: HttpRequest, template: str, context: Mapping[str, object], *, is_refused: bool
+) -> HttpResponse:
+    """Render a page with a form; with one that was refused it has the status 422, and stays as it is."""
+    if not is_refused:
+        return render(request, template, dict(context))
+    response = render(request, template, dict(context), status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    response.__dict__["lilong_error"] = InputInvalid.code
+    return response
+
+
+class DayField(forms.DateField):
+    """A day, which browsers ask for by a calendar of their own: they know one way of writing it, in every language."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Django's
+        widget = forms.DateInput(format=DAY_FORMAT, attrs={"type": "date"})
+        super().__init__(widget=widget, input_formats=[DAY_FORMAT], **options)

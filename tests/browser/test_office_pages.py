@@ -1,0 +1,137 @@
+"""An organisation's papers in a real browser: its pages are sound for everybody, and usable without scripts."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect
+
+from tests.browsing import LOOKS, Look, Visit, inspect_page
+from tests.hub import running_hub
+from tests.polling import wait_until
+
+LOOKS_OF_ALL_PAIRS = [LOOKS[0], LOOKS[3], LOOKS[5], LOOKS[6]]
+"""Each language with each theme, and each of both at each width, once."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A hub with one office in it. sessions: cookies by person; paths: pages by person."""
+
+    url: str
+    sessions: dict[str, str]
+    paths: dict[str, dict[str, str]]
+    case_id: str
+    organisation_id: str
+
+    def open_context(self, browser: Browser, who: str, *, look: Look | None = None, **options) -> BrowserContext:
+        look = look or Look()
+        viewport = ViewportSize(width=look.width, height=900)
+        context = browser.new_context(viewport=viewport, reduced_motion="reduce", **options)
+        cookies = {"language": look.language, "theme": look.theme, "lilong-session": self.sessions[who]}
+        context.add_cookies([{"name": name, "value": value, "url": self.url} for name, value in cookies.items()])
+        return context
+
+
+@pytest.fixture(scope="module")
+def filled(browser, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("office")
+    with running_hub(folder, settings={"hub_name": "Lane hub"}) as hub:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
+        fill = [sys.executable, "-m", "tests.browser_offices"]
+        said = subprocess.run(
+            fill, env=ours | {"LILONG_HOME": str(folder)}, check=True, timeout=120, capture_output=True, text=True
+        )
+        wait_until(lambda: httpx.get(f"{hub.url}/api/v1/record/head").is_success, within_s=30)
+        yield Filled(url=hub.url, **json.loads(said.stdout))
+
+
+@pytest.fixture(scope="module")
+def visits(filled, browser) -> dict[tuple[str, str], Visit]:
+    found = {}
+    for look in LOOKS_OF_ALL_PAIRS:
+        for who, pages in filled.paths.items():
+            context = filled.open_context(browser, who, look=look)
+            for name, path in pages.items():
+                found[name, str(look)] = inspect_page(context.new_page(), filled.url + path)
+            context.close()
+    return found
+
+
+def test_axe_finds_nothing_serious_on_any_page(visits):
+    assert {key: visit.violations for key, visit in visits.items() if visit.violations} == {}
+
+
+def test_the_console_stays_empty_on_every_page(visits):
+    assert {key: visit.troubles for key, visit in visits.items() if visit.troubles} == {}
+
+
+def test_no_page_is_wider_than_the_window(visits):
+    assert {key: visit.overflow_px for key, visit in visits.items() if visit.overflow_px > 0} == {}
+
+
+def test_a_wrong_file_is_refused_and_a_right_one_comes_back(filled, browser, tmp_path):
+    page = filled.open_context(browser, "owner", java_script_enabled=False).new_page()
+    page.goto(f"{filled.url}/organisation/evidence")
+    picture, policy = tmp_path / "policy.pdf", tmp_path / "real.pdf"
+    picture.write_bytes(b"GIF89a" + b"\0" * 18_000_000)
+    policy.write_bytes(b"%PDF-1.7\n" + os.urandom(18_000_000))
+
+    def send(path):
+        page.get_by_label("Kind of document").select_option(label="Insurance certificate")
+        page.get_by_label("Title").fill("Liability")
+        page.get_by_label("Issued on").fill("2026-01-01")
+        page.get_by_label("Expires on").fill("2030-01-01")
+        page.get_by_label("File").set_input_files(path)
+        page.get_by_role("button", name="Add it").click()
+
+    send(picture)
+    expect(page.get_by_text("This is no PDF, PNG or JPEG file")).to_be_visible()
+    send(policy)
+    expect(page.get_by_role("status")).to_contain_text("in your wallet")
+    page.get_by_role("link", name="Liability").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "Liability.pdf"
+    assert download.value.path().read_bytes() == policy.read_bytes()
+
+
+def test_who_applies_is_decided_on_with_the_documents_and_has_the_standing(filled, browser):
+    operator = filled.open_context(browser, "operator").new_page()
+    operator.goto(f"{filled.url}/desk/cases/{filled.case_id}")
+    with operator.expect_download() as download:
+        operator.get_by_role("link", name="Registration certificate 2019").click()
+    assert download.value.suggested_filename == "Registration certificate 2019.pdf"
+    row = operator.get_by_role("row").filter(has_text="Registration certificate 2019")
+    row.get_by_text("Verify", exact=False).first.click()
+    row.get_by_label("How did you check it?").fill("Compared with the register.")
+    row.get_by_role("button", name="It is good").click()
+    expect(operator.get_by_role("status")).to_contain_text("Verified")
+    operator.get_by_label("Reason", exact=True).fill("The accounts are sound.")
+    operator.get_by_role("button", name="Approve").click()
+
+    owner = filled.open_context(browser, "owner").new_page()
+
+    def shows_standing():
+        owner.goto(f"{filled.url}/organisation/standings")
+        return owner.get_by_text("The accounts are sound.").count() == 1
+
+    wait_until(shows_standing, within_s=30)
+    owner.get_by_role("link", name="a case").click()
+    expect(owner.get_by_role("heading", level=1)).to_have_text("Standing of an organisation")
+
+
+def test_owners_are_declared_by_keyboard(filled, browser):
+    page = filled.open_context(browser, "owner").new_page()
+    page.goto(f"{filled.url}/organisation/ownership")
+    page.get_by_role("group", name="Owner 1").get_by_label("Share, per cent").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("51.5")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("status")).to_contain_text("Declared.")
+    expect(page.get_by_role("row").filter(has_text="Family foundation").first).to_contain_text("51.5%")
