@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("members", "0008_sign_in"),
+        ("members", "0010_lost_second_factors"),
     ]
 
     operations = [

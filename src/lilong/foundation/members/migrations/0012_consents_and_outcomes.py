@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("members", "0009_documents_shown_and_applications"),
+        ("members", "0011_documents_shown_and_applications"),
     ]
 
     operations = [

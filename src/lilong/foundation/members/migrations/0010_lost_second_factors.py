@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("members", "0008_sign_in"),
+        ("members", "0009_invitation_language"),
     ]
 
     operations = [
