@@ -49,7 +49,7 @@ PLACES = ("next", "redirect_to", "return_to", "url", "back", "continue", "cursor
 HEADERS = {"host": "127.0.0.1", "accept": "text/html"}
 MARK = "marked-by-a-stranger"
 UNREADABLE_BYTES = 10**12
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home"), pytest.mark.timeout(900)]
 
 
 class NeverRead:

@@ -31,7 +31,7 @@ FORMS_WITHOUT_TOKEN = {
     "account/device/code",  # for programs, which bring no cookie
     "account/device/token",
 }
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home"), pytest.mark.timeout(900)]
 
 
 def name_rules(outcomes: tuple[str, ...]) -> str:
