@@ -15,7 +15,7 @@ from lilong.common.errors import NotAllowed, NotFound, NotSignedIn
 from lilong.common.permissions import Role
 from lilong.foundation.cases.reactions import reconcile
 from lilong.foundation.members.events import PersonErased
-from lilong.foundation.members.models import Membership, Organisation, Person, Token
+from lilong.foundation.members.models import FactorLoss, Membership, Organisation, Person, Token
 from lilong.foundation.members.public import OrganisationKind
 from lilong.foundation.members.public.invitations import accept_invitation
 from lilong.foundation.members.public.people import (
@@ -102,7 +102,7 @@ def test_every_table_that_belongs_to_a_person_is_known_to_the_erasure():
     owners = {relation.related_model for relation in Person._meta.related_objects}
 
     signs_in_by = {EmailAddress, Authenticator, UserSession, SocialAccount, Grant}
-    assert owners == {Membership, Client} | signs_in_by, (
+    assert owners == {Membership, Client, FactorLoss} | signs_in_by, (
         "erase_person has to empty it for the person, and this test to know it"
     )
 

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from lilong.common.errors import LilongError, NotAllowed, NotFound
 from lilong.common.permissions import Role
 from lilong.common.time import utc_now
+from lilong.foundation.members.core.factor_losses import LossDecision
 from lilong.foundation.members.models import FactorLoss, Mail, Person
 from lilong.foundation.members.queries.factor_losses import derive_stop_secret, list_losses
 from lilong.foundation.members.reactions import reconcile
@@ -38,6 +39,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ADA = "ada@example.org"
 LOST = "/account/2fa/lost/"
 SAID = "Call my lab: +41 44 000 00 00."
+GRANT, REFUSE = LossDecision.GRANT, LossDecision.REFUSE
 WAIT = timedelta(hours=48)
 
 
@@ -64,9 +66,11 @@ def ask_and_prove():
     return browser
 
 
-def decide(*, grants, reason="Seen with passport.", now=None):
+def decide(*, decision, reason="Seen with passport.", now=None):
     operator = found_operator(now=utc_now())
-    decide_loss(actor=operator, loss_id=FactorLoss.objects.get().id, grants=grants, reason=reason, now=now or utc_now())
+    decide_loss(
+        actor=operator, loss_id=FactorLoss.objects.get().id, decision=decision, reason=reason, now=now or utc_now()
+    )
     return operator
 
 
@@ -92,7 +96,7 @@ def test_who_proves_password_and_mail_and_convinces_an_operator_signs_in_after_t
     assert f'href="{LOST}"' in page
     ask_and_prove()
     decided = utc_now()
-    operator = decide(grants=True, now=decided)
+    operator = decide(decision=GRANT, now=decided)
     reconcile(decided + WAIT - timedelta(seconds=1))
     assert has_factor()
     reconcile(decided + WAIT)
@@ -109,7 +113,7 @@ def test_who_proves_password_and_mail_and_convinces_an_operator_signs_in_after_t
 
 def test_a_removal_happens_once_however_often_it_is_looked_for(owner):
     ask_and_prove()
-    decide(grants=True)
+    decide(decision=GRANT)
     later = utc_now() + WAIT
     finish_losses(now=later)
     mails = Mail.objects.count()
@@ -145,7 +149,7 @@ def test_a_code_alone_removes_nothing(owner):
 def test_the_page_tells_how_far_it_has_come(owner):
     browser = ask_and_prove()
     assert "An operator decides now" in browser.get(LOST).content.decode()
-    decide(grants=True)
+    decide(decision=GRANT)
 
     assert "An operator has agreed" in browser.get(LOST).content.decode()
 
@@ -252,7 +256,7 @@ def test_each_page_of_a_session_says_so_and_one_button_stops_it(owner):
     assert "Somebody asks" not in owner.get("/account/").content.decode()
     assert FactorLoss.objects.get().state == "stopped"
     with pytest.raises(LossNotWaiting):
-        decide(grants=True)
+        decide(decision=GRANT)
 
 
 @pytest.mark.parametrize("decided", [False, True])
@@ -260,7 +264,7 @@ def test_the_link_of_any_mail_stops_it_by_a_button_until_the_end(owner, decided)
     ask_and_prove()
     link = find_link(read_mails(ADA)[-1])
     if decided:
-        decide(grants=True)
+        decide(decision=GRANT)
         assert find_link(read_mails(ADA)[-1]) == link
     stranger = Browser()
     stranger.get(link)
@@ -301,7 +305,7 @@ def test_who_is_signed_in_stops_nobody_elses_request(owner):
 
 def test_a_refusal_tells_the_reason_and_ends_it(owner):
     ask_and_prove()
-    decide(grants=False, reason="Nobody at that number knows you.")
+    decide(decision=REFUSE, reason="Nobody at that number knows you.")
     finish_losses(now=utc_now() + timedelta(days=30))
 
     assert has_factor()
@@ -319,14 +323,14 @@ def test_only_an_operator_decides_and_never_about_the_own_second_factor(owner):
     operator = found_operator()
     for actor in (member, found_owner()):
         with pytest.raises(NotAllowed):
-            decide_loss(actor=actor, loss_id=loss.id, grants=True, reason="Mine.", now=utc_now())
+            decide_loss(actor=actor, loss_id=loss.id, decision=GRANT, reason="Mine.", now=utc_now())
         with pytest.raises(NotAllowed):
             list_losses(actor=actor, cursor=None, limit=5)
     with transaction.atomic():
         FactorLoss.objects.update(person=operator.person_id)
 
     with pytest.raises(NotAllowed):
-        decide_loss(actor=operator, loss_id=loss.id, grants=True, reason="Mine.", now=utc_now())
+        decide_loss(actor=operator, loss_id=loss.id, decision=GRANT, reason="Mine.", now=utc_now())
     assert (
         "another operator has to do this" in browse_as(operator).get(f"/desk/second-factors/{loss.id}").content.decode()
     )
@@ -334,17 +338,17 @@ def test_only_an_operator_decides_and_never_about_the_own_second_factor(owner):
 
 def test_a_decision_is_made_once(owner):
     ask_and_prove()
-    decide(grants=True)
+    decide(decision=GRANT)
 
     with pytest.raises(LossNotWaiting):
-        decide(grants=False)
+        decide(decision=REFUSE)
     with pytest.raises(NotFound):
-        decide_loss(actor=found_operator(), loss_id="flo_none", grants=True, reason="?", now=utc_now())
+        decide_loss(actor=found_operator(), loss_id="flo_none", decision=GRANT, reason="?", now=utc_now())
 
 
 def test_stopping_and_removing_at_once_end_in_one_of_them(owner):
     ask_and_prove()
-    decide(grants=True)
+    decide(decision=GRANT)
     later = utc_now() + WAIT
     secret = derive_stop_secret(loss_id=FactorLoss.objects.get().id)
 
@@ -373,7 +377,7 @@ def test_a_removal_by_command_ends_an_open_request(owner):
 
     assert FactorLoss.objects.get().state == "done"
     with pytest.raises(LossNotWaiting):
-        decide(grants=True)
+        decide(decision=GRANT)
 
 
 def test_an_erased_person_leaves_no_request(owner):
@@ -390,26 +394,3 @@ def test_the_second_factor_goes_on_working_while_the_hub_is_asked():
     browser.post("/account/2fa/authenticate/", {"code": compute_code(secret)})
 
     assert browser.find_person().email == ADA
-
-
-def test_an_operator_decides_at_the_desk(owner):
-    ask_and_prove()
-    loss_id = FactorLoss.objects.get().id
-    desk = browse_as(found_operator(now=utc_now()))
-    assert f'href="/desk/second-factors/{loss_id}"' in desk.get("/desk").content.decode()
-    page = desk.get(f"/desk/second-factors/{loss_id}").content.decode()
-    assert SAID in page
-    assert desk.post(f"/desk/second-factors/{loss_id}", {"decision": "grant", "reason": " "}).status_code == 200
-    assert FactorLoss.objects.get().state == "waiting"
-    desk.post(f"/desk/second-factors/{loss_id}", {"decision": "grant", "reason": "Called the lab."})
-
-    assert FactorLoss.objects.get().state == "granted"
-    assert "Granted, time runs" in desk.get("/desk/second-factors").content.decode()
-
-
-def test_the_desk_does_not_show_what_is_not_proven(owner):
-    ask_for_removal(person_id=Person.objects.get(email=ADA).id, now=utc_now())
-    desk = browse_as(found_operator(now=utc_now()))
-
-    assert ADA not in desk.get("/desk/second-factors").content.decode()
-    assert desk.get(f"/desk/second-factors/{FactorLoss.objects.get().id}").status_code == 404

@@ -1,6 +1,5 @@
 """A second factor that somebody says to have lost: how far the request has come, and the code that proves the mail."""
 
-import secrets
 from datetime import timedelta
 from enum import StrEnum
 
@@ -8,7 +7,6 @@ from lilong.common.canonical import sha256_hex
 
 CODE_LIFE = timedelta(minutes=15)
 CODE_TRIES_MAX = 5
-LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"  # no vowels, so no words, and nothing that is read as something else
 
 
 class LossState(StrEnum):
@@ -22,15 +20,16 @@ class LossState(StrEnum):
     DONE = "done"
 
 
+class LossDecision(StrEnum):
+    """What an operator says."""
+
+    GRANT = "grant"
+    REFUSE = "refuse"
+
+
 OPEN = (LossState.ASKED, LossState.WAITING, LossState.GRANTED)
 TOLD = (LossState.WAITING, LossState.GRANTED)
 """States that the person's addresses and sessions know of."""
-
-
-def make_code() -> str:
-    """Return a fresh code of 38 bits, such as `BC4D-XZ29`."""
-    letters = "".join(secrets.choice(LETTERS) for _ in range(8))
-    return f"{letters[:4]}-{letters[4:]}"
 
 
 def digest_code(*, loss_id: str, code: str) -> str:

@@ -20,9 +20,16 @@ from lilong.common.django.people import find_actor, for_operator, for_person
 from lilong.common.errors import Conflict
 from lilong.common.permissions import Actor
 from lilong.common.time import utc_now
+from lilong.foundation.members.core.factor_losses import LossDecision
 from lilong.foundation.members.models import Person
 from lilong.foundation.members.queries import list_memberships
-from lilong.foundation.members.queries.factor_losses import find_open_loss, get_loss, list_losses, may_decide_loss
+from lilong.foundation.members.queries.factor_losses import (
+    find_open_loss,
+    get_loss,
+    list_losses,
+    list_waiting_losses,
+    may_decide_loss,
+)
 from lilong.foundation.members.services.factor_losses import (
     LossCodeWrong,
     ask_for_removal,
@@ -53,7 +60,7 @@ class ProofForm(forms.Form):
 class DecisionForm(forms.Form):
     """Why the second factor goes or stays; the button that sends it says which."""
 
-    decision = forms.ChoiceField(choices=[("grant", "grant"), ("refuse", "refuse")], widget=forms.HiddenInput)
+    decision = forms.ChoiceField(choices=[(each.value, each.value) for each in LossDecision], widget=forms.HiddenInput)
     reason = forms.CharField(
         label=_("Reason"),
         help_text=_("How you made sure, without naming anybody. The person reads it, and the record keeps it."),
@@ -113,8 +120,8 @@ def show_loss(request: HttpRequest, loss_id: str) -> HttpResponseBase:
     actor, now = find_actor(request), utc_now()
     form = DecisionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        grants = form.cleaned_data["decision"] == "grant"
-        decide_loss(actor=actor, loss_id=loss_id, grants=grants, reason=form.cleaned_data["reason"], now=now)
+        decision = LossDecision(form.cleaned_data["decision"])
+        decide_loss(actor=actor, loss_id=loss_id, decision=decision, reason=form.cleaned_data["reason"], now=now)
         messages.success(request, gettext("Decided. All addresses of the person are told."))
         return redirect("desk_factor_loss", loss_id=loss_id)
     loss = get_loss(actor=actor, loss_id=loss_id)
@@ -130,7 +137,7 @@ def show_loss(request: HttpRequest, loss_id: str) -> HttpResponseBase:
 
 def build_panel(*, actor: Actor, now: datetime) -> Panel:  # noqa: ARG001 - a panel is asked at a moment
     """Return the requests that wait for a decision, oldest first. One query."""
-    page = list_losses(actor=actor, cursor=None, limit=SHOWN_MAX, waiting=True)
+    page = list_waiting_losses(actor=actor, cursor=None, limit=SHOWN_MAX)
     items = [
         Waiting(text=loss.name, about=loss.email, href=reverse("desk_factor_loss", args=[loss.id]), at=loss.proven_at)
         for loss in page.items

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from lilong.common.django.paging import page_newest_first, page_oldest_first
@@ -32,21 +33,21 @@ class LossView:
     ended_at: datetime | None
 
 
-def list_losses(*, actor: Actor, cursor: str | None, limit: int, waiting: bool = False) -> Page[LossView]:
-    """Return requests whose mail was proven, newest first; or those that wait, oldest first. One query."""
-    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
-    rows = FactorLoss.objects.select_related("person").exclude(proven_at=None)
-    if waiting:
-        page = page_oldest_first(rows.filter(state=LossState.WAITING), cursor=cursor, limit=limit)
-    else:
-        page = page_newest_first(rows, cursor=cursor, limit=limit)
+def list_losses(*, actor: Actor, cursor: str | None, limit: int) -> Page[LossView]:
+    """Return requests whose mail was proven, newest first, for an operator. One query."""
+    page = page_newest_first(_proven(actor), cursor=cursor, limit=limit)
+    return Page(items=[_view(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+def list_waiting_losses(*, actor: Actor, cursor: str | None, limit: int) -> Page[LossView]:
+    """Return requests that wait for a decision, oldest first, for an operator. One query."""
+    page = page_oldest_first(_proven(actor).filter(state=LossState.WAITING), cursor=cursor, limit=limit)
     return Page(items=[_view(row) for row in page.items], next_cursor=page.next_cursor)
 
 
 def get_loss(*, actor: Actor, loss_id: str) -> LossView:
     """Return one request whose mail was proven, for an operator; raises NotFound. One query."""
-    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
-    row = FactorLoss.objects.select_related("person").exclude(proven_at=None).filter(id=loss_id).first()
+    row = _proven(actor).filter(id=loss_id).first()
     if row is None:
         raise NotFound(detail=f"There is no request {loss_id[:64]}.")
     return _view(row)
@@ -75,6 +76,11 @@ def read_stop_secret(*, secret: str) -> str | None:
     """Return the id of the request that a secret stops; None for one that the hub did not make."""
     loss_id = secret.partition(".")[0]
     return loss_id if constant_time_compare(secret, derive_stop_secret(loss_id=loss_id)) else None
+
+
+def _proven(actor: Actor) -> QuerySet[FactorLoss]:
+    require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
+    return FactorLoss.objects.select_related("person").exclude(proven_at=None)
 
 
 def _view(row: FactorLoss) -> LossView:

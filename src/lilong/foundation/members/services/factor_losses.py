@@ -4,6 +4,7 @@ Three things have to hold: the password, by which the person has come here; the 
 sure. Then the time has to pass in which whoever reads the mails or has a session can stop it.
 """
 
+import secrets
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -20,9 +21,9 @@ from lilong.foundation.members.core.factor_losses import (
     CODE_LIFE,
     CODE_TRIES_MAX,
     TOLD,
+    LossDecision,
     LossState,
     digest_code,
-    make_code,
 )
 from lilong.foundation.members.models import FactorLoss, Person
 from lilong.foundation.members.queries.factor_losses import derive_stop_secret, may_decide_loss, read_stop_secret
@@ -31,6 +32,7 @@ from lilong.foundation.members.services.second_factors import remove_second_fact
 from lilong.foundation.record.public import append
 
 BATCH = 20
+LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"  # no vowels, so no words, and nothing that is read as something else
 
 
 class LossOpen(Conflict):
@@ -70,7 +72,7 @@ def ask_for_removal(*, person_id: str, now: datetime) -> None:
 
     Raises LossOpen once a code was proven.
     """
-    code = make_code()
+    code = _make_code()
     with transaction.atomic():
         person = _lock_person(person_id)
         row = FactorLoss.objects.filter(person=person, state__in=(LossState.ASKED, *TOLD)).first()
@@ -116,7 +118,7 @@ def prove_mail(*, person_id: str, code: str, said: str, now: datetime) -> None:
         raise LossCodeWrong
 
 
-def decide_loss(*, actor: Actor, loss_id: str, grants: bool, reason: str, now: datetime) -> None:
+def decide_loss(*, actor: Actor, loss_id: str, decision: LossDecision, reason: str, now: datetime) -> None:
     """Let an operator who is somebody else grant or refuse it; raises NotFound, NotAllowed and LossNotWaiting."""
     with transaction.atomic():
         row, person = _lock(loss_id)
@@ -124,7 +126,7 @@ def decide_loss(*, actor: Actor, loss_id: str, grants: bool, reason: str, now: d
         if row.state != LossState.WAITING:
             raise LossNotWaiting
         row.decided_at, row.decided_by, row.reason = now, actor.person_id, reason
-        if grants:
+        if decision is LossDecision.GRANT:
             row.state = LossState.GRANTED
             row.due_at = now + timedelta(hours=settings.LILONG.second_factor_wait_hours)
         else:
@@ -134,7 +136,7 @@ def decide_loss(*, actor: Actor, loss_id: str, grants: bool, reason: str, now: d
         append(
             kind="members.second_factor_loss_decided",
             subject_id=person.id,
-            payload={"request_id": row.id, "granted": grants, "reason": reason, "by": actor.person_id},
+            payload={"request_id": row.id, "decision": decision, "reason": reason, "by": actor.person_id},
             organisation_id=actor.organisation_id,
             now=now,
         )
@@ -171,6 +173,12 @@ def finish_losses(*, now: datetime) -> None:
             row, person = _lock(loss_id)
             if row.state == LossState.GRANTED:
                 remove_second_factor(person=person, by=row.decided_by, reason=row.reason, now=now)
+
+
+def _make_code() -> str:
+    """Return a fresh code of 38 bits, such as `BC4D-XZ29`."""
+    letters = "".join(secrets.choice(LETTERS) for _ in range(8))
+    return f"{letters[:4]}-{letters[4:]}"
 
 
 def _lock_person(person_id: str) -> Person:
