@@ -16,11 +16,14 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.models import Transfer
+from lilong.foundation.members.models import FactorLoss, Person
+from lilong.foundation.members.services.factor_losses import ask_for_removal, prove_mail
 from lilong.foundation.members.services.organisations import insert_person
 from lilong.foundation.runs.models import Artefact
 from tests.api.resources import MAKERS, Belongings, make_belongings
 from tests.market import found_buyer, open_stall
 from tests.people import found_operator, join
+from tests.sign_ins import read_code
 
 VISITORS = (
     "stranger",
@@ -62,11 +65,26 @@ RULES: Mapping[str, Sequence[str]] = MappingProxyType({
     "KEEP":       (SIGN_IN, NO,      NO,    NO,     NO,    YES,  YES,   YES,  YES,     YES),
     "KEEP_OWN":   (SIGN_IN, NO,      NO,    NO,     NO,    YES,  YES,   NONE, NONE,    YES),
     "PAY":        (SIGN_IN, NO,      NO,    YES,    NO,    NO,   YES,   YES,  YES,     YES),
+    "SELVES":     (SIGN_IN, NO,      YES,   YES,    YES,   YES,  YES,   YES,  YES,     YES),
+    "ADDRESSEE":  (SIGN_IN, NO,      NONE,  NONE,   NONE,  NONE, YES,   NONE, NONE,    NONE),
+    "NO_LEAVING": (SIGN_IN, NO,      NONE,  NONE,   NONE,  NONE, NONE,  NONE, NONE,    NONE),
+    "MANAGERS":   (SIGN_IN, FOUND,   NO,    NO,     NO,    YES,  YES,   YES,  YES,     YES),
+    "OWNERS":     (SIGN_IN, NO,      NO,    NO,     NO,    NO,   YES,   NONE, NONE,    NONE),
+    "OUR":        (SIGN_IN, FOUND,   YES,   YES,    YES,   YES,  YES,   NONE, NONE,    NONE),
+    "OUR_HEADS":  (SIGN_IN, FOUND,   NO,    NO,     NO,    YES,  YES,   NONE, NONE,    NONE),
+    "NO_FILE":    (SIGN_IN, FOUND,   NONE,  NO,     NONE,  NONE, NONE,  NONE, NONE,    NONE),
+    "SHOW_PROOF": (SIGN_IN, NO,      NO,    YES,    NO,    YES,  YES,   YES,  YES,     YES),
+    "PROOF_OWN":  (SIGN_IN, NO,      NO,    YES,    NO,    YES,  YES,   NONE, NONE,    NONE),
+    "TOKEN_OWN":  (SIGN_IN, NO,      NONE,  NONE,   NONE,  YES,  YES,   NONE, NONE,    NONE),
+    "HEADS_OWN":  (SIGN_IN, NO,      NO,    NO,     NO,    YES,  YES,   NONE, NONE,    NONE),
 })
 # fmt: on
 
 _OWN = "account/oidc/<slug:provider_id>/login/"
 _ALLAUTHS = "account/oidc/(?P<provider_id>[^/]+)/login/"
+_SAML = "account/saml/<str:organization_slug>/"
+_SAML_ALLAUTHS = "account/saml/(?P<organization_slug>[^/]+)/"
+_HOOK = "organisation/webhooks/<str:webhook_id>"
 ROWS: Mapping[str, str] = MappingProxyType(
     {
         "GET ": "EVERYBODY",
@@ -119,6 +137,25 @@ ROWS: Mapping[str, str] = MappingProxyType(
         f"POST {_ALLAUTHS}": "NOBODY",
         f"GET {_ALLAUTHS}callback/": "NOBODY",
         f"POST {_ALLAUTHS}callback/": "NOBODY",
+        f"POST {_SAML}acs/": "NOBODY",
+        f"GET {_SAML}acs/finish/": "NOBODY",
+        f"GET {_SAML}login/": "NOBODY",
+        f"POST {_SAML}login/": "NOBODY",
+        f"GET {_SAML}metadata/": "NOBODY",
+        f"GET {_SAML}sls/": "NOBODY",
+        f"POST {_SAML}sls/": "NOBODY",
+        f"POST {_SAML_ALLAUTHS}acs/": "NOBODY",
+        f"GET {_SAML_ALLAUTHS}acs/finish/": "NOBODY",
+        f"GET {_SAML_ALLAUTHS}login/": "NOBODY",
+        f"POST {_SAML_ALLAUTHS}login/": "NOBODY",
+        f"GET {_SAML_ALLAUTHS}metadata/": "NOBODY",
+        f"GET {_SAML_ALLAUTHS}sls/": "NOBODY",
+        f"POST {_SAML_ALLAUTHS}sls/": "NOBODY",
+        "GET account/2fa/lost/": "EVERYBODY",
+        "POST account/2fa/lost/": "EVERYBODY",
+        "GET account/2fa/lost/stop/<str:secret>/": "EVERYBODY",
+        "POST account/2fa/lost/stop/<str:secret>/": "NOBODY",
+        "GET invitation": "EVERYBODY",
         "POST account/device/code": "EVERYBODY",
         "POST account/device/token": "EVERYBODY",
         # One's own account; the visitors have neither password nor second factor
@@ -128,6 +165,9 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "POST account/organisations/new/": "PEOPLE",
         "GET account/device/": "PEOPLE",
         "POST account/device/": "PEOPLE",
+        "GET account/2fa/lost/stop/": "PEOPLE",
+        "POST account/2fa/lost/stop/": "NO_CODES",
+        "POST invitation": "NO_CODES",
         "GET account/email/": "PEOPLE",
         "POST account/email/": "PEOPLE",
         "GET account/password/change/": "PEOPLE",
@@ -181,6 +221,63 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "GET runs/<str:run_id>/log/stream": "OWN_LOGS",
         "GET runs/<str:run_id>/log/tail": "OWN_LOGS",
         "GET runs/<str:run_id>/files/<int:attempt_number>/<str:sha256>": "OWN_BYTES",
+        "GET runs/<str:run_id>": "OWN",
+        "GET wallet/statement.csv": "MEMBERS",
+        "POST cases/<str:case_id>/documents": "PROOF_OWN",
+        "GET notices": "MEMBERS",
+        "POST notices/read": "SELVES",
+        "POST notices/<str:notice_id>/read": "ADDRESSEE",
+        "GET notices/preferences": "MEMBERS",
+        "POST notices/preferences": "SELVES",
+        "GET organisation": "MEMBERS",
+        "GET organisation/consents": "MEMBERS",
+        "POST organisation/consents": "KEEP",
+        "GET organisation/consents/export": "MEMBERS",
+        "GET organisation/outcomes/<str:round_code>": "MEMBERS",
+        "POST organisation/outcomes/<str:round_code>": "KEEP",
+        "GET organisation/evidence": "MEMBERS",
+        "POST organisation/evidence/new": "SHOW_PROOF",
+        "GET organisation/evidence/<str:evidence_id>": "OUR",
+        "GET organisation/evidence/<str:evidence_id>/file": "OUR",
+        "POST organisation/evidence/<str:evidence_id>/replace": "PROOF_OWN",
+        "POST organisation/evidence/<str:evidence_id>/withdraw": "PROOF_OWN",
+        "GET organisation/ownership": "MEMBERS",
+        "POST organisation/ownership": "KEEP",
+        "POST organisation/ownership/end": "KEEP",
+        "GET organisation/standings": "MEMBERS",
+        "GET organisation/standings/ask": "MEMBERS",
+        "POST organisation/standings/ask": "KEEP",
+        "GET organisation/secrets": "MEMBERS",
+        "POST organisation/secrets": "BUY",
+        "POST organisation/secrets/<str:name>/remove": "BUY_OWN",
+        "GET organisation/tokens": "MEMBERS",
+        "POST organisation/tokens": "SELVES",
+        "GET organisation/tokens/made": "MEMBERS",
+        "POST organisation/tokens/<str:token_id>/revoke": "TOKEN_OWN",
+        "GET organisation/volumes": "MEMBERS",
+        "POST organisation/volumes": "BUY",
+        "GET organisation/volumes/<str:volume_id>": "OUR",
+        "POST organisation/volumes/<str:volume_id>": "BUY_OWN",
+        "GET organisation/volumes/<str:volume_id>/file": "NO_FILE",  # for want of a path
+        "POST organisation/volumes/<str:volume_id>/remove": "BUY_OWN",
+        "GET organisation/webhooks": "MANAGERS",
+        "POST organisation/webhooks": "KEEP",
+        f"GET {_HOOK}": "OUR_HEADS",
+        f"GET {_HOOK}/secret": "OUR_HEADS",
+        f"POST {_HOOK}/deliveries/<str:delivery_id>/again": "HEADS_OWN",
+        f"POST {_HOOK}/enable": "HEADS_OWN",
+        f"POST {_HOOK}/remove": "HEADS_OWN",
+        f"POST {_HOOK}/rotate": "HEADS_OWN",
+        f"POST {_HOOK}/test": "HEADS_OWN",
+        "GET people": "MEMBERS",
+        "GET people/leave": "MEMBERS",
+        "POST people/leave": "NO_LEAVING",  # none but the organisation that the form shows is left
+        "GET people/invite": "MANAGERS",
+        "POST people/invite": "KEEP",
+        "GET people/<str:membership_id>": "OUR",
+        "POST people/<str:membership_id>": "HEADS_OWN",
+        "POST people/invitations/<str:invitation_id>/send": "HEADS_OWN",
+        "POST people/invitations/<str:invitation_id>/withdraw": "HEADS_OWN",
         # A provider's
         "GET provider": "MEMBERS",
         "GET provider/pay-outs": "MEMBERS",
@@ -209,6 +306,17 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "GET desk/organisations/<str:organisation_id>": "OPERATORS",
         "POST desk/organisations/<str:organisation_id>": "OPERATORS",
         "GET desk/pools": "OPERATORS",
+        "GET desk/cases/<str:case_id>/documents/<str:evidence_id>": "OPERATORS",
+        "POST desk/cases/<str:case_id>/documents/<str:evidence_id>/verify": "OPERATORS",
+        "GET desk/organisations/<str:organisation_id>/ownership": "OPERATORS",
+        "GET desk/organisations/<str:organisation_id>/standings": "OPERATORS",
+        "POST desk/organisations/<str:organisation_id>/standings": "OPERATORS",
+        "GET desk/organisations/<str:organisation_id>/standings/<str:standing_id>/end": "OPERATORS",
+        "POST desk/organisations/<str:organisation_id>/standings/<str:standing_id>/end": "OPERATORS",
+        "POST desk/outcomes": "OPERATORS",
+        "GET desk/second-factors": "OPERATORS",
+        "GET desk/second-factors/<str:loss_id>": "OPERATORS",
+        "POST desk/second-factors/<str:loss_id>": "OPERATORS",
     }
 )
 
@@ -250,17 +358,53 @@ def make_values(own: Belongings) -> dict[str, str]:
         "files": "1",
         "sha256": own.input_sha256,
         "oidc": "elsewhere",
+        "saml": "elsewhere",
+        "stop": "of nobody",
+        "people": MAKERS["members"](own),
+        "second-factors": make_loss(own),
+        "documents": MAKERS["evidence"](own),
+        "outcomes": "half_year",
         "keys": "1",
     }
 
 
+def make_loss(own: Belongings) -> str:
+    """Let somebody ask for the removal of a lost second factor, with the address proven."""
+    person_id, now = join(own.owner, Role.VIEWER).person_id, utc_now()
+    ask_for_removal(person_id=person_id, now=now)
+    code = read_code(Person.objects.get(id=person_id).email)
+    prove_mail(person_id=person_id, code=code, said="Ask the owner.", now=now)
+    return FactorLoss.objects.get(person=person_id).id
+
+
 def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
     """Return a right form for every page that does nothing with an empty one."""
+    today = str(utc_now().date())
+    document = {"kind": "registration", "title": "Register", "issued_on": today, "document": _make_pdf()}
     job = b"name: first-job\ncommand: python3 train.py\nwalltime: 10m\n"
     return {
         "POST account/organisation/": {"organisation_id": crowd.own.owner.organisation_id},
         "POST account/organisations/new/": {"kind": "maker", "name": "Maker"},
         "POST cases/<str:case_id>": {"reason": "Look again."},
+        "POST cases/<str:case_id>/documents": {"evidence_id": crowd.values["documents"]},
+        "POST organisation/outcomes/<str:round_code>": {"people_employed": "3"},
+        "POST organisation/evidence/new": document,
+        "POST organisation/evidence/<str:evidence_id>/replace": document,
+        "POST organisation/ownership": {
+            "form-TOTAL_FORMS": "1",
+            "form-INITIAL_FORMS": "0",
+            "form-0-name": "Ada",
+            "form-0-number": "1",
+            "form-0-share": "100",
+            "starts_on": today,
+        },
+        "POST organisation/standings/ask": {"kind": "sponsor", "reason": "We give machines."},
+        "POST organisation/secrets": {"name": "KEY", "value": "hush"},
+        "POST organisation/tokens": {"key": uuid4().hex, "name": "laptop", "scopes": "read", "days": "30"},
+        "POST organisation/volumes": {"name": "corpus", "max_gib": "1"},
+        "POST organisation/volumes/<str:volume_id>": {"file": SimpleUploadedFile("a.txt", b"a")},
+        f"POST {_HOOK}/rotate": {"key": uuid4().hex},
+        "POST people/<str:membership_id>": {"action": "remove"},
         "POST quotes": {"key": uuid4().hex, "job": SimpleUploadedFile("job.yaml", job)},
         "POST provider/pay-outs": {"amount": "0.000001", "beneficiary": "DE00"},
         "POST provider/pools/new": {"name": "another-hall", "engine": "local"},
@@ -269,3 +413,7 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST desk/organisations/<str:organisation_id>": {"action": "suspend", "reason": "Unpaid."},
         "POST desk/ledger/pay-outs": {"pay_out_id": crowd.values["pay-outs"], "bank_reference": "1"},
     }
+
+
+def _make_pdf() -> SimpleUploadedFile:
+    return SimpleUploadedFile("register.pdf", b"%PDF-1.7 of the register")

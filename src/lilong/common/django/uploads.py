@@ -11,10 +11,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
+from lilong.common.django.bodies import FORM_BYTES_MAX, reads_at_most
 from lilong.common.errors import InputInvalid
-
-FORM_BYTES_MAX = 64 * 1024
-"""What a form has beside its file."""
 
 P = ParamSpec("P")
 
@@ -76,8 +74,8 @@ def takes_file(
 ]:
     """Let a view take one file of at most so many bytes; `request.upload_handlers[0]` is then a CheckedUpload.
 
-    The token of the form is looked for once the size is known, for looking reads the whole body. Put what
-    says who may around it. Raises FileTooLarge.
+    The token of the form is looked for once the file has its place, for looking reads the whole body. Put what says who
+    may around it. Of more bytes, FileTooLarge is the answer.
     """
 
     def decorate(
@@ -87,14 +85,11 @@ def takes_file(
 
         @functools.wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **options: P.kwargs) -> HttpResponseBase:
-            length = request.headers.get("Content-Length") or "0"
-            is_whole = "Transfer-Encoding" not in request.headers and length.isdecimal()
-            if not is_whole or int(length[:15]) > bytes_max + FORM_BYTES_MAX:
-                raise FileTooLarge(facts={"limit": bytes_max})
             request.upload_handlers = [CheckedUpload(request, head_bytes=head_bytes, fits=fits)]
             return protected(request, *args, **options)
 
-        return csrf_exempt(guarded)
+        bounded = reads_at_most(bytes_max=bytes_max + FORM_BYTES_MAX, refusal=FileTooLarge)
+        return csrf_exempt(bounded(guarded))
 
     return decorate
 

@@ -89,8 +89,8 @@ class EvidenceForm(forms.Form):
         return given
 
 
-@for_member
 @require_safe
+@for_member
 def show_wallet(request: HttpRequest) -> HttpResponseBase:
     """Show the documents of the organisation by kind, and the form for another one."""
     return _render_wallet(request, EvidenceForm())
