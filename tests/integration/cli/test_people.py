@@ -102,7 +102,7 @@ def test_an_organisation_is_founded_and_what_it_is_begins_and_ends(typed):
 def test_a_document_is_given_read_by_who_decides_and_verified(typed, tmp_path):
     owner, operator = found_organisation_today(), make_operator_token(now=utc_now())
     file, copy = tmp_path / "insurance.pdf", tmp_path / "copy.pdf"
-    file.write_bytes(b"We insure.")
+    file.write_bytes(b"%PDF-1.7 We insure.")
     assert "insurance" in {kind["code"] for kind in typed(owner.token.secret, "evidence", "kinds")}
     until = str(TODAY + timedelta(days=20))
     words = ["evidence", "give", str(file), "--kind", "insurance", "--issued", str(date(2026, 1, 1))]
@@ -118,7 +118,7 @@ def test_a_document_is_given_read_by_who_decides_and_verified(typed, tmp_path):
 
     assert [row["id"] for row in typed(operator, "evidence", "of-case", case_id)] == [given["id"]]
     typed(operator, "evidence", "read", case_id, given["id"], str(copy))
-    assert copy.read_bytes() == b"We insure."
+    assert copy.read_bytes() == b"%PDF-1.7 We insure."
     typed(operator, "evidence", "read", case_id, "evd_0", str(tmp_path / "none.pdf"), code=5)
     assert not (tmp_path / "none.pdf").exists()
     typed(operator, "evidence", "verify", case_id, given["id"], "--reason", "Asked the insurer.")
