@@ -55,9 +55,7 @@ def find_programs() -> Path:
 
 
 @contextmanager
-def running_cluster(
-    *, settings: Mapping[str, str] = FAST_AND_LOSSY, keep: Path | None = None
-) -> Iterator[Cluster]:
+def running_cluster(*, settings: Mapping[str, str] = FAST_AND_LOSSY, keep: Path | None = None) -> Iterator[Cluster]:
     """Start a cluster of its own on a free port of 127.0.0.1; stop it at the end, and delete it.
 
     It goes when this process goes, even by SIGKILL: a small shell waits at the end of a pipe to stop it.

@@ -38,7 +38,7 @@ from tests.bench._big_hub import (
     Founding,
     name_seller,
 )
-from tests.bench._patterns import STAMPED, Pattern, Recorded
+from tests.bench._patterns import STAMPED, Pattern, Recorded, list_columns
 from tests.pools import NOON
 from tests.running_web import database_url
 
@@ -58,8 +58,7 @@ class Writer:
         self._parts: dict[str, list[str]] = {}
         self._columns: dict[str, sql.Composed] = {}
         for model in (*STAMPED, Entry, Payload, Node):
-            names = [sql.Identifier(column.column) for column in model._meta.concrete_fields]
-            self._columns[model._meta.db_table] = sql.SQL(", ").join(names)
+            self._columns[model._meta.db_table] = sql.SQL(", ").join(map(sql.Identifier, list_columns(model)))
         self._queue: Queue[tuple[str, str] | None] = Queue(maxsize=16)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._write_all)
@@ -97,7 +96,7 @@ class Writer:
                     with cursor.copy(copy_in) as copy:
                         copy.write(rows)
                     link.commit()
-        except BaseException as error:  # whoever adds raises it
+        except BaseException as error:  # noqa: BLE001 - whoever adds raises it
             self._failure = error
             while self._queue.get() is not None:
                 pass

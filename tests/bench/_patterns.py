@@ -13,7 +13,7 @@ from hashlib import sha256
 from operator import itemgetter
 from random import Random
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from django.db import connection
@@ -175,6 +175,10 @@ class Slots:
             return self._place("moment", (moment - self._base, "T" in text))
         return self._place("secret", (len(text), text)) if text in self._secrets else None
 
+    def list_places(self, kind: str) -> list[tuple[Any, int]]:
+        """Return what is known of each slot of a kind, and its place."""
+        return [(what, place) for (of_kind, what), place in self.places.items() if of_kind == kind]
+
     def _place(self, kind: str, what: object) -> int:
         return self.places.setdefault((kind, what), len(self.places))
 
@@ -220,9 +224,9 @@ class Pattern:
             if rows[model]
         ]
         self._subject = Text(next(iter([*rows[Order], *rows[TopUp], *rows[PayOut]])), slots)
-        self._ids = [(place, *what) for (kind, what), place in slots.places.items() if kind == "id"]
-        self._moments = [(place, *what) for (kind, what), place in slots.places.items() if kind == "moment"]
-        self._secrets = [(place, what[0]) for (kind, what), place in slots.places.items() if kind == "secret"]
+        self._ids = [(place, *what) for what, place in slots.list_places("id")]
+        self._moments = [(place, *what) for what, place in slots.list_places("moment")]
+        self._secrets = [(place, length) for (length, _), place in slots.list_places("secret")]
         self._size = len(slots.places)
 
     def stamp(self, *, base: datetime, names: Mapping[str, str], dice: Random) -> Stamped:
@@ -258,7 +262,8 @@ class Pattern:
 
 def list_keys() -> Keys:
     """Return the primary keys of all rows that patterns may be made of."""
-    return {model: frozenset(model._default_manager.values_list("pk", flat=True)) for model in (*STAMPED, Entry)}
+    managers = {model: model._default_manager for model in (*STAMPED, Entry)}  # noqa: SLF001 - of any model
+    return {model: frozenset(manager.values_list("pk", flat=True)) for model, manager in managers.items()}
 
 
 def subtract(after: Keys, before: Keys) -> Keys:
@@ -278,15 +283,24 @@ def unite(first: Keys, second: Keys) -> Keys:
     return {model: keys | second[model] for model, keys in first.items()}
 
 
+def list_columns(model: type[Model]) -> list[str]:
+    """Return the columns of a table in the order in which rows are read and written here."""
+    return [str(field.column) for field in model._meta.concrete_fields]
+
+
+def find_key_place(model: type[Model]) -> int:
+    """Return where among them the primary key stands."""
+    return [field.primary_key for field in model._meta.concrete_fields].index(True)
+
+
 def read_rows(model: type[Model], keys: Iterable[str]) -> list[str]:
     """Return rows in PostgreSQL's text form, in the order of their keys."""
-    names = [sql.Identifier(field.column) for field in model._meta.concrete_fields]
-    assert model._meta.pk is not None
+    columns = list_columns(model)
     query = sql.SQL("COPY (SELECT {} FROM {} WHERE {key} = ANY({}) ORDER BY {key}) TO STDOUT").format(
-        sql.SQL(", ").join(names),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
         sql.Identifier(model._meta.db_table),
         sql.Literal(sorted(keys)),
-        key=sql.Identifier(model._meta.pk.column),
+        key=sql.Identifier(columns[find_key_place(model)]),
     )
     connection.ensure_connection()
     with connection.connection.cursor() as cursor, cursor.copy(query) as copy:
@@ -294,8 +308,7 @@ def read_rows(model: type[Model], keys: Iterable[str]) -> list[str]:
 
 
 def _list_naming(model: type[Model], keys: frozenset[str], words: re.Pattern[str]) -> list[str]:
-    assert model._meta.pk is not None
-    place = [field.column for field in model._meta.concrete_fields].index(model._meta.pk.column)
+    place = find_key_place(model)
     return [row.split("\t")[place] for row in read_rows(model, keys) if words.search(row)] if keys else []
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -16,28 +17,32 @@ from django.test.utils import CaptureQueriesContext
 
 from lilong.common.permissions import Role
 from lilong.common.time import utc_now
+from lilong.foundation.ledger import sql as ledger
 from lilong.foundation.ledger.models import Account, Transfer
 from lilong.foundation.ledger.public import AccountKind
+from lilong.foundation.ledger.queries.trial import refresh_trial_balance
 from lilong.foundation.members.models import Membership, Organisation
 from lilong.foundation.members.public import OrganisationState
 from lilong.foundation.record.models import Entry
 from lilong.foundation.runs.models import Pool
-from lilong.platforms.supermarket.models import Order, Provider
 from lilong.platforms.supermarket.core.states import OrderState
+from lilong.platforms.supermarket.models import Order, Provider
 from tests.bench._agents import find_postmaster, read_busy_s, read_cpu_s
 from tests.bench._web_load import Load, User, Visit
 from tests.running_web import running_web
 
 MEMBERS, PROVIDERS, OPERATORS = 12, 4, 4
 ORDERS_EACH = 20
-WARM_UP_S, LASTS_S = 3, 20
+WARM_UP_S, LASTS_S = 20, 120
 MONTH = "2026-02"
 SEED = 1
 
 
 def measure(*, home: Path) -> dict[str, object]:
     """Let twenty people look around for some minutes; return how long each page took, and who used which core."""
-    Pool.objects.update(last_sync_at=utc_now())  # the year is over, but its agents speak
+    now = utc_now()
+    Pool.objects.update(last_sync_at=now)  # the year is over, but its agents speak
+    refresh_trial_balance(now=now)  # a worker does; none runs, since it would end what the year left open
     logging.disable(logging.INFO)  # of this process; the web process tells how long it works on each request
     users = [*list_members(), *list_providers(), *list_operators()]
     queries = count_queries(users)
@@ -168,17 +173,22 @@ def sign_in(membership: Membership) -> str:
 
 
 def count_queries(users: Sequence[User]) -> dict[str, int]:
-    """Return the most queries that any address of a page needs, in the order in which people meet the pages."""
+    """Return the most queries that any address of a page needs, in the order in which people meet the pages.
+
+    The ledger's own statements go past Django, so they are counted where they are handed over.
+    """
     most: dict[str, int] = {}
+    run_statement = ledger._run  # noqa: SLF001 - as said above
     for user in users:
         client = Client(headers={"host": settings.ALLOWED_HOSTS[0], "accept": "text/html"})
         client.cookies[settings.SESSION_COOKIE_NAME] = user.session
         for page, paths in user.paths.items():
             for path in paths:
-                with CaptureQueriesContext(connection) as seen:
+                counting = patch.object(ledger, "_run", wraps=run_statement)
+                with CaptureQueriesContext(connection) as seen, counting as run:
                     response = client.get(path)
                 assert response.status_code == 200, f"{path} is answered with {response.status_code}"
-                most[page] = max(most.get(page, 0), len(seen))
+                most[page] = max(most.get(page, 0), len(seen) + run.call_count)
     return most
 
 

@@ -112,9 +112,9 @@ def show(found: dict[str, Any]) -> None:
         over = "" if page["whole"]["p95"] < GOAL_MS and page["queries"] <= QUERIES_MAX else "  over the goal"
         print(f"{name:<12}{page['n']:>8}{times}{page['queries']:>10}{over}")
     used = ", ".join(f"{name} {busy:.2f}" for name, busy in cores.items())
-    print(
-        f"{found['users']} users, {found['per_s']:.1f} requests/s; cores busy of {os.cpu_count()}: {used}\n", flush=True
-    )
+    worked = ", ".join(f"{name} {ms:.1f} ms" for name, ms in cpu_ms.items())
+    print(f"{found['users']} users, {found['per_s']:.1f} requests/s; processor time of one request: {worked}")
+    print(f"cores busy of {os.cpu_count()}: {used}\n", flush=True)
 
 
 def _set_up() -> None:

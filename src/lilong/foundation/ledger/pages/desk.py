@@ -1,10 +1,8 @@
 """The operators' explorer of the ledger: accounts, statements, transfers, the books as a whole; and what waits."""
 
 from datetime import datetime
-from typing import NamedTuple
 
 from django import forms
-from django.core.cache import cache
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -20,15 +18,14 @@ from lilong.common.permissions import Actor
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.pages.words import ACCOUNTS
-from lilong.foundation.ledger.queries.accounts import get_trial_balance, list_accounts
+from lilong.foundation.ledger.queries.accounts import list_accounts
 from lilong.foundation.ledger.queries.explorer import get_statement, get_transfer_sheet
 from lilong.foundation.ledger.queries.payments import list_approved_pay_outs
+from lilong.foundation.ledger.queries.trial import read_trial_balance
 from lilong.foundation.ledger.queries.verification import verify_for
 
 ACCOUNTS_SHOWN = 25
 TRANSFERS_SHOWN = 25
-TOTALS_KEY = "ledger.totals"
-TOTALS_KEPT_S = 60
 
 
 class AccountFilterForm(forms.Form):
@@ -38,22 +35,6 @@ class AccountFilterForm(forms.Form):
         label=_("Kind"), choices=[("", pgettext_lazy("accounts", "All")), *ACCOUNTS.items()], required=False
     )
     owner = forms.CharField(label=_("Owner's id"), max_length=64, required=False)
-
-
-class Total(NamedTuple):
-    """What all accounts of a kind hold together."""
-
-    kind: str
-    accounts: int
-    posted_uc: int
-    held_uc: int
-
-
-class Counted(NamedTuple):
-    """The books as a whole, and when they were added up."""
-
-    at: datetime
-    totals: list[Total]
 
 
 @require_safe
@@ -71,34 +52,16 @@ def show_accounts(request: HttpRequest) -> HttpResponseBase:
         owner_id=said["owner"],
     )
     now = utc_now()
-    counted = read_totals(actor=actor, now=now)
+    trial = read_trial_balance(actor=actor, now=now)
     context = {
         "page": page,
         "form": form,
-        "totals": counted.totals,
-        "counted_at": counted.at,
+        "trial": trial,
         "now": now,
-        "sum_uc": sum(total.posted_uc for total in counted.totals),
+        "sum_uc": sum(line.balance.posted_uc for line in trial.lines),
         "is_filtered": bool(said["kind"] or said["owner"]),
     }
     return render(request, "ledger/accounts.html", context)
-
-
-def read_totals(*, actor: Actor, now: datetime) -> Counted:
-    """Return what all accounts hold together, by kind, added up anew at most once in TOTALS_KEPT_S for all processes.
-
-    Each order has an account, so adding them up costs more with every order.
-    """
-    kept = cache.get(TOTALS_KEY)
-    if kept is None:
-        lines = get_trial_balance(actor=actor)
-        totals = [
-            (str(line.kind), line.accounts, line.balance.posted_uc, line.balance.pending_out_uc) for line in lines
-        ]
-        kept = (now, totals)
-        cache.set(TOTALS_KEY, kept, TOTALS_KEPT_S)
-    at, totals = kept
-    return Counted(at=at, totals=[Total(*total) for total in totals])
 
 
 @require_safe
