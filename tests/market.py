@@ -18,7 +18,7 @@ from lilong.protocol.messages import PROTOCOL_VERSION, AttemptState, JoinRequest
 from lilong.protocol.spec import RunSpec
 from tests.books import link, post
 from tests.people import NOW, act, found_operator, found_organisation, found_owner
-from tests.pools import FOUR_CORES, ScriptedAgent, at, make_spec
+from tests.pools import FOUR_CORES, NOON, ScriptedAgent, at, make_spec
 
 CREDIT = 1_000_000
 PRICE_UC = 250_000
@@ -50,7 +50,7 @@ def open_stall(
     provider_id = register_provider(
         actor=found_operator(now=now), organisation_id=owner.organisation_id, fee_ppm=fee_ppm, now=now
     )
-    agent = open_own_pool(owner, name=name, nodes=nodes)
+    agent = open_own_pool(owner, name=name, nodes=nodes, now=now)
     level = (
         add_service_level(actor=owner, provider_id=provider_id, name="gold", credit_ppm=credit_ppm, now=now)
         if credit_ppm
@@ -70,16 +70,18 @@ def open_stall(
     return Seller(owner=owner, provider_id=provider_id, agent=agent, offer_id=offer_id)
 
 
-def open_own_pool(owner: Actor, *, name: str, nodes: Sequence[NodeInventory] = FOUR_CORES) -> ScriptedAgent:
+def open_own_pool(
+    owner: Actor, *, name: str, nodes: Sequence[NodeInventory] = FOUR_CORES, now: datetime = NOW
+) -> ScriptedAgent:
     """Create a pool of the owner's organisation and let its agent report once."""
     pool_id = create_pool(
-        actor=owner, provider_organisation_id=owner.organisation_id, name=name, engine="local", now=NOW
+        actor=owner, provider_organisation_id=owner.organisation_id, name=name, engine="local", now=now
     )
-    token = create_join_token(actor=owner, pool_id=pool_id, now=NOW).token
+    token = create_join_token(actor=owner, pool_id=pool_id, now=now).token
     request = JoinRequest(protocol_version=PROTOCOL_VERSION, join_token=token, agent_version="0.1.0", hostname="login1")
-    joined = join(request=request, now=NOW)
+    joined = join(request=request, now=now)
     agent = ScriptedAgent(pool_id=pool_id, pool_token=joined.pool_token, boot_id=f"boot-{name}", nodes=tuple(nodes))
-    agent.sync(seconds=0)
+    agent.sync(seconds=(now - NOON).total_seconds())
     return agent
 
 

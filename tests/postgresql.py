@@ -1,6 +1,6 @@
-"""Throw-away PostgreSQL clusters for tests and benches: made, started, stopped and deleted by the run that asked.
+"""PostgreSQL clusters for tests and benches: made, started, stopped and, unless they are kept, deleted by the run.
 
-Not for data that anyone wants to keep: anybody on this machine may connect, and by default nothing is synced to disk.
+Not for data that anyone needs: anybody on this machine may connect, and by default nothing is synced to disk.
 """
 
 import os
@@ -55,25 +55,28 @@ def find_programs() -> Path:
 
 
 @contextmanager
-def running_cluster(*, settings: Mapping[str, str] = FAST_AND_LOSSY) -> Iterator[Cluster]:
-    """Start a cluster of its own on a free port of 127.0.0.1; stop and delete it at the end.
+def running_cluster(*, settings: Mapping[str, str] = FAST_AND_LOSSY, keep: Path | None = None) -> Iterator[Cluster]:
+    """Start a cluster of its own on a free port of 127.0.0.1; stop it at the end, and delete it.
 
     It goes when this process goes, even by SIGKILL: a small shell waits at the end of a pipe to stop it.
     settings: PostgreSQL parameters, by default those that make it quick and lose data when the machine stops.
+    keep: a folder in which the cluster stays for the next time; the user `postgres` must be able to reach it.
     """
     programs = find_programs()
-    folder = Path(tempfile.mkdtemp(prefix="lilong-postgresql-"))
+    folder = keep or Path(tempfile.mkdtemp(prefix="lilong-postgresql-"))
+    folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
         shutil.chown(folder, user="postgres")
     cluster_folder = folder / "cluster"
-    watch = _stop_when_we_are_gone(programs=programs, folder=folder)
+    watch = _stop_when_we_are_gone(programs=programs, folder=folder, is_kept=keep is not None)
     try:
-        _run(
-            [
-                *(programs / "initdb", "-D", cluster_folder, "-U", SUPERUSER, "--auth=trust"),
-                *("--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"),
-            ]
-        )
+        if not (cluster_folder / "PG_VERSION").exists():
+            _run(
+                [
+                    *(programs / "initdb", "-D", cluster_folder, "-U", SUPERUSER, "--auth=trust"),
+                    *("--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"),
+                ]
+            )
         port = _start(programs=programs, cluster_folder=cluster_folder, settings=settings)
         yield Cluster(server_url=f"postgresql://{SUPERUSER}@127.0.0.1:{port}")
     finally:
@@ -95,10 +98,12 @@ def _start(*, programs: Path, cluster_folder: Path, settings: Mapping[str, str])
     raise RuntimeError(f"PostgreSQL did not start: {log.read_text(encoding='utf-8')[-2000:]}")
 
 
-def _stop_when_we_are_gone(*, programs: Path, folder: Path) -> "subprocess.Popen[bytes]":
-    """Start a shell that stops the server and deletes its folder as soon as its standard input ends."""
-    stop = _as_server_user([programs / "pg_ctl", "stop", "-s", "-m", "immediate", "-D", folder / "cluster"])
-    script = 'folder=$1; shift; read -r _; "$@" >/dev/null 2>&1; rm -rf "$folder"'
+def _stop_when_we_are_gone(*, programs: Path, folder: Path, is_kept: bool) -> "subprocess.Popen[bytes]":
+    """Start a shell that stops the server as soon as its standard input ends, and deletes what is not kept."""
+    mode = "fast" if is_kept else "immediate"
+    stop = _as_server_user([programs / "pg_ctl", "stop", "-s", "-m", mode, "-D", folder / "cluster"])
+    delete = "" if is_kept else 'rm -rf "$folder"'
+    script = f'folder=$1; shift; read -r _; "$@" >/dev/null 2>&1; {delete}'
     return subprocess.Popen(
         ["/bin/sh", "-c", script, "sh", str(folder), *stop], stdin=subprocess.PIPE, start_new_session=True, cwd="/"
     )

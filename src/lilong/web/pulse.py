@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from lilong.foundation.members.public import OrganisationState, list_organisations_in
+from lilong.foundation.members.public import OrganisationState, count_organisations
 from lilong.foundation.members.public.consents import list_named_organisations
 from lilong.foundation.record.public import HeadView, find_newest_head
 from lilong.platforms.supermarket.public import MarketPulse, get_market_pulse
@@ -35,7 +35,7 @@ def read_pulse(*, now: datetime) -> Pulse:
     return Pulse(
         at=now,
         market=get_market_pulse(now=now),
-        members=len(list_organisations_in(state=OrganisationState.ADMITTED)),
+        members=count_organisations()[OrganisationState.ADMITTED],
         named=list_named_organisations(limit=NAMED_MAX),
         head=find_newest_head(),
     )

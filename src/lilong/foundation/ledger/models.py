@@ -67,7 +67,10 @@ class Account(models.Model):
                 name="ledger_account_range",
             ),
         ]
-        indexes = [models.Index(fields=["owner_id"], name="ledger_account_owner")]
+        indexes = [
+            models.Index(fields=["owner_id", "id"], name="ledger_account_by_owner"),
+            models.Index(fields=["kind", "id"], name="ledger_account_by_kind"),
+        ]
 
 
 class TransferQuerySet(models.QuerySet["Transfer"]):

@@ -14,6 +14,7 @@ from lilong.foundation.ledger.queries.payments import (
     list_waiting_top_ups,
 )
 from lilong.foundation.ledger.queries.totals import KindTotal, sum_accounts
+from lilong.foundation.ledger.queries.trial import refresh_trial_balance
 from lilong.foundation.ledger.queries.verification import verify
 from lilong.foundation.ledger.services.payments import PAY_OUT_CASE, TOP_UP_CASE, close_pay_out, close_top_up
 from lilong.foundation.ledger.services.tail import roll_up
@@ -34,8 +35,12 @@ def on_case_decided(payload: Mapping[str, Json], *, now: datetime) -> None:
 
 
 def reconcile(now: datetime) -> None:
-    """Close every top-up and pay-out whose case is decided, and roll up the tail: all found in the tables alone."""
+    """Close every top-up and pay-out whose case is decided, roll up the tail, add up all accounts for pages.
+
+    All of it is found in the tables alone.
+    """
     roll_up()
+    refresh_trial_balance(now=now)
     _close_decided(
         list_waiting_top_ups, lambda each, decision: close_top_up(top_up_id=each, decision=decision, now=now)
     )

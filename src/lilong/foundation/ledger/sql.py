@@ -114,9 +114,22 @@ FROM (
 
 
 _WITHIN = "effective_at >= %(begin)s AND effective_at < %(end)s"
+_SINCE = "effective_at >= %(end)s"
 _SUMS = {vendor: f"{_STORED} WHERE a.id {id_in} GROUP BY a.id" for vendor, id_in in _ID_IN.items()}
 _SUMS_OF_WITHIN = {
     vendor: _recomputed(f"debit_account_id {id_in} AND {_WITHIN}", f"credit_account_id {id_in} AND {_WITHIN}")
+    for vendor, id_in in _ID_IN.items()
+}
+_SUMS_BEFORE = {
+    vendor: f"""
+SELECT id, CAST(sum(posted_uc) AS bigint), CAST(sum(pending_out_uc) AS bigint), CAST(sum(pending_in_uc) AS bigint)
+FROM (
+    {_STORED} WHERE a.id {id_in} GROUP BY a.id
+    UNION ALL
+    SELECT id, -posted_uc, -pending_out_uc, -pending_in_uc FROM (
+        {_recomputed(f"debit_account_id {id_in} AND {_SINCE}", f"credit_account_id {id_in} AND {_SINCE}")}
+    ) AS later
+) AS known GROUP BY id"""
     for vendor, id_in in _ID_IN.items()
 }
 _SUMS_WITHIN = _recomputed(_WITHIN, _WITHIN)
@@ -256,6 +269,14 @@ def sum_transfers(*, account_ids: Iterable[str] | None, begin: datetime, end: da
     if account_ids is None:
         return _read_changes(_run(_SUMS_WITHIN, span))
     return _read_changes(_run(_SUMS_OF_WITHIN[connection.vendor], {"ids": _ids(account_ids), **span}))
+
+
+def read_sums_before(*, account_ids: Iterable[str], end: datetime) -> dict[str, Change]:
+    """Return the sums that these accounts had before a moment: those of now less what counts from then on.
+
+    One query, hence one consistent view. Cost: linear in their transfers since that moment.
+    """
+    return _read_changes(_run(_SUMS_BEFORE[connection.vendor], {"ids": _ids(account_ids), "end": _moment(end)}))
 
 
 def sum_by_kind() -> dict[str, tuple[int, Change]]:

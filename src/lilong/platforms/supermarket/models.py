@@ -14,6 +14,7 @@ from lilong.platforms.supermarket.core.states import OrderState
 LIVE_SLOTS = tuple(range(LIVE_QUOTES_MAX))
 RUNNING_STATES = (OrderState.HELD, OrderState.PLACED, OrderState.ACTIVE, OrderState.SETTLING)
 QUOTE_STATES = (OrderState.DRAFT, OrderState.QUOTED)
+UNSETTLED_STATES = (*RUNNING_STATES, OrderState.DISPUTED)
 
 
 class OfferQuerySet(models.QuerySet["Offer"]):
@@ -139,6 +140,11 @@ class OrderQuerySet(models.QuerySet["Order"]):
         # The moments say the same as the states, and are what SQLite finds the index by: it compares no lists.
         return self.filter(placed_at__isnull=False, settled_at=None, state__in=RUNNING_STATES)
 
+    def disputed(self) -> "OrderQuerySet":
+        """Keep orders of which a dispute is open."""
+        # Open disputes have an index and are few; orders have none by their state.
+        return self.filter(state=OrderState.DISPUTED, id__in=Dispute.objects.filter(closed_at=None).values("order"))
+
 
 class Order(models.Model):
     """One piece of work from draft to settlement.
@@ -199,6 +205,11 @@ class Order(models.Model):
         indexes = [
             models.Index(fields=["organisation_id", "id"], name="supermarket_order_owner"),
             models.Index(fields=["organisation_id", "name", "settled_at"], name="supermarket_order_history"),
+            models.Index(
+                fields=["organisation_id", "id"],
+                condition=Q(state__in=sorted(UNSETTLED_STATES)),
+                name="supermarket_order_unsettled",
+            ),
             models.Index(
                 fields=["id"],
                 condition=Q(placed_at__isnull=False, settled_at=None),
@@ -267,6 +278,17 @@ class Settlement(models.Model):
     relief = models.JSONField()
     record_entry_id = models.CharField(max_length=64)
     settled_at = models.DateTimeField()
+
+
+class Turnover(models.Model):
+    """A part of what was ever settled, after corrections: all rows together are the whole, so nobody waits for one.
+
+    orders: 0 in the row of a correction. Reconcile makes one row of many.
+    """
+
+    id = models.BigAutoField(primary_key=True)  # never shown, so without a prefix
+    orders = models.BigIntegerField()
+    due_uc = models.BigIntegerField()
 
 
 class Dispute(models.Model):

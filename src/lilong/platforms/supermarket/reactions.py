@@ -14,6 +14,7 @@ from lilong.platforms.supermarket.services.corrections import release_order
 from lilong.platforms.supermarket.services.disputes import DISPUTE_CASE, reject_dispute, uphold_dispute
 from lilong.platforms.supermarket.services.quotes import lapse_order
 from lilong.platforms.supermarket.services.settlement import follow_order, relieve_order
+from lilong.platforms.supermarket.services.turnover import roll_up
 
 __all__ = ["OrderCounts", "count_orders", "on_case_decided", "on_run_changed", "reconcile"]
 
@@ -49,6 +50,7 @@ def reconcile(*, now: datetime) -> None:
     _each(list_unrelieved(limit=BATCH), relieve_order, now=now)
     _each(list_releasable(now=now, limit=BATCH), release_order, now=now)
     _close_decided_disputes(Dispute.objects.filter(closed_at=None).order_by("id")[:BATCH], now=now)
+    roll_up()
 
 
 def _each(order_ids: Iterable[str], act: Callable[..., object], *, now: datetime) -> None:

@@ -18,9 +18,10 @@ from lilong.common.permissions import Actor
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.pages.words import ACCOUNTS
-from lilong.foundation.ledger.queries.accounts import get_trial_balance, list_accounts
+from lilong.foundation.ledger.queries.accounts import list_accounts
 from lilong.foundation.ledger.queries.explorer import get_statement, get_transfer_sheet
 from lilong.foundation.ledger.queries.payments import list_approved_pay_outs
+from lilong.foundation.ledger.queries.trial import read_trial_balance
 from lilong.foundation.ledger.queries.verification import verify_for
 
 ACCOUNTS_SHOWN = 25
@@ -50,12 +51,14 @@ def show_accounts(request: HttpRequest) -> HttpResponseBase:
         kind=AccountKind(said["kind"]) if said["kind"] else None,
         owner_id=said["owner"],
     )
-    trial = get_trial_balance(actor=actor)
+    now = utc_now()
+    trial = read_trial_balance(actor=actor, now=now)
     context = {
         "page": page,
         "form": form,
         "trial": trial,
-        "sum_uc": sum(line.balance.posted_uc for line in trial),
+        "now": now,
+        "sum_uc": sum(line.balance.posted_uc for line in trial.lines),
         "is_filtered": bool(said["kind"] or said["owner"]),
     }
     return render(request, "ledger/accounts.html", context)

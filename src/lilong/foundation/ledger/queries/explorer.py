@@ -58,10 +58,9 @@ class TransferSheet:
 
 
 def get_statement(*, actor: Actor, account_id: str, cursor: str | None, limit: int) -> Statement:
-    """Return a page of an account's statement. Eight queries at most.
+    """Return a page of an account's statement; raises AccountMissing, CursorInvalid. Eight queries at most.
 
-    Cost: linear in the account's transfers since the last period closed before the page.
-    Raises AccountMissing, CursorInvalid.
+    Cost: linear in the account's transfers after the page, or in a closed period since the one before it ended.
     """
     account = get_account(actor=actor, account_id=account_id)
     earlier = read_position(cursor=cursor) if cursor else Q()

@@ -4,6 +4,7 @@ from lilong.foundation.members.core.roles import OrganisationKind, OrganisationS
 from lilong.foundation.members.core.standings import STANDING_OF_KIND, Standing, StandingKind
 from lilong.foundation.members.queries import (
     OrganisationView,
+    count_organisations,
     find_missing_secrets,
     find_order_refusal,
     get_organisations,
@@ -32,6 +33,7 @@ __all__ = [
     "admit_organisation",
     "authenticate",
     "bootstrap_operator",
+    "count_organisations",
     "create_organisation",
     "find_missing_secrets",
     "find_order_refusal",

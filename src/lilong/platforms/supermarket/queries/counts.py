@@ -8,7 +8,7 @@ from django.db.models import Count, Sum
 
 from lilong.platforms.supermarket.core.policy import DISPUTE_WINDOW
 from lilong.platforms.supermarket.core.states import OrderState
-from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES, Dispute, Order
+from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES, Order
 
 DAY = timedelta(days=1)
 LIVE_STATES = (*QUOTE_STATES, *RUNNING_STATES, OrderState.DISPUTED)
@@ -28,7 +28,6 @@ class OrderCounts:
 
 def count_orders(*, now: datetime) -> OrderCounts:
     """Return how many orders there are. One query. Cost: linear in live orders and those settled in the last day."""
-    disputed = Dispute.objects.filter(closed_at=None).values("order")
     # Earnings wait for the dispute window, so the index of what is not released yet knows all that settled lately.
     settled = Order.objects.filter(
         released_at=None,
@@ -42,7 +41,7 @@ def count_orders(*, now: datetime) -> OrderCounts:
         for orders in (
             Order.objects.live_quotes(),
             Order.objects.running(),
-            Order.objects.filter(state=OrderState.DISPUTED, id__in=disputed),
+            Order.objects.disputed(),
             settled,
         )
     ]

@@ -8,7 +8,6 @@ from django.db.models import Q
 
 from lilong.common.permissions import Actor
 from lilong.foundation.ledger.public import get_balances
-from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import Offer, Order, PriceRow, Provider
 
 OFFERS_MAX = 100
@@ -79,7 +78,7 @@ def find_stall(*, actor: Actor, now: datetime) -> Stall | None:
 
 
 def _read_earnings(provider: Provider) -> Earnings:
-    disputed = list(Order.objects.filter(state=OrderState.DISPUTED).values_list("id", flat=True))
+    disputed = list(Order.objects.disputed().values_list("id", flat=True))
     accounts = [provider.accruing_account_id, provider.available_account_id]
     balances = get_balances(account_ids=accounts)
     available = balances[provider.available_account_id]

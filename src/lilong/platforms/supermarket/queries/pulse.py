@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Sum
+from django.db.models import Sum
 
 from lilong.foundation.runs.public import get_pools
 from lilong.platforms.supermarket.core.states import OrderState
-from lilong.platforms.supermarket.models import Offer, Order
+from lilong.platforms.supermarket.models import Offer, Order, Turnover
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,21 @@ class MarketPulse:
 
 
 def get_market_pulse(*, now: datetime) -> MarketPulse:
-    """Return the state of the market, public. Four queries. Cost: linear in pools on the shelf and settled orders."""
+    """Return the state of the market, public. Four queries. Cost: linear in pools on the shelf and running orders."""
     sold: dict[str, set[str]] = {}
     for pool_id, accelerator in Offer.objects.on_shelf().values_list("pool_id", "accelerator").distinct():
         sold.setdefault(pool_id, set()).add(accelerator)
     total, free = _count_units(sold, now=now)
     queued = _count_queued()
-    settled = Order.objects.filter(settled_at__isnull=False).aggregate(count=Count("id"), due_uc=Sum("due_uc"))
+    settled = Turnover.objects.aggregate(orders=Sum("orders"), due_uc=Sum("due_uc"))
     names = {accelerator for accelerators in sold.values() for accelerator in accelerators}
     return MarketPulse(
         capacity=tuple(
             Capacity(accelerator=name, total=total[name], free=free[name], queued=queued[name])
             for name in sorted(names, key=lambda name: (name == "", -total[name], name))
         ),
-        settled_orders=settled["count"],
-        settled_uc=settled["due_uc"] or 0,
+        settled_orders=int(settled["orders"] or 0),
+        settled_uc=int(settled["due_uc"] or 0),
     )
 
 
@@ -70,7 +70,7 @@ def _count_units(sold: dict[str, set[str]], *, now: datetime) -> tuple[Counter[s
 
 
 def _count_queued() -> Counter[str]:
-    waiting = Order.objects.filter(state__in=(OrderState.HELD, OrderState.PLACED))
+    waiting = Order.objects.running().filter(state__in=(OrderState.HELD, OrderState.PLACED))
     queued: Counter[str] = Counter()
     for accelerator in waiting.values_list("spec__resources__accelerator", flat=True):
         queued[accelerator or ""] += 1

@@ -22,7 +22,7 @@ from lilong.platforms.supermarket.core.postings import (
 from lilong.platforms.supermarket.core.pricing import ChargeLine, charge_usage, concede
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
 from lilong.platforms.supermarket.core.states import OrderState
-from lilong.platforms.supermarket.models import Order, Provider
+from lilong.platforms.supermarket.models import Order, Provider, Turnover
 from lilong.platforms.supermarket.queries.usage import read_usage
 from lilong.platforms.supermarket.services.books import (
     list_accruing,
@@ -79,6 +79,7 @@ def correct_order(*, order: Order, lines: Sequence[ChargeLine], reason: str, now
         organisation_id=order.organisation_id,
         now=now,
     )
+    Turnover.objects.create(orders=0, due_uc=due_uc - (order.due_uc or 0))
     order.due_uc = due_uc
     order.save(update_fields=["due_uc"])
     note_step(order=order, step="correct", now=now, money="charged", amount_uc=due_uc, detail=f"{reason}: {difference}")

@@ -30,7 +30,7 @@ from lilong.platforms.supermarket.core.pricing import ChargeLine, charge_usage
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
 from lilong.platforms.supermarket.core.states import OrderState, OrderStep
 from lilong.platforms.supermarket.events import OrderSettled
-from lilong.platforms.supermarket.models import RUNNING_STATES, Order, Settlement
+from lilong.platforms.supermarket.models import RUNNING_STATES, Order, Settlement, Turnover
 from lilong.platforms.supermarket.queries.exports import render_usage
 from lilong.platforms.supermarket.queries.quotes import render_quote
 from lilong.platforms.supermarket.queries.usage import read_usage
@@ -111,6 +111,7 @@ def _settle(order: Order, run: RunView, *, now: datetime) -> None:
     order.settled_at, order.releasable_at = now, now + DISPUTE_WINDOW
     order.billable_ms = sum(usage.billable_ms for usage in usages)
     advance(order=order, step=OrderStep.SETTLE, now=now, money="charged", amount_uc=order.due_uc)
+    Turnover.objects.create(orders=1, due_uc=order.due_uc)
     _record(order, promise, lines, relief=_plan_relief(order, promise, lines, payees, accruing, now=now), now=now)
     note_step(order=order, step="refund", now=now, money="refunded", amount_uc=promise.max_uc - order.due_uc)
     _relieve(order, now=now)
