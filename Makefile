@@ -11,7 +11,8 @@ FOLDER ?= .cache/slurm/$(SUITE)
 LONG_BENCHES := agreement crash crash-slurm fuzz
 BENCHES := $(filter-out $(LONG_BENCHES),$(subst _,-,$(filter-out _%,$(basename $(notdir $(wildcard tests/bench/*.py))))))
 
-.PHONY: help setup runtime demo demo-slurm serve test check format lint types imports licences audit project bench docs texts \
+.PHONY: help setup runtime demo demo-slurm serve test check format lint types imports licences audit project bench docs \
+	texts screenshots \
 	slurm-up slurm-down
 
 help: ## Show the targets
@@ -66,7 +67,7 @@ project: setup
 bench: $(addprefix bench-,$(BENCHES)) ## Run every short bench; bench-NAME runs tests/bench/NAME.py alone
 
 bench-%: setup
-	@sh setup/system-packages bubblewrap postgresql passwd sudo debian-archive-keyring
+	@sh setup/system-packages bubblewrap postgresql passwd sudo debian-archive-keyring chromium fonts-noto-cjk
 	@echo "== bench $*" && $(PY) -m tests.bench.$(subst -,_,$*)
 
 slurm-up: setup ## Start a Slurm cluster to try things on: SUITE=bookworm or trixie, FOLDER=…
@@ -78,6 +79,10 @@ slurm-down: setup ## End it
 
 texts: setup ## Find all texts of pages, update and compile their translations, say what is left to translate
 	@$(CHECK_HOME) $(PY) -m lilong.web.texts
+
+screenshots: setup ## Photograph the main pages for the README, on a hub with synthetic data
+	@sh setup/system-packages bubblewrap chromium fonts-noto-cjk
+	@$(PY) -m docs.screenshots
 
 docs: setup ## Write the generated reference pages, and build site/
 	@$(CHECK_HOME) $(PY) docs/generate.py

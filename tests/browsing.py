@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
 
 CHROMIUM = "chromium"
 CHROMIUM_ARGUMENTS = [
@@ -27,7 +28,7 @@ PAGES = {
     "new password": "/account/password/reset/",
     "first sign-in": "/account/first-sign-in/",
 }
-WIDE, NARROW = 1440, 390
+WIDE, NARROW, HEIGHT = 1440, 390, 900
 SERIOUS = {"serious", "critical"}
 REACHABLE = """
 () => [...document.querySelectorAll(
@@ -60,8 +61,32 @@ class Look:
     def __str__(self) -> str:
         return f"{self.language}-{self.theme}-{self.width}"
 
+    def open(self, browser: Browser, *, url: str, **options: Any) -> BrowserContext:
+        """Open a browser that looks at the hub in this way; options: of Playwright's new_context."""
+        viewport = ViewportSize(width=self.width, height=HEIGHT)
+        context = browser.new_context(viewport=viewport, reduced_motion="reduce", **options)
+        chosen = {"language": self.language, "theme": self.theme}
+        context.add_cookies([{"name": name, "value": value, "url": url} for name, value in chosen.items()])
+        return context
+
 
 LOOKS = [Look(*each) for each in product(("en", "zh-hans"), ("light", "dark"), (WIDE, NARROW))]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A hub with something on every desk. sessions: cookies by person; paths: pages by person; cases: by name."""
+
+    url: str
+    sessions: dict[str, str]
+    paths: dict[str, dict[str, str]]
+    cases: dict[str, str]
+
+    def open_context(self, browser: Browser, who: str, *, look: Look | None = None, **options: Any) -> BrowserContext:
+        context = (look or Look()).open(browser, url=self.url, **options)
+        if who:
+            context.add_cookies([{"name": "lilong-session", "value": self.sessions[who], "url": self.url}])
+        return context
 
 
 @dataclass(slots=True)
@@ -89,17 +114,31 @@ class Visitor:
 
 def inspect_page(page: Page, url: str) -> Visit:
     """Visit one page and close it. That a refusal has the status of one is no trouble."""
+    troubles = listen(page, but=url)
+    page.goto(url)
+    visit = examine(page)
+    visit.troubles = troubles
+    page.close()
+    return visit
+
+
+def listen(page: Page, *, but: str = "") -> list[str]:
+    """Return a list to which errors and warnings of the page's console are added; those about `but` are not."""
     troubles: list[str] = []
 
-    def listen(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and message.location.get("url") != url:
+    def add(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and message.location.get("url") != but:
             troubles.append(message.text)
 
-    page.on("console", listen)
+    page.on("console", add)
     page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.goto(url)
+    return troubles
+
+
+def examine(page: Page) -> Visit:
+    """Look at the page as it stands."""
     results = Axe().run(page).response
-    visit = Visit(
+    return Visit(
         violations=[
             f"{rule['id']} ({rule['impact']}): {[node['html'][:120] for node in rule['nodes'][:3]]}"
             for rule in results["violations"]
@@ -107,10 +146,7 @@ def inspect_page(page: Page, url: str) -> Visit:
         ],
         overflow_px=page.evaluate("document.documentElement.scrollWidth - window.innerWidth"),
         background=page.evaluate("getComputedStyle(document.body).backgroundColor"),
-        troubles=troubles,
     )
-    page.close()
-    return visit
 
 
 def find_unreached(page: Page) -> list[str]:

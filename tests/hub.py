@@ -6,6 +6,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,6 +59,19 @@ def keeping_agent(folder: Path, *, environment: Mapping[str, str] | None = None)
         manager.stop()
         thread.join()
         end_jobs(folder)
+
+
+def fill(hub: LocalHub, module: str, *arguments: str) -> str:
+    """Run a module of tests in the hub's home, and return what it says."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env=ours | {"LILONG_HOME": str(hub.home)},
+        check=True,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def find_agent_pid(folder: Path) -> int | None:

@@ -1,51 +1,9 @@
 """The desks in a real browser: sound for everybody, and an operator's decision reaches the applicant."""
 
-import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
-
-import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect
+from playwright.sync_api import expect
 
-from tests.browsing import LOOKS, Look, Visit, inspect_page
-from tests.hub import running_hub
-from tests.polling import wait_until
-
-
-@dataclass(frozen=True)
-class Filled:
-    """A hub with something on every desk. sessions: cookies by person; paths: pages by person; cases: by name."""
-
-    url: str
-    sessions: dict[str, str]
-    paths: dict[str, dict[str, str]]
-    cases: dict[str, str]
-
-    def open_context(self, browser: Browser, who: str, *, look: Look | None = None, **options) -> BrowserContext:
-        look = look or Look()
-        viewport = ViewportSize(width=look.width, height=900)
-        context = browser.new_context(viewport=viewport, reduced_motion="reduce", **options)
-        cookies = {"language": look.language, "theme": look.theme}
-        if who:
-            cookies["lilong-session"] = self.sessions[who]
-        context.add_cookies([{"name": name, "value": value, "url": self.url} for name, value in cookies.items()])
-        return context
-
-
-@pytest.fixture(scope="module")
-def filled(browser, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("desks")
-    with running_hub(folder, settings={"hub_name": "Lane hub"}) as hub:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
-        fill = [sys.executable, "-m", "tests.browser_desks"]
-        said = subprocess.run(
-            fill, env=ours | {"LILONG_HOME": str(folder)}, check=True, timeout=120, capture_output=True, text=True
-        )
-        wait_until(lambda: httpx.get(f"{hub.url}/api/v1/record/head").is_success, within_s=30)
-        yield Filled(url=hub.url, **json.loads(said.stdout))
+from tests.browsing import LOOKS, Visit, inspect_page
 
 
 @pytest.fixture(scope="module")

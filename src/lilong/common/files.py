@@ -1,4 +1,4 @@
-"""Writing small files so that a crash at any moment leaves the old content or the new, never half of it."""
+"""Small files: written so that a crash at any moment leaves the old content or the new, never half of it; and found."""
 
 import os
 import secrets
@@ -25,6 +25,12 @@ def create_durably(*, path: Path, content: bytes, mode: int = 0o600) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def find_tools() -> Path:
+    """Return the folder of the programs that check receipts: inside an installed wheel, at the top of a checkout."""
+    packed = Path(__file__).with_name("tools")
+    return packed if packed.is_dir() else Path(__file__).parents[3] / "tools"
 
 
 def _write(path: Path, content: bytes, mode: int, put: Callable[[Path, Path], None]) -> None:

@@ -1,5 +1,7 @@
 """Refusals for people: the same title, reason and next step as the problem document, as a page in their language."""
 
+from urllib.parse import urlsplit, urlunsplit
+
 from django.core.exceptions import (
     BadRequest,
     PermissionDenied,
@@ -9,6 +11,7 @@ from django.core.exceptions import (
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language_from_request, gettext, override
 
 from lilong.common.django.outages import find_outage
@@ -70,6 +73,7 @@ def respond_page(request: HttpRequest, error: LilongError) -> HttpResponse:
             "error_title": gettext(error.title),
             "error_next_step": gettext(error.next_step) if error.next_step else "",
             "refusal": explain_refusal(request, error),
+            "back": find_page_before(request),
             "request_id": request.META.get("lilong.request_id", ""),
         }
         response = render(request, "web/error.html", context, status=error.status)
@@ -78,6 +82,14 @@ def respond_page(request: HttpRequest, error: LilongError) -> HttpResponse:
     if error.retry_after_s is not None:
         response["Retry-After"] = str(error.retry_after_s)
     return response
+
+
+def find_page_before(request: HttpRequest) -> str:
+    """Return the path of the page of this hub from which somebody came to another one; empty where none is known."""
+    came_from = urlsplit(request.headers.get("Referer", ""))
+    path = urlunsplit(("", "", came_from.path, came_from.query, ""))
+    is_ours = came_from.netloc == request.META.get("HTTP_HOST") and url_has_allowed_host_and_scheme(path, None)
+    return path if is_ours and path != request.get_full_path() else ""
 
 
 def refuse_form(request: HttpRequest, reason: str = "") -> HttpResponse:

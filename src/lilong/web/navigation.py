@@ -136,6 +136,13 @@ FIRST_STEPS: tuple[FirstStep, ...] = (
         text=_("See what providers sell and at which price, then ask what your job would cost. A quote costs nothing."),
         url_name="shelf",
         label=_("Go to the shelf"),
+        is_shown=_for_members,
+    ),
+    FirstStep(
+        title=_("Check a receipt"),
+        text=_("Every order leaves a receipt. Anybody can recompute it with two short programs, without an account."),
+        url_name="verify",
+        label=_("Check a receipt"),
     ),
 )
 

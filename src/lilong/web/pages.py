@@ -10,13 +10,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from lilong.common.django.bodies import FORM_BYTES_MAX, reads_at_most
 from lilong.common.django.people import find_actor, for_member
+from lilong.common.errors import NotFound
+from lilong.common.files import find_tools
 from lilong.common.time import utc_now
 from lilong.foundation.members.pages.sessions import find_session_organisation
-from lilong.foundation.record.public import find_newest_head
+from lilong.foundation.record.public import find_newest_head, get_key_ring
+from lilong.protocol.exports import KEYS_FILE
 from lilong.web.navigation import list_first_steps
 from lilong.web.pulse import read_pulse
 from lilong.web.shell import THEME_COOKIE, THEMES
 from lilong.web.style import build_specimens
+
+TOOLS = ("recompute_charge.py", "verify_record.py")
 
 
 @require_safe
@@ -35,8 +40,25 @@ def show_organisation(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 def show_verify(request: HttpRequest) -> HttpResponse:
-    """Show how an outsider checks the record."""
-    return render(request, "web/verify.html", {"head": find_newest_head(), "public_url": settings.LILONG.public_url})
+    """Show how an outsider checks a receipt and the record."""
+    ring = get_key_ring()
+    files = (KEYS_FILE, *TOOLS) if ring.witnesses else TOOLS
+    context = {"head": find_newest_head(), "keys": (*ring.logs, *ring.witnesses), "files": files}
+    return render(request, "web/verify.html", context)
+
+
+@require_safe
+def download_proof_file(_request: HttpRequest, name: str) -> HttpResponse:
+    """Send one of the programs that check a receipt, or the file of the keys that they need."""
+    if name == KEYS_FILE:
+        content = get_key_ring().render()
+    elif name in TOOLS:
+        content = (find_tools() / name).read_bytes()
+    else:
+        raise NotFound(detail=f"Nothing here is called {name[:64]}.")
+    response = HttpResponse(content, content_type="application/octet-stream")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 @require_safe

@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("organisation", pages.show_organisation, name="organisation"),
     path("provider", desks.show_provider, name="provider"),
     path("verify", pages.show_verify, name="verify"),
+    path("verify/<str:name>", pages.download_proof_file, name="proof_file"),
     path("preferences", pages.set_preferences, name="preferences"),
 ]
 if settings.LILONG.style_page:

@@ -183,6 +183,8 @@ def test_money_that_is_missing_is_said_on_the_quote_and_refuses_the_order():
     page = follow(client, ask(client))
 
     assert "The wallet does not cover it yet" in page
+    assert "Order now" not in page
+    assert "Ask again with another job" in page
     answer = client.post(f"/quotes/{Quote.objects.get().id}/order")
     assert answer.status_code == 402
     assert Order.objects.get().state == "quoted"

@@ -4,9 +4,10 @@ import pytest
 
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.public import get_balances
+from lilong.foundation.members.public import OrganisationState
 from lilong.platforms.supermarket.reactions import reconcile
 from tests.market import CREDIT, buy, finish, found_buyer, open_stall, wallet_of
-from tests.people import NOW
+from tests.people import NOW, act, found_organisation
 from tests.pools import at, make_spec
 from tests.programmes import give_voucher
 from tests.sessions import browse_as, browse_as_stranger
@@ -44,6 +45,29 @@ def test_a_newcomer_is_told_the_next_steps(buyer):
     assert "Go to the shelf" in page
     assert "lilong login http" in page
     assert "100.00" in page
+
+
+def test_home_says_where_an_application_stands_until_something_was_ordered(buyer, stall):
+    applied = act(found_organisation(state=OrganisationState.APPLIED).token.secret)
+    waiting = read(browse_as(applied), "/home")
+    admitted = read(browse_as(buyer), "/home")
+    buy(buyer, seconds=1)
+
+    assert "has applied and cannot order yet" in waiting
+    assert 'hx-trigger="every 3s"' in waiting
+    assert "is admitted" in admitted
+    assert 'hx-trigger="every 3s"' not in admitted
+    assert "is admitted" not in read(browse_as(buyer), "/home")
+
+
+def test_the_wallet_opens_at_the_first_account_that_holds_something(stall):
+    newcomer = found_buyer(wallet_uc=0)
+    give_voucher(newcomer.organisation_id, amount_uc=CREDIT, name="starter")
+
+    page = read(browse_as(newcomer), f"/wallet?month={NOW:%Y-%m}")
+
+    assert "<strong>Voucher</strong>" in page
+    assert "Voucher issued" in page
 
 
 def test_home_shows_money_vouchers_what_runs_and_what_came_last(buyer, stall, monkeypatch):

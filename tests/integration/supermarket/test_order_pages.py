@@ -1,9 +1,12 @@
+import io
 import re
+import zipfile
 
 import pytest
 from django.http import StreamingHttpResponse
 
 from lilong.common.permissions import Role
+from lilong.foundation.record.public import seal
 from lilong.foundation.runs.services.attempt_objects import put_output
 from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.reactions import reconcile
@@ -58,8 +61,26 @@ def test_a_settled_order_shows_what_was_held_charged_paid_by_vouchers_and_given_
     }
     assert page.index("Quoted") < page.index("Money held") < page.index("Queued") < page.index("The rest given back")
     assert "It ended by itself." in page
-    for name in ("quote.json", "usage.csv", "transfers.csv", "record.json"):
-        assert f"/orders/{order.id}/exports/{name}" in page
+
+
+def test_the_receipt_stands_on_the_page_once_the_record_is_signed_and_holds_the_four_files(buyer, stall):
+    order = buy(buyer)
+    settle(stall)
+    client, address = browse_as(buyer), f"/orders/{order.id}/exports"
+    early = read(client, f"/orders/{order.id}")
+    seal(now=at(130))
+
+    page = read(client, f"/orders/{order.id}")
+
+    assert address not in early
+    assert "sign the record first" in early
+    packed = b"".join(client.get(f"{address}/receipt.zip"))
+    with zipfile.ZipFile(io.BytesIO(packed)) as receipt:
+        held = {name: receipt.read(name) for name in receipt.namelist()}
+    assert set(held) == {"quote.json", "usage.csv", "transfers.csv", "record.json"}
+    for name, content in held.items():
+        assert f"{address}/{name}" in page
+        assert client.get(f"{address}/{name}").content == content
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "Why it waits"), ("zh-hans", "为什么在等待")])

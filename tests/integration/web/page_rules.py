@@ -89,6 +89,7 @@ ROWS: Mapping[str, str] = MappingProxyType(
     {
         "GET ": "EVERYBODY",
         "GET verify": "EVERYBODY",
+        "GET verify/<str:name>": "EVERYBODY",
         "GET metrics": "EVERYBODY",  # of this machine: test_metrics_access.py
         "POST preferences": "EVERYBODY",
         "GET record": "EVERYBODY",
@@ -354,6 +355,7 @@ def make_values(own: Belongings) -> dict[str, str]:
         **{word: make(own) for word, make in MAKERS.items()},
         "transfers": Transfer.objects.filter(subject=own.settled.id).order_by("pk")[0].id,
         "record": "0",
+        "verify": "verify_record.py",
         "about": own.settled.id,
         "files": "1",
         "sha256": own.input_sha256,

@@ -6,6 +6,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from lilong.common.files import find_tools
 from lilong.common.time import utc_now
 from lilong.foundation.record.public import seal
 from lilong.web.static import hash_name
@@ -222,6 +223,42 @@ class TestRefusals:
 
         assert response.status_code == 400
         assert "The hub could not read what your browser sent" in read(response)
+
+
+def test_whoever_checks_a_receipt_gets_the_programs_as_they_are_and_keys_once_there_are_witnesses():
+    page = look("/verify").content.decode()
+
+    for name in ("recompute_charge.py", "verify_record.py"):
+        assert f"/verify/{name}" in page
+        assert look(f"/verify/{name}").content == (find_tools() / name).read_bytes()
+    assert "/verify/keys.json" not in page
+    assert look("/verify/keys.json").status_code == 409
+    assert look("/verify/other.py").status_code == 404
+
+
+def test_a_stranger_begins_by_signing_up_and_is_not_led_to_a_page_behind_the_door():
+    page = look("/").content.decode()
+
+    assert 'class="button button-primary" href="/account/signup/"' in page
+    assert 'href="/shelf"' not in page
+
+
+@pytest.mark.parametrize(
+    ("came_from", "back"),
+    [
+        ("http://testserver/shelf?a=1", "/shelf?a=1"),
+        ("https://evil.example/shelf", ""),
+        ("http://testserver//evil.example/", ""),
+        ("http://testserver/\\evil.example/", ""),
+        ("http://testserver/nowhere", ""),
+        ("", ""),
+    ],
+)
+def test_a_refusal_leads_back_to_the_page_before_when_it_was_one_of_ours(came_from, back):
+    page = look("/nowhere", referer=came_from, host="testserver").content.decode()
+
+    found = re.search(r'href="([^"]*)">Back to the page before', page)
+    assert (found[1] if found else "") == back
 
 
 def test_there_is_no_style_page_unless_the_settings_ask_for_it():

@@ -13,7 +13,6 @@ from rich.markup import escape
 from lilong.cli.demo.chance import SEEDS, Chance, draw_chance
 from lilong.cli.demo.folder import end_jobs, fresh_folder
 from lilong.cli.demo.narrator import Narrator
-from lilong.cli.demo.proof import find_tools
 from lilong.cli.demo.stage import Stage, Terms
 from lilong.cli.demo.story import SCENES, Outcome, play
 from lilong.cli.hub_process import require_hub_installed
@@ -31,6 +30,7 @@ from lilong.cli.output import (
     print_next_step,
     print_table,
 )
+from lilong.common.files import find_tools
 from lilong.protocol.exports import KEYS_FILE
 from lilong.protocol.spec import Isolation
 

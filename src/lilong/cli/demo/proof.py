@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from lilong.common.errors import InvariantBroken
-from lilong.common.files import write_durably
+from lilong.common.files import find_tools, write_durably
 from lilong.protocol.exports import KEYS_FILE
 from lilong.sdk.client import Lilong
 from lilong.sdk.record import Keys
@@ -52,12 +52,6 @@ def verify_record(folder: Path) -> Verdict:
     """Run tools/verify_record.py on the files."""
     script = find_tools() / "verify_record.py"
     return _run([sys.executable, str(script), str(folder), "--keys", str(folder / KEYS_FILE)])
-
-
-def find_tools() -> Path:
-    """Return the folder of the scripts: beside this file in an installed wheel, at the top of a checkout."""
-    packed = Path(__file__).with_name("tools")
-    return packed if packed.is_dir() else Path(__file__).parents[4] / "tools"
 
 
 def _run(command: list[str]) -> Verdict:

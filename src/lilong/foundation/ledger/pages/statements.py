@@ -50,6 +50,7 @@ def show_statement(request: HttpRequest) -> HttpResponseBase:
     context = {
         "statement": statement,
         "accounts": [(each, ACCOUNTS[each.kind]) for each in statement.accounts],
+        "label": ACCOUNTS[statement.account.kind] if statement.account else "",
         "lines": [(line, MOVES.get(line.transfer.code, line.transfer.code)) for line in statement.page.items],
         "month": f"{begin:%Y-%m}",
         "earlier": f"{previous_month(begin):%Y-%m}",

@@ -53,7 +53,8 @@ def get_statement(
 ) -> Statement:
     """Return a page of what counts for `begin` <= moment < `end` on an account of the actor's own organisation.
 
-    account_id: empty for the first, which is the wallet. Eight queries at most. Raises AccountMissing, CursorInvalid.
+    account_id: empty for the first that holds something, else the wallet. Eight queries at most.
+    Raises AccountMissing, CursorInvalid.
     """
     accounts = _list_accounts(actor)
     account = _choose(accounts, account_id)
@@ -90,8 +91,12 @@ def find_balance(*, kind: AccountKind, owner_id: str) -> Balance | None:
 
 
 def _choose(accounts: Sequence[AccountView], account_id: str) -> AccountView | None:
-    account = next((each for each in accounts if account_id in {"", each.id}), None)
-    if account is None and account_id:
+    """Return the account asked for, else the first that holds something, else the first."""
+    if not account_id:
+        holding = (each for each in accounts if each.balance.posted_uc or each.balance.pending_in_uc)
+        return next(holding, next(iter(accounts), None))
+    account = next((each for each in accounts if each.id == account_id), None)
+    if account is None:
         raise AccountMissing(detail=f"There is no account {account_id[:64]} with statements that you can see.")
     return account
 

@@ -45,17 +45,16 @@ class FoundForm(forms.Form):
     name = forms.CharField(
         label=_("Name of the organisation"),
         max_length=120,
-        required=False,
-        help_text=_("A maker may leave it out."),
+        help_text=_("A maker who leaves it out goes by the own name."),
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+        error_messages={"required": _("Give the name of the organisation.")},
     )
+    use_required_attribute = False
 
-    def clean(self) -> dict[str, object]:
+    def full_clean(self) -> None:
         """Ask everybody but makers for a name."""
-        given: dict[str, object] = {**self.cleaned_data}
-        if not given.get("name") and given.get("kind") not in {None, OrganisationKind.MAKER}:
-            self.add_error("name", _("Give the name of the organisation."))
-        return given
+        self.fields["name"].required = self.data.get("kind") != OrganisationKind.MAKER
+        super().full_clean()
 
 
 class FirstSignInForm(forms.Form):

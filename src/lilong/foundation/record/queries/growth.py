@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from lilong.foundation.record.models import Cosignature, Entry, Head, Log
@@ -38,6 +38,14 @@ def measure_record() -> RecordGrowth:
         published_size=(log.published_size or 0) if log else 0,
         published_at=log.published_at if log else None,
     )
+
+
+def is_witnessed(*, subject_id: str) -> bool:
+    """Say whether all entries about this subject stand under published heads by now. One query."""
+    over = _list_published().filter(log=OuterRef("log"), size__gt=OuterRef("index"))
+    entries = Entry.objects.filter(subject_id=subject_id, payload__isnull=False)
+    covered = list(entries.annotate(covered=Exists(over)).values_list("covered", flat=True))
+    return bool(covered) and all(covered)
 
 
 def _list_published() -> QuerySet[Head]:

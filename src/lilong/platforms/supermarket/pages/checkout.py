@@ -12,6 +12,7 @@ from lilong.common.django.people import find_actor, for_member
 from lilong.common.errors import InputInvalid, LilongError, list_error_classes
 from lilong.common.permissions import Scope, may
 from lilong.common.time import utc_now
+from lilong.foundation.ledger.public import AccountKind, find_balance
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.pages.forms import JobForm
 from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
@@ -27,8 +28,8 @@ UPLOAD_BYTES_MAX = ARCHIVE_BYTES_MAX + SPEC_BYTES_MAX + 64 * 1024
 OK, INVALID = 200, 422
 EXAMPLE = """\
 name: first-job
-command: python3 train.py
-walltime: 10m
+command: python3 -c "print(6 * 7)" | tee result.txt
+walltime: 1m
 resources:
   cores: 1
   memory: 512MiB
@@ -87,13 +88,14 @@ def show_quote(request: HttpRequest, quote_id: str) -> HttpResponseBase:
     sheet = get_quote_sheet(actor=find_actor(request), quote_id=quote_id)
     if sheet.quote.state not in {OrderState.QUOTED, OrderState.EXPIRED, OrderState.CANCELLED}:
         return redirect("order", order_id=sheet.quote.order_id)
+    wallet = find_balance(kind=AccountKind.WALLET, owner_id=find_actor(request).organisation_id)
     titles = {each.code: each.title for each in list_error_classes()}
     context = {
         "sheet": sheet,
         "promise": sheet.quote.promise,
         "now": now,
         "is_live": sheet.quote.state is OrderState.QUOTED and sheet.quote.promise.expires_at > now,
-        "funds": [note for note in sheet.quote.notes if note.path == "funds"],
+        "missing_uc": max(sheet.wallet_max_uc - (wallet.available_uc if wallet else 0), 0),
         "notes": [
             (gettext(titles[note.code]) if note.code in titles else "", note)
             for note in sheet.quote.notes

@@ -13,11 +13,12 @@ from lilong.common.django.people import find_actor, for_member
 from lilong.common.errors import NotFound
 from lilong.common.permissions import Actor, Scope, may
 from lilong.common.time import utc_now
+from lilong.foundation.record.public.proofs import is_witnessed
 from lilong.foundation.runs.public import StartBasis
 from lilong.platforms.supermarket.core.states import OrderState, StepImpossible
 from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES
 from lilong.platforms.supermarket.pages.timelines import build_timeline
-from lilong.platforms.supermarket.queries.exports import export_order
+from lilong.platforms.supermarket.queries.exports import ExportFile, export_order, pack_receipt
 from lilong.platforms.supermarket.queries.orders import TAKEN_STATES, find_order_of_run, list_orders
 from lilong.platforms.supermarket.queries.sheets import get_order_sheet
 from lilong.platforms.supermarket.services.orders import cancel_order
@@ -31,6 +32,7 @@ FILTERS = {
     "settled": (pgettext_lazy("orders", "Settled"), frozenset({OrderState.SETTLED})),
     "disputed": (pgettext_lazy("orders", "Disputed"), frozenset({OrderState.DISPUTED})),
 }
+RECEIPT_FILE = "receipt.zip"
 EXPORTS = (QUOTE_FILE, USAGE_FILE, TRANSFERS_FILE, RECORD_FILE)
 
 
@@ -84,6 +86,8 @@ def show_order(request: HttpRequest, order_id: str) -> HttpResponseBase:
         "is_own": sheet.order.organisation_id == actor.organisation_id,
         "actor": actor,
         "exports": EXPORTS,
+        "receipt": RECEIPT_FILE,
+        "receipt_waits": sheet.order.settled_at is not None and not is_witnessed(subject_id=order_id),
         "key": new_key(),
     }
     return render(request, "supermarket/order.html", context)
@@ -107,8 +111,9 @@ def cancel(request: HttpRequest, order_id: str) -> HttpResponseBase:
 @require_safe
 @for_member
 def download_export(request: HttpRequest, order_id: str, name: str) -> HttpResponseBase:
-    """Send one of the files by which an outsider recomputes the charge and verifies the record."""
-    for file in export_order(actor=find_actor(request), order_id=order_id):
+    """Send one of the files by which an outsider recomputes the charge and verifies the record, or all in a zip."""
+    files = export_order(actor=find_actor(request), order_id=order_id)
+    for file in (*files, ExportFile(RECEIPT_FILE, pack_receipt(files=files))):
         if file.name == name:
             response = HttpResponse(file.content, content_type="application/octet-stream")
             response["Content-Disposition"] = f'attachment; filename="{file.name}"'

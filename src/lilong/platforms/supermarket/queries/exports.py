@@ -1,5 +1,7 @@
 """An order's files for an outsider, in the one byte form of `protocol.exports`."""
 
+import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,6 +67,15 @@ def export_order(*, actor: Actor, order_id: str) -> tuple[ExportFile, ...]:
         ExportFile(QUOTE_FILE, render_quote(quote=order.quote)),
         ExportFile(RECORD_FILE, render_json(get_bundle(subject_ids=[order.id], actor=actor))),
     )
+
+
+def pack_receipt(*, files: Sequence[ExportFile]) -> bytes:
+    """Return the files of one order in a zip; equal files make equal bytes."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in files:
+            archive.writestr(zipfile.ZipInfo(file.name), file.content, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
 
 
 def render_usage(*, lines: Sequence[ChargeLine]) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.permissions import Actor
-from lilong.foundation.members.public import get_organisations
+from lilong.foundation.members.public.people import name_organisations
 from lilong.foundation.runs.public import RunView, get_runs
 from lilong.platforms.supermarket.core.pricing import HOUR_MS, charge_usage, price_time
 from lilong.platforms.supermarket.core.promise import Promise, QuotedOffer, read_promise
@@ -114,11 +114,11 @@ def _charge_attempts(order: Order, promise: Promise, run: RunView) -> dict[str, 
 def name_offers(*, promise: Promise) -> tuple[SheetOffer, ...]:
     """Return the offers of a quote in its order, withdrawn ones included. Two queries."""
     rows = Offer.objects.select_related("provider").in_bulk([terms.offer_id for terms in promise.offers])
-    sellers = get_organisations(organisation_ids=[row.provider.organisation_id for row in rows.values()])
+    sellers = name_organisations(organisation_ids=[row.provider.organisation_id for row in rows.values()])
     return tuple(
         SheetOffer(
             name=rows[terms.offer_id].name,
-            provider=sellers[rows[terms.offer_id].provider.organisation_id].name,
+            provider=sellers[rows[terms.offer_id].provider.organisation_id],
             hour_uc=price_time(price_uc=terms.price_uc, units=terms.units, duration_ms=HOUR_MS),
             terms=terms,
         )

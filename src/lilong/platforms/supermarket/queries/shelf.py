@@ -5,7 +5,7 @@ from datetime import datetime
 
 from lilong.common.django.paging import page_newest_first
 from lilong.common.paging import Page
-from lilong.foundation.members.public import get_organisations
+from lilong.foundation.members.public.people import name_organisations
 from lilong.foundation.runs.public import PoolView, get_pools
 from lilong.platforms.supermarket.core.pricing import HOUR_MS, Unit, price_time
 from lilong.platforms.supermarket.models import Offer, PriceRow, Provider
@@ -70,14 +70,14 @@ class PriceView:
 
 
 def list_providers(*, cursor: str | None, limit: int) -> Page[ProviderView]:
-    """Return a page of providers, newest first. Three queries."""
+    """Return a page of providers, newest first. Two queries."""
     page = page_newest_first(Provider.objects.all(), cursor=cursor, limit=limit)
-    organisations = get_organisations(organisation_ids=[provider.organisation_id for provider in page.items])
+    names = name_organisations(organisation_ids=[provider.organisation_id for provider in page.items])
     views = [
         ProviderView(
             id=provider.id,
             organisation_id=provider.organisation_id,
-            name=organisations[provider.organisation_id].name,
+            name=names[provider.organisation_id],
             fee_ppm=provider.fee_ppm,
             created_at=provider.created_at,
         )
@@ -104,17 +104,17 @@ def list_offers(*, now: datetime, accelerator: str | None, cursor: str | None, l
 def list_stock(*, now: datetime, limit: int) -> tuple[StockView, ...]:
     """Return what is on the shelf as people choose from it: with a price first, then by accelerator and price.
 
-    At most `limit` offers, the newest. Five queries.
+    At most `limit` offers, the newest. Four queries.
     """
     offers = list(Offer.objects.on_shelf().select_related("service_level", "provider").order_by("-id")[:limit])
     rows = PriceRow.objects.in_force(now=now).filter(offer__in=[offer.id for offer in offers])
     prices = {row.offer_id: row for row in rows}
-    sellers = get_organisations(organisation_ids=[offer.provider.organisation_id for offer in offers])
+    sellers = name_organisations(organisation_ids=[offer.provider.organisation_id for offer in offers])
     pools = get_pools(pool_ids=sorted({offer.pool_id for offer in offers}), now=now)
     stock = [
         StockView(
             offer=_view(offer, prices.get(offer.id)),
-            provider=sellers[offer.provider.organisation_id].name,
+            provider=sellers[offer.provider.organisation_id],
             hour_uc=price_time(price_uc=prices[offer.id].price_uc, units=1, duration_ms=HOUR_MS)
             if offer.id in prices
             else None,

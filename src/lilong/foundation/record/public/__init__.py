@@ -1,4 +1,4 @@
-"""The door of the record."""
+"""The door of the record. `proofs` stands beside it."""
 
 from lilong.foundation.record.queries.bundles import get_bundle
 from lilong.foundation.record.queries.heads import HeadView, NotWitnessedYet, find_newest_head, get_key_ring
