@@ -382,7 +382,12 @@ def make_loss(own: Belongings) -> str:
 def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
     """Return a right form for every page that does nothing with an empty one."""
     today = str(utc_now().date())
-    document = {"kind": "registration", "title": "Register", "issued_on": today, "document": _make_pdf()}
+    document: dict[str, object] = {
+        "kind": "registration",
+        "title": "Register",
+        "issued_on": today,
+        "document": _make_pdf(),
+    }
     job = b"name: first-job\ncommand: python3 train.py\nwalltime: 10m\n"
     return {
         "POST account/organisation/": {"organisation_id": crowd.own.owner.organisation_id},
