@@ -6,7 +6,8 @@ import pytest
 
 from tests.architecture.house import REPOSITORY, Source, list_sources, parse
 
-MAY_SLEEP = {"tests/polling.py", "tests/bench/_agents_load.py"}  # that one keeps the time that agents keep
+# The loads keep the time that agents and people keep.
+MAY_SLEEP = {"tests/polling.py", "tests/bench/_agents_load.py", "tests/bench/_web_load.py"}
 NOT_A_SUITE = {"bench"}
 
 

@@ -44,7 +44,8 @@ def test_a_text_outside_of_the_catalogue_is_found(template):
 def test_no_template_holds_a_style_or_script_that_the_policy_forbids():
     forbidden = re.compile(r"\sstyle=|\son[a-z]+=|<style|<script(?![^>]*\ssrc=)|javascript:", re.IGNORECASE)
 
-    assert not [path.name for path in TEMPLATES if forbidden.search(path.read_text(encoding="utf-8"))]
+    pages = {path.name: re.sub(r"{%.*?%}", "", path.read_text(encoding="utf-8")) for path in TEMPLATES}
+    assert not [name for name, text in pages.items() if forbidden.search(text)]
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,10 @@ The year is stamped from these (`_patterns`). Notices, events and objects are le
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from django.db.models import F, Value
 from django.db.models.functions import Concat
@@ -33,15 +32,7 @@ from lilong.platforms.supermarket.services.disputes import open_dispute
 from lilong.platforms.supermarket.services.orders import cancel_order
 from lilong.protocol.messages import AttemptState, Reason, Submit
 from lilong.protocol.spec import RunSpec
-from tests.bench._patterns import (
-    Keys,
-    Pattern,
-    Seeded,
-    about,
-    list_keys,
-    subtract,
-    unite,
-)
+from tests.bench._patterns import Keys, Pattern, Seeded, about, list_keys, subtract, unite
 from tests.market import CREDIT, Seller, ask, finish, open_stall, wallet_of
 from tests.people import act, found_operator, found_organisation, join
 from tests.pools import NOON, at, make_node, make_spec, settle
@@ -131,9 +122,7 @@ class Founding:
         self.stretches: dict[tuple[int, int, str], Stretch] = {}
         self.top_ups: list[Pattern] = []
         self._running: Submit | None = None
-        with ExitStack() as stack:
-            for part in self.clock.install():
-                stack.enter_context(cast("Any", part))
+        with self.clock.making_ids():
             self._found(organisations)
             self._play()
 
@@ -254,8 +243,8 @@ class Founding:
     def _order(self, group: int, vouchers: int, kind: str, base_s: float, *, warm_up: bool = False) -> None:
         """Play one order and keep its pattern; base_s: since the year began."""
         player = self.players[vouchers]
-        cast_ = [self.sellers[group, place][0] for place in range(3)]
-        for seller in cast_:
+        cast = [self.sellers[group, place][0] for place in range(3)]
+        for seller in cast:
             seller.agent.sync(seconds=self._seconds(base_s - 1))
         before = list_keys()
         base = self._now(-base_s)
@@ -264,21 +253,21 @@ class Founding:
         quote = ask(player.actor, spec=spec, seconds=seconds(0))
         if kind not in {"quoted", "expired"}:
             place_order(actor=player.actor, quote_id=quote.id, now=at(seconds(20)))
-        ended_s = self._run(kind, cast_, order_id=quote.order_id, seconds=seconds)
+        ended_s = self._run(kind, cast, order_id=quote.order_id, seconds=seconds)
         keys = subtract(list_keys(), before)
         if warm_up:
             return
-        pattern = self._pattern(keys, base, player, sellers=cast_)
+        pattern = self._pattern(keys, base, player, sellers=cast)
         if kind not in SETTLED:
             self.patterns[group, vouchers, kind] = pattern
-            self._end(kind, cast_[0], player, order_id=quote.order_id, now_s=seconds(ended_s + 60))
+            self._end(kind, cast[0], player, order_id=quote.order_id, now_s=seconds(ended_s + 60))
             return
         self.stretches[group, vouchers, kind] = Stretch(
             settled=pattern,
             runs_s=ended_s,
             keys=keys,
             order_id=quote.order_id,
-            **_reckon(quote.order_id, player, cast_),
+            **_reckon(quote.order_id, player, cast),
         )
 
     def _end(self, kind: str, seller: Seller, player: Buyer, *, order_id: str, now_s: float) -> None:

@@ -6,7 +6,8 @@ slot of the pattern; a stamp fills all slots anew, so that copies are as whole a
 
 import hmac
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -14,12 +15,13 @@ from operator import itemgetter
 from random import Random
 from types import SimpleNamespace
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
+import pytest
 from django.db import connection
 from django.db.models import Model
 from psycopg import sql
 
+from lilong.common import ids
 from lilong.common.ids import read_moment
 from lilong.foundation.cases.models import Case, CaseOpinion
 from lilong.foundation.ledger.models import Account, PayOut, TopUp, Transfer
@@ -65,10 +67,13 @@ class Seeded:
     def urandom(self, size: int) -> bytes:
         return self._dice.randbytes(size)
 
-    def install(self) -> Iterable[object]:
-        """Return what makes ids come from here as long as it is entered."""
-        parts = SimpleNamespace(time_ns=self.time_ns), SimpleNamespace(urandom=self.urandom)
-        return [patch(f"lilong.common.ids.{name}", part) for name, part in zip(("time", "os"), parts, strict=True)]
+    @contextmanager
+    def making_ids(self) -> Iterator[None]:
+        """Let ids come from here meanwhile."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ids, "time", SimpleNamespace(time_ns=self.time_ns))
+            patch.setattr(ids, "os", SimpleNamespace(urandom=self.urandom))
+            yield
 
 
 class Recorded(NamedTuple):

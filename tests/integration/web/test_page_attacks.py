@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import resolve
 
 from lilong.common.django.bodies import FORM_BYTES_MAX
-from tests.integration.web.page_rules import ROWS, gather_crowd, make_forms
+from tests.integration.web.page_crowd import gather_crowd, make_forms
+from tests.integration.web.page_rules import ROWS
 from tests.integration.web.visitors import CSRF_TOKEN, Visitors, fill, list_rows
 from tests.page_routes import list_page_routes
 from tests.sessions import browse_as

@@ -4,15 +4,8 @@ import pytest
 
 from lilong.common.time import utc_now
 from tests.api.operations import forge
-from tests.integration.web.page_rules import (
-    OUTCOMES,
-    ROWS,
-    RULES,
-    SIGN_IN,
-    VISITORS,
-    gather_crowd,
-    make_forms,
-)
+from tests.integration.web.page_crowd import gather_crowd, make_forms
+from tests.integration.web.page_rules import OUTCOMES, ROWS, RULES, SIGN_IN, VISITORS
 from tests.integration.web.visitors import Visitors, fill, list_rows
 from tests.page_routes import list_page_routes
 from tests.people import make_own_token

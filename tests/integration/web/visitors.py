@@ -12,7 +12,8 @@ from django.test import Client
 
 from lilong.common.permissions import Actor
 from lilong.foundation.members.models import Person
-from tests.integration.web.page_rules import FOUND, SIGN_IN, YES, Crowd
+from tests.integration.web.page_crowd import Crowd
+from tests.integration.web.page_rules import FOUND, SIGN_IN, YES
 from tests.page_routes import Route, list_page_routes
 
 ANSWERS_TO_FORMS = {400, 402, 409, 422}
@@ -105,7 +106,7 @@ def fill(route: Route, values: Mapping[str, str]) -> str:
     try:
         return route.fill(values)
     except KeyError as error:
-        raise AssertionError(f"make_values in page_rules.py makes nothing for {error} in {route.pattern}") from error
+        raise AssertionError(f"make_values in page_crowd.py makes nothing for {error} in {route.pattern}") from error
 
 
 def _sign_in(actor: Actor | None) -> str:

@@ -1,0 +1,125 @@
+"""Everybody who may come to a hub, what one of its organisations has, and a right form for each page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
+
+from lilong.common.ids import new_id
+from lilong.common.permissions import Actor, Role
+from lilong.common.time import utc_now
+from lilong.foundation.ledger.models import Transfer
+from lilong.foundation.members.models import FactorLoss, Person
+from lilong.foundation.members.services.factor_losses import ask_for_removal, prove_mail
+from lilong.foundation.members.services.organisations import insert_person
+from lilong.foundation.runs.models import Artefact
+from tests.api.resources import MAKERS, Belongings, make_belongings
+from tests.market import found_buyer, open_stall
+from tests.people import found_operator, join
+from tests.sign_ins import read_code
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Everybody who may look at a hub, what one organisation has, and the real value for each part of an address."""
+
+    own: Belongings
+    people: Mapping[str, Actor | None]
+    values: dict[str, str]
+
+
+def gather_crowd() -> Crowd:
+    """Make one organisation with all that an organisation can have, and all visitors."""
+    now, own = utc_now(), make_belongings()
+    people = {
+        "stranger": None,
+        "newcomer": Actor(person_id=insert_person(email="newcomer@example.org", name="Nia", now=now).id),
+        **{role.value: join(own.owner, role, now=now) for role in (Role.VIEWER, Role.BILLING, Role.MEMBER, Role.ADMIN)},
+        "owner": own.owner,
+        "buyer": found_buyer(now=now),
+        "provider": open_stall(name="hall-of-others").owner,
+        "operator": found_operator(now=now),
+    }
+    return Crowd(own, people, make_values(own))
+
+
+def make_values(own: Belongings) -> dict[str, str]:
+    """Return the real value for each part of an address, by the word that stands before it or by its name."""
+    left = {"path": "result.txt", "sha256": own.input_sha256, "size_bytes": 10}
+    with transaction.atomic():
+        Artefact.objects.create(id=new_id("art"), attempt_id=own.attempt.attempt_id, **left)
+    return {
+        **{word: make(own) for word, make in MAKERS.items()},
+        "transfers": Transfer.objects.filter(subject=own.settled.id).order_by("pk")[0].id,
+        "record": "0",
+        "verify": "verify_record.py",
+        "about": own.settled.id,
+        "files": "1",
+        "sha256": own.input_sha256,
+        "oidc": "elsewhere",
+        "saml": "elsewhere",
+        "stop": "of nobody",
+        "people": MAKERS["members"](own),
+        "second-factors": make_loss(own),
+        "documents": MAKERS["evidence"](own),
+        "outcomes": "half_year",
+        "keys": "1",
+    }
+
+
+def make_loss(own: Belongings) -> str:
+    """Let somebody ask for the removal of a lost second factor, with the address proven."""
+    person_id, now = join(own.owner, Role.VIEWER).person_id, utc_now()
+    ask_for_removal(person_id=person_id, now=now)
+    code = read_code(Person.objects.get(id=person_id).email)
+    prove_mail(person_id=person_id, code=code, said="Ask the owner.", now=now)
+    return FactorLoss.objects.get(person=person_id).id
+
+
+def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
+    """Return a right form for every page that does nothing with an empty one."""
+    today = str(utc_now().date())
+    document: dict[str, object] = {
+        "kind": "registration",
+        "title": "Register",
+        "issued_on": today,
+        "document": _make_pdf(),
+    }
+    job = b"name: first-job\ncommand: python3 train.py\nwalltime: 10m\n"
+    return {
+        "POST account/organisation/": {"organisation_id": crowd.own.owner.organisation_id},
+        "POST account/organisations/new/": {"kind": "maker", "name": "Maker"},
+        "POST cases/<str:case_id>": {"reason": "Look again."},
+        "POST cases/<str:case_id>/documents": {"evidence_id": crowd.values["documents"]},
+        "POST organisation/outcomes/<str:round_code>": {"people_employed": "3"},
+        "POST organisation/evidence/new": document,
+        "POST organisation/evidence/<str:evidence_id>/replace": document,
+        "POST organisation/ownership": {
+            "owners-TOTAL_FORMS": "1",
+            "owners-INITIAL_FORMS": "0",
+            "owners-0-name": "Ada",
+            "owners-0-number": "1",
+            "owners-0-share": "100",
+            "starts_on": today,
+        },
+        "POST organisation/standings/ask": {"kind": "sponsor", "reason": "We give machines."},
+        "POST organisation/secrets": {"name": "KEY", "value": "hush"},
+        "POST organisation/tokens": {"key": uuid4().hex, "name": "laptop", "scopes": "read", "days": "30"},
+        "POST organisation/volumes": {"name": "corpus", "max_gib": "1"},
+        "POST organisation/volumes/<str:volume_id>": {"file": SimpleUploadedFile("a.txt", b"a")},
+        "POST organisation/webhooks/<str:webhook_id>/rotate": {"key": uuid4().hex},
+        "POST people/<str:membership_id>": {"action": "remove"},
+        "POST quotes": {"key": uuid4().hex, "job": SimpleUploadedFile("job.yaml", job)},
+        "POST provider/pay-outs": {"amount": "0.000001", "beneficiary": "DE00"},
+        "POST provider/pools/new": {"name": "another-hall", "engine": "local"},
+        "POST provider/pools/<str:pool_id>": {"starts_at": "2099-01-01T00:00", "ends_at": "2099-01-01T01:00"},
+        "POST desk/cases/<str:case_id>": {"decision": "approve", "reason": "Seen."},
+        "POST desk/organisations/<str:organisation_id>": {"action": "suspend", "reason": "Unpaid."},
+        "POST desk/ledger/pay-outs": {"pay_out_id": crowd.values["pay-outs"], "bank_reference": "1"},
+    }
+
+
+def _make_pdf() -> SimpleUploadedFile:
+    return SimpleUploadedFile("register.pdf", b"%PDF-1.7 of the register")
