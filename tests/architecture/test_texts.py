@@ -8,7 +8,7 @@ from lilong.foundation.members.public import OrganisationState
 from lilong.foundation.runs.public import RunState
 from lilong.platforms.supermarket.public import OrderState
 from lilong.web.labels import LABELS
-from lilong.web.texts import extract_texts, find_problems
+from lilong.web.texts import CATALOGUE, extract_texts, find_problems
 from tests.architecture.house import PACKAGE
 
 TEMPLATES = sorted(PACKAGE.rglob("templates/**/*.html"))
@@ -29,6 +29,13 @@ def find_bare_texts(template: str) -> list[str]:
 def test_the_chinese_catalogue_is_complete_and_compiled():
     assert len(extract_texts()) > 100
     assert find_problems() == [], "run: make texts, and translate what it names"
+
+
+@pytest.mark.parametrize("path", [CATALOGUE, *sorted(PACKAGE.rglob("*.toml"))], ids=lambda path: path.name)
+def test_chinese_texts_say_one_word_for_one_thing(path):
+    """The glossary's words for organisation and hub, and the polite you; the wheel's platform is no hub."""
+    lines = path.read_text("utf-8").splitlines()
+    assert not [line for line in lines if re.search("组织|你", line) or ("平台" in line and "wheel" not in line)]
 
 
 def test_no_template_holds_a_text_of_its_own():

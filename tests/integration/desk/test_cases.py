@@ -79,7 +79,7 @@ def test_nobody_says_something_twice_and_is_told_in_chinese(filled):
     browser = browse_as(filled.operator)
     browser.client.cookies["language"] = "zh-hans"
 
-    assert "你已对此事项表态。" in read(browser.get(f"/desk/cases/{filled.cases['top_up']}"))
+    assert "您已对此事项表态。" in read(browser.get(f"/desk/cases/{filled.cases['top_up']}"))
 
 
 def test_a_case_that_was_decided_meanwhile_says_so(filled):

@@ -174,7 +174,7 @@ class TestRefusals:
 
         assert response.status_code == STATUSES[name]
         assert response["Content-Type"].startswith("text/html")
-        assert ("What you can do" if language == "en" else "你可以这样做") in text
+        assert ("What you can do" if language == "en" else "您可以这样做") in text
         assert response["X-Request-Id"] in text
         assert "s3cret" not in text
         assert "Traceback" not in text
