@@ -12,7 +12,7 @@ from lilong.cli.main import app
 
 GOOD = "name: a\ncommand: echo hi\nwalltime: 1m\n"
 # They serve until stopped; their output is a log, or for the witness the line that a hub's settings take.
-SERVERS = {"lilong worker", "lilong agent serve", "lilong witness serve"}
+SERVERS = {"lilong web", "lilong worker", "lilong agent serve", "lilong witness serve"}
 runner = CliRunner()
 
 
