@@ -87,9 +87,13 @@ ENTRIES: tuple[Entry, ...] = (
 
 ORGANISATION: tuple[Entry, ...] = (
     Entry(label=_("Overview"), url_name="organisation"),
-    Entry(label=_("Standings"), url_name="own_standings", about=_("What it is admitted as, since when and until when.")),
+    Entry(
+        label=_("Standings"), url_name="own_standings", about=_("What it is admitted as, since when and until when.")
+    ),
     Entry(label=_("Evidence"), url_name="own_evidence", about=_("Documents, given once and shown wherever asked for.")),
-    Entry(label=_("Ownership"), url_name="own_ownership", about=_("Who owns it: programmes ask who is related to whom.")),
+    Entry(
+        label=_("Ownership"), url_name="own_ownership", about=_("Who owns it: programmes ask who is related to whom.")
+    ),
     Entry(label=_("Consents"), url_name="own_consents", about=_("What the hub may use its data for: nothing unasked.")),
     Entry(
         label=pgettext_lazy("access", "Tokens"),

@@ -12,7 +12,7 @@ from lilong.foundation.notices.core.kinds import point_to
 from lilong.foundation.notices.models import Letter
 from lilong.foundation.notices.public import post_notice
 from lilong.foundation.notices.queries.inbox import count_unread, get_preferences
-from lilong.foundation.notices.queries.kinds import load_kinds
+from lilong.foundation.notices.queries.kinds import list_offered_kinds
 from lilong.foundation.notices.reactions import reconcile
 from tests.people import found_owner, join
 from tests.sessions import browse_as
@@ -122,7 +122,7 @@ def test_the_inbox_takes_few_queries_however_much_is_in_it(owner):
 
 
 def test_every_kind_leads_to_a_page_that_there_is():
-    paths = {kind.code: point_to(kind=kind, subject_id="x_1") for kind in load_kinds().values()}
+    paths = {kind.code: point_to(kind=kind, subject_id="x_1") for kind in list_offered_kinds().values()}
 
     assert all(paths.values())
     assert {code: resolve(path).url_name for code, path in paths.items()}

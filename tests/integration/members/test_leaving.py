@@ -131,8 +131,7 @@ def test_a_person_becomes_a_maker_in_one_step_and_once():
     owner = found_owner()
     made = found(owner.person_id)
 
-    maker = act(made.token.secret)
-    assert (maker.person_id, maker.role) == (owner.person_id, Role.OWNER)
+    assert (made.person_id, made.role) == (owner.person_id, Role.OWNER)
     row = Organisation.objects.get(id=made.organisation_id)
     assert (row.kind, row.state, row.name) == ("maker", "applied", membership_of(owner).person.name)
     with pytest.raises(MakerAlready):

@@ -3,7 +3,7 @@ from datetime import date, timedelta
 
 import pytest
 from django.apps import apps
-from django.db import transaction
+from django.db import connection, transaction
 
 from lilong.common.errors import NotAllowed, NotFound
 from lilong.foundation.members.models import Organisation, OrganisationStanding
@@ -200,7 +200,7 @@ def test_organisations_from_before_keep_what_they_could():
 
     for _ in range(2):
         with transaction.atomic():
-            migration.grant_first_standings(apps, None)
+            migration.grant_first_standings(apps, connection.schema_editor())
 
     rows = {row.organisation_id: row for row in OrganisationStanding.objects.all()}
     assert rows.keys() == {found[OrganisationState.ADMITTED], found[OrganisationState.SUSPENDED]}

@@ -51,7 +51,6 @@ RULES: Mapping[str, Sequence[str]] = MappingProxyType({
     "ADDRESSEE":  (SIGN_IN, NO,      NONE,  NONE,   NONE,  NONE, YES,   NONE, NONE,    NONE),
     "NO_LEAVING": (SIGN_IN, NO,      NONE,  NONE,   NONE,  NONE, NONE,  NONE, NONE,    NONE),
     "MANAGERS":   (SIGN_IN, FOUND,   NO,    NO,     NO,    YES,  YES,   YES,  YES,     YES),
-    "OWNERS":     (SIGN_IN, NO,      NO,    NO,     NO,    NO,   YES,   NONE, NONE,    NONE),
     "OUR":        (SIGN_IN, FOUND,   YES,   YES,    YES,   YES,  YES,   NONE, NONE,    NONE),
     "OUR_HEADS":  (SIGN_IN, FOUND,   NO,    NO,     NO,    YES,  YES,   NONE, NONE,    NONE),
     "NO_FILE":    (SIGN_IN, FOUND,   NONE,  NO,     NONE,  NONE, NONE,  NONE, NONE,    NONE),

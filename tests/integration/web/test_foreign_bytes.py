@@ -1,13 +1,14 @@
 """Members' bytes come from the hub's own address: no browser ever runs them there, whatever they pretend to be."""
 
 import html
+from functools import partial
 
 import pytest
 from django.db import transaction
 from django.test import Client
 
 from lilong.common.time import utc_now
-from lilong.foundation.members.services.evidence import give_evidence
+from lilong.foundation.members.services.evidence import EvidenceInvalid, give_evidence
 from lilong.foundation.objects.public import make_link
 from lilong.foundation.runs.models import Artefact
 from lilong.foundation.runs.services.logs import append_log
@@ -55,14 +56,17 @@ def test_what_a_job_leaves_or_a_member_brings_is_never_run_from_the_hubs_address
                 id=f"art_{number}", attempt_id=attempt_id, path=name, sha256=sha256, size_bytes=len(content)
             )
         link = make_link(organisation_id=owner.organisation_id, sha256=sha256, seconds=60, now=now)
-        given = give_evidence(
-            actor=owner, kind="registration", title=name, sha256=sha256, issued_on=now.date(), expires_on=None, now=now
-        )
+        describe = partial(give_evidence, actor=owner, kind="registration", title=name, sha256=sha256, expires_on=None)
 
         assert_inert(browser.get(f"/runs/{own.running.run_id}/files/1/{sha256}"), content)
         assert_inert(member.get(f"/api/v1/objects/{sha256}"), content)
         assert_inert(browser.get(f"/api/v1/links/{link.token}"), content)
-        assert_inert(operator.get(f"/api/v1/cases/{case_id}/evidence/{given.id}/content"), content)
+        if name != "paper.pdf":
+            with pytest.raises(EvidenceInvalid):
+                describe(issued_on=now.date(), now=now)
+        else:
+            given = describe(issued_on=now.date(), now=now)
+            assert_inert(operator.get(f"/api/v1/cases/{case_id}/evidence/{given.id}/content"), content)
 
 
 def test_what_a_job_prints_is_text_wherever_it_is_shown():
