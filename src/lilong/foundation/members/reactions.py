@@ -12,8 +12,9 @@ from lilong.foundation.members.models import Mail, Secret
 from lilong.foundation.members.queries import MailBacklog, count_organisations, measure_mails
 from lilong.foundation.members.services.factor_losses import finish_losses
 from lilong.foundation.members.services.mail import send_due_mails
+from lilong.foundation.members.services.upkeep import prune
 
-__all__ = ["SEALED", "MailBacklog", "count_organisations", "measure_mails", "reconcile"]
+__all__ = ["SEALED", "MailBacklog", "count_organisations", "measure_mails", "prune", "reconcile"]
 
 SEALED = (
     SealedTable(kind="secrets", model=Secret, columns=("sealed",)),
