@@ -41,10 +41,11 @@ def leave(browser, *, query=""):
 
 def come_back(browser, path, fields):
     """Bring an answer as a form on a foreign page does, without the hub's cookies, and follow where it leads."""
-    session = browser.client.cookies.pop("lilong-session", None)
+    kept = {name: browser.client.cookies.pop(name, None) for name in ("lilong-session", "language")}
     brought = browser.client.post(path, fields)
-    if session is not None:
-        browser.client.cookies["lilong-session"] = session.value
+    for name, cookie in kept.items():
+        if cookie is not None:
+            browser.client.cookies[name] = cookie.value
     return browser.get(brought["Location"], follow=True) if brought.status_code == 302 else brought
 
 

@@ -19,6 +19,7 @@ from lilong.cli import (
     people,
     pools,
     record,
+    seal,
     secrets,
     shop,
     tokens,
@@ -69,6 +70,7 @@ _add(upgrade.app, panel=OPERATORS)
 _add(hub_unit.app, panel=OPERATORS)
 _add(people.app, panel=OPERATORS, name="people")
 _add(record.app, panel=OPERATORS)
+_add(seal.app, panel=OPERATORS, name="seal")
 
 
 @app.callback()

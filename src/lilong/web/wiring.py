@@ -48,6 +48,7 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("record", 1.0, record.reconcile),
     ("objects", 60.0, objects.reconcile),
     ("members", 1.0, members.reconcile),
+    ("members-prune", 3600.0, members.prune),
     ("cases", 5.0, cases.reconcile),
     ("ledger", 5.0, ledger.reconcile),
     ("runs", 1.0, runs.reconcile),

@@ -1,6 +1,7 @@
 """The commands of operators as people start them: one JSON document, or words with a next step; never a traceback."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,20 @@ def test_what_cannot_be_done_is_refused_with_the_exit_code_of_its_kind(home, tmp
     assert refused("record", "keys", "--home", home) == (6, "record.key_ring_incomplete")
     assert refused("record", "end-restore", "matched", "--home", home) == (6, "record.not_restoring")
     assert refused("restore", tmp_path / "none.tar", "--home", tmp_path / "new") == (3, "backup.archive_unreadable")
+
+
+def test_the_sealing_key_is_rotated_and_older_ones_stay_while_pages_may_need_them(home):
+    rotated = told("seal", "rotate-key", "--home", home)
+    assert (rotated["made_key"], rotated["older_keys"]) == (True, 1)
+    assert refused("seal", "drop-old-keys", "--home", home) == (6, "seal.keys_too_young")
+    said = lilong("seal", "rotate-key", "--home", home)
+    assert f"lilong seal drop-old-keys --home {home}" in said.stderr
+
+    key_file = home / "keys" / "secrets.key"
+    os.utime(key_file, (0, 0))
+    assert told("seal", "drop-old-keys", "--home", home) == {"dropped": 2}
+    assert told("seal", "drop-old-keys", "--home", home) == {"dropped": 0}
+    assert len(key_file.read_bytes().split()) == 1
 
 
 def test_a_backup_is_restored_into_another_folder_and_never_over_a_file_or_a_hub(home, tmp_path):

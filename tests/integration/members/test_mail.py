@@ -10,6 +10,7 @@ from lilong.foundation.members.models import Mail
 from lilong.foundation.members.reactions import reconcile
 from lilong.foundation.members.services.mail import KEPT_FOR, queue_mail, send_due_mails
 from tests.people import NOW
+from tests.smtp_peer import running_mail_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,3 +79,25 @@ def test_a_mail_that_a_killed_worker_had_taken_is_sent_by_the_next(settings, no_
 
     send_due_mails(now=NOW + timedelta(seconds=120))
     assert len(mail.outbox) == 1
+
+
+def test_a_server_that_quotes_a_code_in_its_refusal_leaves_none_in_the_log(settings, tmp_path, caplog):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    text = "Sign in:\nhttps://hub.example/account/?code=BCDF-GHJK\n"
+    with running_mail_server(tmp_path / "mail") as server:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+        for name in ("quoting", "nobody.ada"):
+            queue_mail(to=f"{name}@example.org", subject="Your code", text=text, now=NOW)
+        send_due_mails(now=NOW)
+
+    assert "SMTPDataError: 554 5.7.1" in caplog.text
+    assert "SMTPRecipientsRefused: 550 5.1.1" in caplog.text
+    assert "BCDF" not in caplog.text
+    assert "ada" not in caplog.text
+
+
+def test_a_server_that_does_not_answer_is_named_in_the_log(no_server, caplog):
+    write()
+    send_due_mails(now=NOW)
+
+    assert "ConnectionRefusedError: " in caplog.text

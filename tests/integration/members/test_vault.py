@@ -16,7 +16,6 @@ from lilong.foundation.members.services.vault import (
     SecretTooLong,
     delete_secret,
     put_secret,
-    reseal_secrets,
 )
 from tests.people import NOW, found_owner, join
 
@@ -89,18 +88,6 @@ def test_there_are_limits_to_secrets():
     with pytest.raises(SecretsFull):
         put_secret(actor=owner, name="ONE_MORE", value="x", now=NOW)
     put_secret(actor=owner, name="KEY_1", value="y", now=NOW)
-
-
-def test_after_resealing_the_old_key_may_go(key_file):
-    owner = found_owner()
-    put_secret(actor=owner, name="KEY", value="x", now=NOW)
-    fresh = Fernet.generate_key()
-    key_file.write_bytes(fresh + b"\n" + key_file.read_bytes())
-    assert reveal(owner, "KEY") == {"KEY": "x"}
-
-    assert reseal_secrets() == 1
-    key_file.write_bytes(fresh)
-    assert reveal(owner, "KEY") == {"KEY": "x"}
 
 
 def test_without_its_key_a_secret_stays_closed(key_file):

@@ -1,6 +1,14 @@
 import pytest
+from django.utils import translation
 
 from tests.saml_provider import running_saml_provider
+
+
+@pytest.fixture(autouse=True)
+def english_again():
+    """A request leaves its language behind in this thread."""
+    yield
+    translation.activate("en")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from django.utils import translation
 
 from tests.sign_ins import PASSWORD, Browser, set_up_totp, sign_up
 
@@ -26,13 +25,6 @@ FOR_PERSONS = (
     "reauthenticate/",
 )
 UNTRANSLATED = re.compile(r"[A-Za-z]{3,}(?: [A-Za-z]+){2,}")
-
-
-@pytest.fixture(autouse=True)
-def english_again():
-    """A request leaves its language behind in this thread."""
-    yield
-    translation.activate("en")
 
 
 class _Shown(HTMLParser):

@@ -139,3 +139,13 @@ def test_the_page_lets_its_form_lead_to_the_provider(configure, campus):
 
 def test_an_unknown_provider_is_a_page_that_is_not_there():
     assert Browser().get("/account/oidc/nobody/login/").status_code == 404
+
+
+def test_who_comes_first_on_chinese_pages_is_written_to_in_chinese_and_so_it_stays(configure, campus):
+    configure(trusts_email=True)
+    set_claims(campus, "s-zh", email="wei@campus.example", email_verified=True, name="Wei")
+    browser = Browser()
+    browser.client.cookies["language"] = "zh-hans"
+
+    assert come_from_campus(campus, "s-zh", browser=browser).find_person().language == "zh-hans"
+    assert come_from_campus(campus, "s-zh").find_person().language == "zh-hans"

@@ -216,3 +216,14 @@ def test_nobody_enters_by_a_foreign_invitation(made):
     open_link(browser, made)
 
     assert browser.post(HERE, {"action": "enter"}).status_code == 404
+
+
+def test_who_signs_up_to_accept_on_chinese_pages_is_written_to_in_chinese(made):
+    browser = Browser()
+    browser.client.cookies["language"] = "zh-hans"
+    open_link(browser, made)
+    sign_up(BO, browser=browser, name="Bo")
+    browser.post(HERE, {"action": "accept"})
+
+    assert is_member()
+    assert Person.objects.get(email=BO).language == "zh-hans"

@@ -301,3 +301,13 @@ def test_without_its_packages_a_hub_runs_and_says_what_to_install(tmp_path):
     refused = subprocess.run([sys.executable, "-c", program], env=given, capture_output=True, text=True, check=False)
     assert refused.returncode != 0
     assert "SettingsInvalid" in refused.stderr
+
+
+def test_who_comes_first_on_chinese_pages_is_written_to_in_chinese(configure, campus):
+    configure(trusts_email=True)
+    tell(campus, "s-zh", email="wei@campus.example")
+    browser = Browser()
+    browser.client.cookies["language"] = "zh-hans"
+    come_from_campus(campus, "s-zh", browser=browser)
+
+    assert browser.find_person().language == "zh-hans"

@@ -26,3 +26,15 @@ def test_who_signed_up_signs_out_and_in_again():
 
     assert browser.sign_in("ADA@example.org")["Location"] == "/home"
     assert browser.find_person().email == "ada@example.org"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "preferred", "written"),
+    [("zh-hans", "en", "zh-hans"), ("", "zh-CN,zh;q=0.9,en;q=0.5", "zh-hans"), ("", "tlh", "en"), ("tlh", "", "en")],
+)
+def test_the_hub_writes_in_the_language_of_the_pages_on_which_somebody_signed_up(chosen, preferred, written):
+    browser = Browser()
+    browser.client.cookies["language"] = chosen
+    browser.client.defaults["HTTP_ACCEPT_LANGUAGE"] = preferred
+
+    assert sign_up("ada@example.org", browser=browser).find_person().language == written

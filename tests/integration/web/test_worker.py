@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import transaction
 
 from lilong.common.time import utc_now
@@ -26,9 +28,9 @@ def home(settings, tmp_path):
     return tmp_path / "home"
 
 
-def start_worker(home):
+def start_worker(home, *options):
     env = os.environ | {"LILONG_HOME": str(home), "LILONG_DATABASE_URL": database_url()}
-    return subprocess.Popen([sys.executable, "-m", "lilong.web.worker"], env=env, stderr=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, "-m", "lilong.web.worker", *options], env=env, stderr=subprocess.DEVNULL)
 
 
 def test_a_worker_writes_mail_into_the_home_and_ends_when_told(home):
@@ -52,3 +54,12 @@ def test_a_worker_writes_mail_into_the_home_and_ends_when_told(home):
     assert mail["Subject"] == "[Lilong] A run did not succeed"
     assert mail["Message-ID"].startswith("<mal_")
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_worker_deletes_sessions_that_expired(home):
+    with transaction.atomic():
+        Session.objects.create(session_key="over", session_data="x", expire_date=utc_now())
+        Session.objects.create(session_key="open", session_data="x", expire_date=utc_now() + timedelta(days=1))
+
+    assert start_worker(home, "--once").wait(timeout=120) == 0
+    assert [session.session_key for session in Session.objects.all()] == ["open"]

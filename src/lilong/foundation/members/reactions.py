@@ -5,11 +5,24 @@ And what whoever keeps the hub running asks.
 
 from datetime import datetime
 
+from allauth.mfa.models import Authenticator
+
+from lilong.common.django.resealing import SealedTable
+from lilong.foundation.members.models import Mail, Secret
 from lilong.foundation.members.queries import MailBacklog, count_organisations, measure_mails
 from lilong.foundation.members.services.factor_losses import finish_losses
 from lilong.foundation.members.services.mail import send_due_mails
+from lilong.foundation.members.services.upkeep import prune
 
-__all__ = ["MailBacklog", "count_organisations", "measure_mails", "reconcile"]
+__all__ = ["SEALED", "MailBacklog", "count_organisations", "measure_mails", "prune", "reconcile"]
+
+SEALED = (
+    SealedTable(kind="secrets", model=Secret, columns=("sealed",)),
+    SealedTable(
+        kind="second_factors", model=Authenticator, columns=("data",), keys=("secret", "seed", "migrated_codes")
+    ),
+    SealedTable(kind="mails", model=Mail, columns=("sealed",)),
+)
 
 
 def reconcile(now: datetime) -> None:

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import cast
 
 from lilong.common.canonical import Json
+from lilong.common.django.resealing import SealedTable
+from lilong.foundation.notices.models import Webhook
 from lilong.foundation.notices.queries.backlog import MailBacklog, WebhookBacklog, measure_mails, measure_webhooks
 from lilong.foundation.notices.services.deliveries import deliver_webhooks
 from lilong.foundation.notices.services.erasure import forget_people
@@ -16,6 +18,7 @@ from lilong.foundation.notices.services.posting import tell_notices
 from lilong.foundation.notices.services.upkeep import prune
 
 __all__ = [
+    "SEALED",
     "MailBacklog",
     "WebhookBacklog",
     "deliver_webhooks",
@@ -29,6 +32,8 @@ __all__ = [
     "tell_notices",
     "write_mails",
 ]
+
+SEALED = (SealedTable(kind="webhook_secrets", model=Webhook, columns=("secret", "old_secret")),)
 
 
 def on_invitation_made(payload: dict[str, Json], *, now: datetime) -> None:

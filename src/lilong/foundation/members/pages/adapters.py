@@ -17,11 +17,13 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.forms import BaseForm
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import get_language_from_request
 from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
 from lilong.common.django.sealing import seal, unseal
 from lilong.common.time import utc_now
+from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.models import Person
 from lilong.foundation.members.services.mail import queue_mail
 from lilong.foundation.members.services.organisations import insert_person
@@ -36,14 +38,14 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def save_user(
         self,
-        request: HttpRequest,  # noqa: ARG002 - allauth's signature
+        request: HttpRequest,
         user: AbstractBaseUser,  # noqa: ARG002 - allauth's signature
         form: BaseForm,
         commit: bool = True,  # noqa: ARG002, FBT001, FBT002 - allauth's signature
     ) -> AbstractBaseUser:
         """Make the person who signs up."""
         given = form.cleaned_data
-        person = insert_person(email=given["email"], name=given["name"], now=utc_now())
+        person = _make_person(request, email=given["email"], name=given["name"])
         password = given.get("password1")
         return set_password(person_id=person.id, password=password) if password else person
 
@@ -112,7 +114,7 @@ class FederationAdapter(DefaultSocialAccountAdapter):
         """Make the person, then what links them to the other sign-in."""
         drafted = cast("Person", sociallogin.user)
         given = form.cleaned_data if form else {"email": drafted.email, "name": drafted.name}
-        sociallogin.user = person = insert_person(email=given["email"], name=given["name"], now=utc_now())
+        sociallogin.user = person = _make_person(request, email=given["email"], name=given["name"])
         sociallogin.save(request)
         if any(each.verified for each in sociallogin.email_addresses):
             confirm_email(person_id=person.id, email=person.email, now=utc_now())
@@ -121,6 +123,11 @@ class FederationAdapter(DefaultSocialAccountAdapter):
     def get_signup_form_initial_data(self, sociallogin: SocialLogin) -> dict[str, Any]:
         """Return what the form begins with."""
         return {**super().get_signup_form_initial_data(sociallogin), "name": cast("Person", sociallogin.user).name}
+
+
+def _make_person(request: HttpRequest, *, email: str, name: str) -> Person:
+    """Make a person to whom the hub writes in the language in which they read its pages."""
+    return insert_person(email=email, name=name, language=Language(get_language_from_request(request)), now=utc_now())
 
 
 def _public(name: str) -> str:

@@ -4,8 +4,9 @@ No request waits for a mail server, so an answer takes as long for a known addre
 """
 
 import json
+import re
 from datetime import datetime, timedelta
-from smtplib import SMTPException
+from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
 import structlog
 from django.core.mail import EmailMessage, get_connection
@@ -19,6 +20,9 @@ BATCH = 50
 KEPT_FOR = timedelta(hours=24)
 CLAIMED_FOR = timedelta(minutes=2)
 PAUSE_MAX_S = 15 * 60
+
+_STATUS = re.compile(r"[245](\.\d{1,3}){2}(?= |$)")
+"""Why, in a word of RFC 3463."""
 
 log = structlog.get_logger()
 
@@ -39,11 +43,25 @@ def send_due_mails(*, now: datetime) -> None:
         try:
             _send(mail)
         except (OSError, SMTPException) as error:
-            log.warning("mail_not_sent", mail=mail.id, tries=mail.tries, exc_info=error)
+            log.warning("mail_not_sent", mail=mail.id, tries=mail.tries, error=_describe(error))
             if mail.created_at > now - KEPT_FOR:
                 continue
         with transaction.atomic():
             Mail.objects.filter(id=mail.id).delete()
+
+
+def _describe(error: OSError | SMTPException) -> str:
+    """Say what failed without the server's own words, which may quote the mail and with it a code."""
+    name = type(error).__name__
+    answer: bytes | str
+    if isinstance(error, SMTPRecipientsRefused):
+        code, answer = next(iter(error.recipients.values()))
+    elif isinstance(error, SMTPResponseException):
+        code, answer = error.smtp_code, error.smtp_error
+    else:
+        return f"{name}: {error}"
+    status = _STATUS.match(answer.decode(errors="replace") if isinstance(answer, bytes) else answer)
+    return f"{name}: {code} {status[0]}" if status else f"{name}: {code}"
 
 
 def _claim(now: datetime) -> list[Mail]:

@@ -10,6 +10,7 @@ from lilong.common.errors import Conflict, LimitReached, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.time import format_moment
+from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import HEAD_ROLES, OrganisationKind, OrganisationState, list_scopes
 from lilong.foundation.members.core.standings import STANDING_OF_KIND
 from lilong.foundation.members.core.tokens import LIFE_DEFAULT_S, OPERATORS_FIRST, TokenUse
@@ -202,9 +203,9 @@ def bootstrap_operator(*, email: str, now: datetime) -> NewToken:
         return insert_token(membership=membership, use=TokenUse.ONCE, name=OPERATORS_FIRST, scopes=(), now=now)
 
 
-def insert_person(*, email: str, name: str, now: datetime) -> Person:
+def insert_person(*, email: str, name: str, language: Language = Language.EN, now: datetime) -> Person:
     """Make a person who has no password yet; raises EmailTaken."""
-    person = Person(id=new_id("per"), email=email.strip().lower(), name=name, created_at=now)
+    person = Person(id=new_id("per"), email=email.strip().lower(), name=name, language=language, created_at=now)
     person.set_unusable_password()
     try:
         with transaction.atomic():

@@ -77,17 +77,5 @@ def reveal_secrets(*, organisation_id: str, names: Collection[str]) -> dict[str,
     return values
 
 
-def reseal_secrets() -> int:
-    """Seal every secret anew with the first key of keys/secrets.key, so that older keys may go; return how many."""
-    count = 0
-    with transaction.atomic():
-        for row in Secret.objects.select_for_update().order_by("id").iterator():
-            context = _context(row.organisation_id, row.name)
-            row.sealed = seal(text=unseal(sealed=row.sealed, context=context), context=context)
-            row.save(update_fields=["sealed"])
-            count += 1
-    return count
-
-
 def _context(organisation_id: str, name: str) -> str:
     return f"secret {organisation_id} {name}"
