@@ -8,7 +8,8 @@ from django.db import transaction
 
 from lilong.foundation.members.models import Mail
 from lilong.foundation.members.reactions import reconcile
-from lilong.foundation.members.services.mail import KEPT_FOR, queue_mail, send_due_mails
+from lilong.foundation.members.core.mails import KEPT_FOR
+from lilong.foundation.members.services.mail import queue_mail, send_due_mails
 from tests.people import NOW
 
 pytestmark = pytest.mark.django_db(transaction=True)
