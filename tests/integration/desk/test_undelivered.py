@@ -154,9 +154,9 @@ def test_webhooks_that_fail_or_are_off_are_shown_by_host_with_what_to_do(filled)
     failing, off = page.index("hooks-1.example.org"), page.index("hooks-2.example.org")
     assert off < failing, "the newest is first"
     assert "It did not answer within 15 seconds." in page[off:failing]
-    assert "switch the webhook on" in page[off:failing]
+    assert "Switched off since" in page[off:failing]
     assert "503 It answered with an error." in page[failing:]
-    assert "switches it off after five days" in page[failing:]
+    assert "Failing since 3 hours ago" in unescape(page[failing:])
     assert "hush-hush" not in page
 
 

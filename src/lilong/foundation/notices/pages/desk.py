@@ -55,6 +55,5 @@ def _view_webhook(webhook: TroubledWebhook) -> dict[str, object]:
     return {
         "webhook": webhook,
         "state": find_state(webhook),
-        "why_off": say_problem(webhook.disabled_because),
         "last": {"tried": last, "problem": say_problem(last.problem)} if last else None,
     }

@@ -53,7 +53,6 @@ class TroubledWebhook:
     authority: str
     failing_since: datetime | None
     disabled_at: datetime | None
-    disabled_because: str
     last_try: TryView | None
 
 
@@ -113,6 +112,5 @@ def _view_webhook(row: Webhook, *, names: Mapping[str, str], last: DeliveryTry |
         authority=endpoint.authority if isinstance(endpoint, Endpoint) else "",
         failing_since=row.failing_since,
         disabled_at=row.disabled_at,
-        disabled_because=row.disabled_because,
         last_try=TryView(last.at, last.status, last.problem, last.milliseconds) if last else None,
     )
