@@ -11,8 +11,11 @@ from lilong.foundation.ledger.models import PayOut, Transfer
 from lilong.foundation.ledger.reactions import reconcile as keep_books
 from lilong.foundation.ledger.services.payments import request_pay_out, request_top_up
 from lilong.foundation.members.models import FactorLoss, Person
+from lilong.foundation.members.models import Mail as SignInMail
 from lilong.foundation.members.public import OrganisationKind, OrganisationState
 from lilong.foundation.members.services.factor_losses import ask_for_removal, prove_mail
+from lilong.foundation.members.services.mail import queue_mail
+from lilong.foundation.notices.models import DEAD, WAITING, DeliveryTry, Mail, Notice, Webhook, WebhookDelivery
 from lilong.foundation.outbox.models import Delivery, WaitingEvent
 from lilong.foundation.record.public import seal
 from lilong.foundation.runs.core.maintenance import Maintenance
@@ -39,7 +42,8 @@ def browse_as(actor: Actor) -> Browser:
 
 class Neighbourhood:
     """A hub in use: an application, a top-up that is overdue, a dispute, a pay-out to send, a pool not seen, a lost
-    second factor, a dead letter; and orders that run, on a pool of which maintenance is announced.
+    second factor, a dead letter, mails and webhooks that do not arrive; and orders that run, on a pool of which
+    maintenance is announced.
     """
 
     def __init__(self, *, now: datetime) -> None:
@@ -54,6 +58,7 @@ class Neighbourhood:
         self._pay()
         self._apply()
         self._lose_factor()
+        self._fail_to_tell()
         with transaction.atomic():
             event = WaitingEvent.objects.create(id="evt_1", name="cases.decided", payload={}, dispatched_at=now)
             Delivery.objects.create(
@@ -126,6 +131,44 @@ class Neighbourhood:
         ask_for_removal(person_id=person.id, now=self.now)
         prove_mail(person_id=person.id, code=read_code(person.email), said="Ask the owner of our hall.", now=self.now)
 
+    def _fail_to_tell(self) -> None:
+        now, owner = self.now, self.buyer
+        refused = "550 b'5.1.1 <buyer@example.org>: Recipient address rejected: mailbox is full'"
+        down = "ConnectionRefusedError: [Errno 111] Connection refused"
+        told = {"kind": "runs.run_failed", "hour": now, "organisation_id": owner.organisation_id}
+        mail = told | {"person_id": owner.person_id, "is_digest": False}
+        later, long_ago = now + timedelta(hours=4), now - timedelta(hours=3)
+        notice = Notice(id="ntc_1", kind="runs.run_failed", subject_id="run_1", params={}, posted_at=now, told_at=now)
+        with transaction.atomic():
+            Mail.objects.create(
+                id="mal_1", state=DEAD, attempts=1, written_at=long_ago, next_at=now, last_error=refused, **mail
+            )
+            Mail.objects.create(
+                id="mal_2", state=WAITING, attempts=6, written_at=long_ago, next_at=later, last_error=down, **mail
+            )
+            queue_mail(to="late@example.org", subject="Code", text="123456", now=long_ago)
+            SignInMail.objects.filter(created_at=long_ago).update(tries=5, due_at=later)
+            notice.save(force_insert=True)
+            for number, (off, status, problem) in enumerate(
+                ((None, 503, "It answered with an error."), (now, None, "It did not answer within 15 seconds.")), 1
+            ):
+                webhook = Webhook.objects.create(
+                    id=f"whk_{number}",
+                    organisation_id=owner.organisation_id,
+                    url=f"https://hooks-{number}.example.org/of/hush-hush",
+                    kinds=["runs.run_failed"],
+                    created_at=long_ago,
+                    failing_since=long_ago,
+                    disabled_at=off,
+                    disabled_because="nothing was taken since 2026-03-01T12:00:00.000000Z." if off else "",
+                )
+                delivery = WebhookDelivery.objects.create(
+                    id=f"msg_{number}", webhook=webhook, notice=notice, made_at=long_ago, next_at=now, given_up_at=now
+                )
+                DeliveryTry.objects.create(
+                    id=f"try_{number}", delivery=delivery, at=now, status=status, problem=problem, milliseconds=80
+                )
+
     def add_operator(self) -> Actor:
         """Return another operator."""
         return found_operator(now=self.now)
@@ -161,6 +204,7 @@ class Neighbourhood:
                 "pay-outs to send": "/desk/ledger/pay-outs",
                 "pools": "/desk/pools",
                 "dead letters": "/desk/dead-letters",
+                "undelivered": "/desk/undelivered",
             },
             "provider": {
                 "provider desk": "/provider",

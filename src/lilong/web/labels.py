@@ -100,6 +100,10 @@ LABELS: dict[str, dict[str, Label]] = {
         "delivered": Label(_("delivery", "Delivered"), Tone.GOOD),
         "given_up": Label(_("delivery", "Given up"), Tone.BAD),
     },
+    "mail": {
+        "waiting": Label(_("mail", "Waiting"), Tone.WARN),
+        "dead": Label(_("mail", "Given up"), Tone.BAD),
+    },
     "invitation": {
         "open": Label(_("invitation", "Open"), Tone.BUSY),
         "expired": Label(_("invitation", "Expired"), Tone.WARN),

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("lilong.foundation.outbox.pages.urls")),
     path("", include("lilong.foundation.members.pages.organisation_urls")),
     path("", include("lilong.foundation.notices.pages.urls")),
+    path("", include("lilong.foundation.notices.pages.desk_urls")),
     path("", include("lilong.foundation.record.pages.urls")),
     path("", include("lilong.foundation.members.pages.people_urls")),
     path("", include("lilong.foundation.members.pages.desk_urls")),

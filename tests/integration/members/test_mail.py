@@ -6,9 +6,10 @@ import pytest
 from django.core import mail
 from django.db import transaction
 
+from lilong.foundation.members.core.mails import KEPT_FOR
 from lilong.foundation.members.models import Mail
 from lilong.foundation.members.reactions import reconcile
-from lilong.foundation.members.services.mail import KEPT_FOR, queue_mail, send_due_mails
+from lilong.foundation.members.services.mail import queue_mail, send_due_mails
 from tests.people import NOW
 from tests.smtp_peer import running_mail_server
 

@@ -296,6 +296,8 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "GET desk/organisations/<str:organisation_id>/standings/<str:standing_id>/end": "OPERATORS",
         "POST desk/organisations/<str:organisation_id>/standings/<str:standing_id>/end": "OPERATORS",
         "POST desk/outcomes": "OPERATORS",
+        "GET desk/undelivered": "OPERATORS",
+        "POST desk/undelivered/mails/<str:mail_id>/retry": "OPERATORS",
         "GET desk/second-factors": "OPERATORS",
         "GET desk/second-factors/<str:loss_id>": "OPERATORS",
         "POST desk/second-factors/<str:loss_id>": "OPERATORS",

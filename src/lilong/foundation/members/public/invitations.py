@@ -5,6 +5,7 @@ from lilong.foundation.members.queries.invitations import (
     InvitationView,
     RevealedInvitation,
     find_invitation,
+    find_inviting,
     list_open_sendings,
     reveal_invitation,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "RevealedInvitation",
     "accept_invitation",
     "find_invitation",
+    "find_inviting",
     "format_link",
     "list_open_sendings",
     "reveal_invitation",

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from django.db.models import Count, Expression, Min, Q, QuerySet
+from django.db.models import Count, Expression, Max, Min, Q, QuerySet
 
 from lilong.common.django.paging import page_newest_first, page_oldest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.core.languages import Language
+from lilong.foundation.members.core.mails import KEPT_FOR
 from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState, find_giving_roles
 from lilong.foundation.members.core.standings import Standing, may_order
 from lilong.foundation.members.core.tokens import TokenUse
@@ -47,10 +48,11 @@ class PersonView:
 
 @dataclass(frozen=True, slots=True)
 class MailBacklog:
-    """Mails that wait, and when the oldest of them was written."""
+    """Mails that wait, when the oldest of them was written, and until when the newest is tried."""
 
     waiting: int
     oldest_at: datetime | None
+    tried_until: datetime | None
 
 
 def get_organisations(*, organisation_ids: Collection[str]) -> dict[str, OrganisationView]:
@@ -104,7 +106,9 @@ def count_organisations() -> Mapping[OrganisationState, int]:
 
 def measure_mails() -> MailBacklog:
     """Return the mails of signing in that were not sent yet. One query. Cost: linear in them."""
-    return MailBacklog(**Mail.objects.aggregate(waiting=Count("id"), oldest_at=Min("created_at")))
+    found = Mail.objects.aggregate(waiting=Count("id"), oldest_at=Min("created_at"), newest_at=Max("created_at"))
+    newest_at = found.pop("newest_at")
+    return MailBacklog(**found, tried_until=newest_at + KEPT_FOR if newest_at else None)
 
 
 def list_members(*, actor: Actor, organisation_id: str, cursor: str | None, limit: int) -> Page[Membership]:

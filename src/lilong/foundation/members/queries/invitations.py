@@ -1,6 +1,7 @@
 """Reads of invitations."""
 
 import base64
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -67,6 +68,11 @@ def list_open_sendings(*, now: datetime) -> dict[str, int]:
     """
     rows = Invitation.objects.unanswered().filter(expires_at__gt=now).order_by("id")
     return dict(rows.values_list("id", "generation"))
+
+
+def find_inviting(*, invitation_ids: Collection[str]) -> dict[str, str]:
+    """Return the ids of the organisations that invite, by the invitation's id. One query."""
+    return dict(Invitation.objects.filter(id__in=invitation_ids).values_list("id", "organisation_id"))
 
 
 def reveal_invitation(*, invitation_id: str, generation: int, now: datetime) -> RevealedInvitation | None:

@@ -14,10 +14,10 @@ from django.db import transaction
 
 from lilong.common.django.sealing import seal, unseal
 from lilong.common.ids import new_id
+from lilong.foundation.members.core.mails import KEPT_FOR
 from lilong.foundation.members.models import Mail
 
 BATCH = 50
-KEPT_FOR = timedelta(hours=24)
 CLAIMED_FOR = timedelta(minutes=2)
 PAUSE_MAX_S = 15 * 60
 

@@ -1,1 +1,1 @@
-"""Pages of notices: the inbox, what comes by mail, and the webhooks of an organisation."""
+"""Pages of notices: the inbox, what comes by mail, the webhooks of an organisation, and what did not arrive."""

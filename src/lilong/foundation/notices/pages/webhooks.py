@@ -17,6 +17,7 @@ from lilong.common.time import utc_now
 from lilong.foundation.notices.core.endpoints import URL_MAX, read_endpoint
 from lilong.foundation.notices.pages.words import say_problem
 from lilong.foundation.notices.queries.kinds import list_offered_kinds, load_kinds
+from lilong.foundation.notices.queries.undelivered import TroubledWebhook
 from lilong.foundation.notices.queries.webhooks import DeliveryView, WebhookView, get_webhook, list_deliveries
 from lilong.foundation.notices.queries.webhooks import list_webhooks as list_own_webhooks
 from lilong.foundation.notices.services.webhooks import (
@@ -178,7 +179,7 @@ def remove(request: HttpRequest, webhook_id: str) -> HttpResponseBase:
     return redirect("webhooks")
 
 
-def find_state(webhook: WebhookView) -> str:
+def find_state(webhook: WebhookView | TroubledWebhook) -> str:
     """Return the code of how a webhook stands: on, failing or off."""
     if webhook.disabled_at:
         return "off"

@@ -12,6 +12,7 @@ from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.public.people import Language, list_people
 from lilong.foundation.notices.core.kinds import MailRule, point_to
+from lilong.foundation.notices.core.masking import hide_mailboxes
 from lilong.foundation.notices.models import Letter, Mail, Preference
 from lilong.foundation.notices.queries.kinds import list_offered_kinds, load_kinds
 from lilong.foundation.notices.queries.wording import word_letter
@@ -68,7 +69,7 @@ class PreferencesView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailView:
-    """A mail as the operator sees it: whose, about what kind, and why it is not sent; never its text.
+    """A mail as the operator sees it: whose, about what kind, and why it is not sent; never its text or address.
 
     person_id: empty for an invitation, whose mail goes to somebody who is not here yet.
     """
@@ -160,7 +161,7 @@ def list_mails(*, actor: Actor, state: MailState, cursor: str | None, limit: int
             attempts=row.attempts,
             written_at=row.written_at,
             sent_at=row.sent_at,
-            last_error=row.last_error,
+            last_error=hide_mailboxes(row.last_error),
         )
         for row in page.items
     ]
