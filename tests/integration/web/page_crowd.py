@@ -85,6 +85,7 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "kind": "registration",
         "title": "Register",
         "issued_on": today,
+        "expires_on": "",
         "document": _make_pdf(),
     }
     job = b"name: first-job\ncommand: python3 train.py\nwalltime: 10m\n"

@@ -69,7 +69,7 @@ def show_evidence(*, actor: Actor, case_id: str, evidence_id: str, now: datetime
     with transaction.atomic():
         case = lock_case(case_id=case_id)
         if not actor.organisation_id or case.organisation_id != actor.organisation_id:
-            raise CaseMissing(detail=f"There is no case {case_id[:64]} about your organisation.")
+            raise CaseMissing(detail=f"There is no case {case_id[:64]}.")
         if case.state != CaseState.OPEN:
             raise CaseClosed(detail=f"It was {case.state}; documents are shown while a case is open.")
         use_evidence(

@@ -16,6 +16,7 @@ from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from lilong.common.django.bodies import reads_at_most
 from lilong.common.errors import LimitReached
 from lilong.foundation.members.pages.federation import allow_leaving
 from lilong.foundation.members.pages.saml_protocol import Peer, refuse
@@ -48,6 +49,7 @@ def sign_in_elsewhere(request: HttpRequest, organization_slug: str) -> HttpRespo
     return redirect(url)
 
 
+@reads_at_most(bytes_max=2 * ANSWER_LENGTH_MAX)  # as forms write it
 @csrf_exempt
 @require_POST
 def take_answer(request: HttpRequest, organization_slug: str) -> HttpResponseBase:
