@@ -43,7 +43,7 @@ CHINESE = {
     "sign up": "注册",
     "name": "您的姓名",
     "password": "密码",
-    "code": "代码",
+    "code": "验证码",
     "confirm": "确认",
     "accept": "接受并加入 Shu Robotics",
     "welcome": "欢迎。您已加入该机构",
@@ -54,7 +54,7 @@ CHINESE = {
 
 
 @dataclass(frozen=True)
-class Filled:
+class Company:
     """A hub with an organisation. sessions, memberships: by role or name; links: by the invitation's state."""
 
     hub: LocalHub
@@ -93,13 +93,13 @@ class Filled:
 
 
 @pytest.fixture(scope="module")
-def filled(hub: LocalHub) -> Filled:
+def company(hub: LocalHub) -> Company:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
     fill = [sys.executable, "-m", "tests.browser_people"]
     said = subprocess.run(
         fill, env=ours | {"LILONG_HOME": str(hub.home)}, check=True, timeout=120, capture_output=True, text=True
     )
-    return Filled(hub=hub, **json.loads(said.stdout))
+    return Company(hub=hub, **json.loads(said.stdout))
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def filled(hub: LocalHub) -> Filled:
     ids=["english wide light", "chinese narrow dark"],
 )
 def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_and_who_can_help(
-    filled, browser, look, words
+    company, browser, look, words
 ):
     guest = f"guest-{look.language}@guests.example"
-    owner = filled.open_context(browser, "owner", look=look).new_page()
-    owner.goto(f"{filled.hub.url}/home")
+    owner = company.open_context(browser, "owner", look=look).new_page()
+    owner.goto(f"{company.hub.url}/home")
     owner.get_by_role("link", name=words["people"], exact=True).click()
     owner.get_by_role("link", name=words["invite"], exact=True).click()
     owner.get_by_label(words["address"], exact=True).fill(guest)
@@ -120,21 +120,21 @@ def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_an
     owner.get_by_role("button", name=words["send"]).click()
     expect(owner.get_by_role("listitem").filter(has_text=guest)).to_be_visible()
 
-    page = filled.open_context(browser, look=look).new_page()
-    page.goto(filled.wait_for(re.compile(r"^(http\S+/invitation\?secret=\S+)", re.MULTILINE), to=guest))
-    assert page.url == f"{filled.hub.url}/invitation"
+    page = company.open_context(browser, look=look).new_page()
+    page.goto(company.wait_for(re.compile(r"^(http\S+/invitation\?secret=\S+)", re.MULTILINE), to=guest))
+    assert page.url == f"{company.hub.url}/invitation"
     page.get_by_role("main").get_by_role("link", name=words["sign up"]).click()
     page.get_by_label(words["name"]).fill("Gu Est")
     page.get_by_label(words["password"]).fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name=words["sign up"]).click()
-    page.get_by_label(words["code"]).fill(filled.wait_for(CODE, to=guest))
+    page.get_by_label(words["code"]).fill(company.wait_for(CODE, to=guest))
     page.get_by_role("main").get_by_role("button", name=words["confirm"]).click()
     page.get_by_role("button", name=words["accept"]).click()
 
-    page.wait_for_url(f"{filled.hub.url}/home")
+    page.wait_for_url(f"{company.hub.url}/home")
     expect(page.get_by_text(words["welcome"])).to_be_visible()
     expect(page.get_by_role("banner")).to_contain_text("Shu Robotics")
-    assert page.goto(f"{filled.hub.url}/people/invite").status == 403
+    assert page.goto(f"{company.hub.url}/people/invite").status == 403
     facts = page.get_by_role("main")
     for label, said in ((words["needs"], ""), (words["who"], "Lin Wei")):
         row = facts.locator("dl.facts > div").filter(has=page.get_by_text(label, exact=True))
@@ -144,10 +144,10 @@ def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_an
     owner.context.close()
 
 
-def test_without_scripts_an_invitation_is_withdrawn_once_that_is_confirmed(filled, browser):
-    context = filled.open_context(browser, "owner", java_script_enabled=False)
+def test_without_scripts_an_invitation_is_withdrawn_once_that_is_confirmed(company, browser):
+    context = company.open_context(browser, "owner", java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{filled.hub.url}/people/invite")
+    page.goto(f"{company.hub.url}/people/invite")
     page.get_by_label("Address", exact=True).fill("mistaken@guests.example")
     page.get_by_role("button", name="Send the invitation").click()
     row = page.get_by_role("listitem").filter(has_text="mistaken@guests.example")
@@ -161,20 +161,20 @@ def test_without_scripts_an_invitation_is_withdrawn_once_that_is_confirmed(fille
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
-def test_the_pages_of_people_are_sound_for_everybody(filled, browser, look):
+def test_the_pages_of_people_are_sound_for_everybody(company, browser, look):
     seen = {
-        "owner": ("/people", "/people/invite", "/people/leave", f"/people/{filled.memberships['admin']}"),
-        "admin": ("/people", f"/people/{filled.memberships['viewer']}", filled.links["open"]),
-        "guest": (filled.links["open"],),
-        "other": (filled.links["open"],),
+        "owner": ("/people", "/people/invite", "/people/leave", f"/people/{company.memberships['admin']}"),
+        "admin": ("/people", f"/people/{company.memberships['viewer']}", company.links["open"]),
+        "guest": (company.links["open"],),
+        "other": (company.links["open"],),
         "viewer": ("/people", "/people/leave", "/people/invite", "/desk"),
-        "": ("/invitation", filled.links["open"], filled.links["withdrawn"], f"{filled.links['open']}x"),
+        "": ("/invitation", company.links["open"], company.links["withdrawn"], f"{company.links['open']}x"),
     }
     wrong = {}
     for who, paths in seen.items():
-        context = filled.open_context(browser, who, look=look)
+        context = company.open_context(browser, who, look=look)
         for path in paths:
-            visit = inspect_page(context.new_page(), filled.hub.url + path)
+            visit = inspect_page(context.new_page(), company.hub.url + path)
             if visit.violations or visit.troubles or visit.overflow_px > 0:
                 wrong[who, path] = visit
         context.close()
@@ -185,10 +185,10 @@ def test_the_pages_of_people_are_sound_for_everybody(filled, browser, look):
 @pytest.mark.parametrize(
     ("who", "path"), [("owner", "/people"), ("owner", "/people/invite"), ("viewer", "/people/invite"), ("", "open")]
 )
-def test_the_keyboard_reaches_everything_about_people(filled, browser, who, path):
-    context = filled.open_context(browser, who)
+def test_the_keyboard_reaches_everything_about_people(company, browser, who, path):
+    context = company.open_context(browser, who)
     page = context.new_page()
-    page.goto(filled.hub.url + filled.links.get(path, path))
+    page.goto(company.hub.url + company.links.get(path, path))
 
     assert find_unreached(page) == []
     context.close()
