@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
+from lilong.common.errors import Conflict
 from lilong.protocol.exports import USAGE_FILE
 from lilong.protocol.messages import Fault
 from lilong.sdk.orders import Order
@@ -73,7 +74,7 @@ class Agreement:
             order = self._buyer.place(steps=steps)
         attempt_id = wait_until(partial(self._find_begun, name, order), within_s=WITHIN_S, every_s=0.2)
         wait_for_moment(chance.uniform(0.2, 0.6) * steps / 10)
-        with suppress(CommandFailed):  # the job has just ended
+        with suppress(CommandFailed, Conflict):  # the job has just ended
             self._happen(kind, name, order, attempt_id, chance)
         self._buyer.wait_until_settled(order)
         return order
