@@ -74,19 +74,27 @@ LOOKS = [Look(*each) for each in product(("en", "zh-hans"), ("light", "dark"), (
 
 
 @dataclass(frozen=True)
-class Filled:
-    """A hub with something on every desk. sessions: cookies by person; paths: pages by person; cases: by name."""
+class Peopled:
+    """A hub with people who are signed in. sessions: cookies by person."""
 
     url: str
     sessions: dict[str, str]
-    paths: dict[str, dict[str, str]]
-    cases: dict[str, str]
 
-    def open_context(self, browser: Browser, who: str, *, look: Look | None = None, **options: Any) -> BrowserContext:
+    def open_context(
+        self, browser: Browser, who: str = "", *, look: Look | None = None, **options: Any
+    ) -> BrowserContext:
         context = (look or Look()).open(browser, url=self.url, **options)
         if who:
             context.add_cookies([{"name": "lilong-session", "value": self.sessions[who], "url": self.url}])
         return context
+
+
+@dataclass(frozen=True)
+class Filled(Peopled):
+    """A hub with something on every desk. paths: pages by person; cases: by name."""
+
+    paths: dict[str, dict[str, str]]
+    cases: dict[str, str]
 
 
 @dataclass(slots=True)

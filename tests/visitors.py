@@ -3,7 +3,7 @@
 import gettext
 import re
 from dataclasses import dataclass
-from email import message_from_bytes
+from email import message_from_string, policy
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,15 +77,15 @@ class Member:
 
     def read_code(self, address: str) -> str:
         """Read the code in the mail that came last to an address of one's own."""
-        return wait_until(lambda: _find_code(self.mails, address), within_s=WAIT_S)
+        return wait_until(lambda: find_in_mails(self.mails, to=address, pattern=CODE), within_s=WAIT_S)
 
 
-def _find_code(folder: Path, address: str) -> str:
-    if not folder.exists():
-        return ""
-    for path in sorted(folder.iterdir(), reverse=True):
-        mail = message_from_bytes(path.read_bytes())
-        payload = mail.get_payload(decode=True)
-        if mail["To"] == address and isinstance(payload, bytes) and (found := CODE.search(payload.decode())):
-            return found[1]
-    return ""
+def find_in_mails(folder: Path, *, to: str, pattern: re.Pattern[str]) -> str:
+    """Return what the newest mail to an address holds of this, "" while none does; a file holds several mails."""
+    found = ""
+    for path in sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime_ns):
+        for text in path.read_text(encoding="utf-8").split("-" * 79 + "\n"):
+            mail = message_from_string(text.lstrip("\n"), policy=policy.default)
+            if mail["To"] == to:
+                found = ([found] + [match[1] for match in pattern.finditer(mail.get_content())])[-1]
+    return found

@@ -1,51 +1,34 @@
 """What a member keeps here, in a real browser: sound for everybody, and each secret shown once."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FilePayload, ViewportSize, expect
+from playwright.sync_api import FilePayload, expect
 
-from tests.browsing import LOOKS, Look, inspect_page
-from tests.hub import running_hub
+from tests.browsing import LOOKS, Look, Peopled, inspect_page
+from tests.hub import fill, running_hub
 from tests.polling import wait_until
 
 TOKEN, SECRET = re.compile(r"lil_[A-Za-z0-9_-]{43}"), re.compile(r"whsec_[A-Za-z0-9+/=]{44}")
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A hub on which an organisation keeps something on every page. sessions, paths: by person."""
+class Kept(Peopled):
+    """A hub on which an organisation keeps something on every page. paths: by person."""
 
-    url: str
-    sessions: dict[str, str]
     paths: dict[str, dict[str, str]]
-
-    def open_context(self, browser: Browser, who: str, *, look: Look | None = None, **options) -> BrowserContext:
-        look = look or Look()
-        viewport = ViewportSize(width=look.width, height=900)
-        context = browser.new_context(viewport=viewport, reduced_motion="reduce", **options)
-        cookies = {"language": look.language, "theme": look.theme, "lilong-session": self.sessions[who]}
-        context.add_cookies([{"name": name, "value": value, "url": self.url} for name, value in cookies.items()])
-        return context
 
 
 @pytest.fixture(scope="module")
 def kept(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("account")
     with running_hub(folder, settings={"hub_name": "Lane hub"}) as hub:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
-        fill = [sys.executable, "-m", "tests.browser_account"]
-        said = subprocess.run(
-            fill, env=ours | {"LILONG_HOME": str(folder)}, check=True, timeout=120, capture_output=True, text=True
-        )
+        said = fill(hub, "tests.browser_account")
         wait_until(lambda: httpx.get(f"{hub.url}/api/v1/record/head").is_success, within_s=30)
-        yield Kept(url=hub.url, **json.loads(said.stdout))
+        yield Kept(url=hub.url, **json.loads(said))
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)

@@ -2,16 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect
+from playwright.sync_api import expect
 
-from tests.browsing import LOOKS, Look, Visit, inspect_page
-from tests.hub import running_hub
+from tests.browsing import LOOKS, Peopled, Visit, inspect_page
+from tests.hub import fill, running_hub
 from tests.polling import wait_until
 
 LOOKS_OF_ALL_PAIRS = [LOOKS[0], LOOKS[3], LOOKS[5], LOOKS[6]]
@@ -19,45 +17,31 @@ LOOKS_OF_ALL_PAIRS = [LOOKS[0], LOOKS[3], LOOKS[5], LOOKS[6]]
 
 
 @dataclass(frozen=True)
-class Filled:
-    """A hub with one office in it. sessions: cookies by person; paths: pages by person."""
+class Office(Peopled):
+    """A hub with one office in it. paths: pages by person."""
 
-    url: str
-    sessions: dict[str, str]
     paths: dict[str, dict[str, str]]
     case_id: str
     organisation_id: str
 
-    def open_context(self, browser: Browser, who: str, *, look: Look | None = None, **options) -> BrowserContext:
-        look = look or Look()
-        viewport = ViewportSize(width=look.width, height=900)
-        context = browser.new_context(viewport=viewport, reduced_motion="reduce", **options)
-        cookies = {"language": look.language, "theme": look.theme, "lilong-session": self.sessions[who]}
-        context.add_cookies([{"name": name, "value": value, "url": self.url} for name, value in cookies.items()])
-        return context
-
 
 @pytest.fixture(scope="module")
-def filled(browser, tmp_path_factory):
+def office(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("office")
     with running_hub(folder, settings={"hub_name": "Lane hub"}) as hub:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
-        fill = [sys.executable, "-m", "tests.browser_offices"]
-        said = subprocess.run(
-            fill, env=ours | {"LILONG_HOME": str(folder)}, check=True, timeout=120, capture_output=True, text=True
-        )
+        said = fill(hub, "tests.browser_offices")
         wait_until(lambda: httpx.get(f"{hub.url}/api/v1/record/head").is_success, within_s=30)
-        yield Filled(url=hub.url, **json.loads(said.stdout))
+        yield Office(url=hub.url, **json.loads(said))
 
 
 @pytest.fixture(scope="module")
-def visits(filled, browser) -> dict[tuple[str, str], Visit]:
+def visits(office, browser) -> dict[tuple[str, str], Visit]:
     found = {}
     for look in LOOKS_OF_ALL_PAIRS:
-        for who, pages in filled.paths.items():
-            context = filled.open_context(browser, who, look=look)
+        for who, pages in office.paths.items():
+            context = office.open_context(browser, who, look=look)
             for name, path in pages.items():
-                found[name, str(look)] = inspect_page(context.new_page(), filled.url + path)
+                found[name, str(look)] = inspect_page(context.new_page(), office.url + path)
             context.close()
     return found
 
@@ -74,9 +58,9 @@ def test_no_page_is_wider_than_the_window(visits):
     assert {key: visit.overflow_px for key, visit in visits.items() if visit.overflow_px > 0} == {}
 
 
-def test_a_wrong_file_is_refused_and_a_right_one_comes_back(filled, browser, tmp_path):
-    page = filled.open_context(browser, "owner", java_script_enabled=False).new_page()
-    page.goto(f"{filled.url}/organisation/evidence")
+def test_a_wrong_file_is_refused_and_a_right_one_comes_back(office, browser, tmp_path):
+    page = office.open_context(browser, "owner", java_script_enabled=False).new_page()
+    page.goto(f"{office.url}/organisation/evidence")
     picture, policy = tmp_path / "policy.pdf", tmp_path / "real.pdf"
     picture.write_bytes(b"GIF89a" + b"\0" * 18_000_000)
     policy.write_bytes(b"%PDF-1.7\n" + os.urandom(18_000_000))
@@ -100,9 +84,9 @@ def test_a_wrong_file_is_refused_and_a_right_one_comes_back(filled, browser, tmp
     assert download.value.path().read_bytes() == policy.read_bytes()
 
 
-def test_who_applies_is_decided_on_with_the_documents_and_has_the_standing(filled, browser):
-    operator = filled.open_context(browser, "operator").new_page()
-    operator.goto(f"{filled.url}/desk/cases/{filled.case_id}")
+def test_who_applies_is_decided_on_with_the_documents_and_has_the_standing(office, browser):
+    operator = office.open_context(browser, "operator").new_page()
+    operator.goto(f"{office.url}/desk/cases/{office.case_id}")
     with operator.expect_download() as download:
         operator.get_by_role("link", name="Registration certificate 2019").click()
     assert download.value.suggested_filename == "Registration certificate 2019.pdf"
@@ -114,10 +98,10 @@ def test_who_applies_is_decided_on_with_the_documents_and_has_the_standing(fille
     operator.get_by_label("Reason", exact=True).fill("The accounts are sound.")
     operator.get_by_role("button", name="Approve").click()
 
-    owner = filled.open_context(browser, "owner").new_page()
+    owner = office.open_context(browser, "owner").new_page()
 
     def shows_standing():
-        owner.goto(f"{filled.url}/organisation/standings")
+        owner.goto(f"{office.url}/organisation/standings")
         return owner.get_by_text("The accounts are sound.").count() == 1
 
     wait_until(shows_standing, within_s=30)
@@ -125,9 +109,9 @@ def test_who_applies_is_decided_on_with_the_documents_and_has_the_standing(fille
     expect(owner.get_by_role("heading", level=1)).to_have_text("Standing of an organisation")
 
 
-def test_owners_are_declared_by_keyboard(filled, browser):
-    page = filled.open_context(browser, "owner").new_page()
-    page.goto(f"{filled.url}/organisation/ownership")
+def test_owners_are_declared_by_keyboard(office, browser):
+    page = office.open_context(browser, "owner").new_page()
+    page.goto(f"{office.url}/organisation/ownership")
     page.get_by_role("group", name="Owner 1").get_by_label("Share, per cent").focus()
     page.keyboard.press("Control+A")
     page.keyboard.type("51.5")

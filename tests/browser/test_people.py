@@ -1,21 +1,20 @@
 """An organisation's people in a real browser: from the invitation to the page that says why it refuses."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email import message_from_string, policy
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect
+from playwright.sync_api import expect
 
 from lilong.cli.local_hub import LocalHub
-from tests.browsing import LOOKS, NARROW, Look, find_unreached, inspect_page
+from tests.browsing import LOOKS, NARROW, Look, Peopled, find_unreached, inspect_page
+from tests.hub import fill
 from tests.polling import wait_until
 from tests.sign_ins import CODE, PASSWORD
+from tests.visitors import find_in_mails
 
 ENGLISH = {
     "people": "People",
@@ -54,52 +53,23 @@ CHINESE = {
 
 
 @dataclass(frozen=True)
-class Company:
-    """A hub with an organisation. sessions, memberships: by role or name; links: by the invitation's state."""
+class Company(Peopled):
+    """A hub with an organisation. mails: its folder; memberships: by role; links: by the invitation's state."""
 
-    hub: LocalHub
-    sessions: Mapping[str, str]
+    mails: Path
     memberships: Mapping[str, str]
     links: Mapping[str, str]
-
-    def open_context(self, browser: Browser, who: str = "", *, look: Look | None = None, **options) -> BrowserContext:
-        look = look or Look()
-        viewport = ViewportSize(width=look.width, height=900)
-        context = browser.new_context(viewport=viewport, reduced_motion="reduce", **options)
-        cookies = {"language": look.language, "theme": look.theme}
-        if who:
-            cookies["lilong-session"] = self.sessions[who]
-        context.add_cookies([{"name": name, "value": value, "url": self.hub.url} for name, value in cookies.items()])
-        return context
-
-    def read_mails(self, to: str) -> list[str]:
-        """Return the texts of the mails to an address, oldest first: the hub writes them to files."""
-        texts = []
-        for path in sorted((self.hub.home / "mail").glob("*"), key=lambda path: path.stat().st_mtime_ns):
-            for part in path.read_text(encoding="utf-8").split("-" * 79 + "\n"):
-                mail = message_from_string(part.lstrip("\n"), policy=policy.default)
-                if mail["To"] == to:
-                    texts.append(mail.get_content())
-        return texts
 
     def wait_for(self, pattern: re.Pattern[str], *, to: str) -> str:
         """Return what the newest mail to an address holds of this, once it has come."""
 
-        def find() -> str:
-            found = [match[1] for text in self.read_mails(to) for match in pattern.finditer(text)]
-            return found[-1] if found else ""
-
-        return wait_until(find, within_s=60)
+        return wait_until(lambda: find_in_mails(self.mails, to=to, pattern=pattern), within_s=60)
 
 
 @pytest.fixture(scope="module")
 def company(hub: LocalHub) -> Company:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("LILONG_")}
-    fill = [sys.executable, "-m", "tests.browser_people"]
-    said = subprocess.run(
-        fill, env=ours | {"LILONG_HOME": str(hub.home)}, check=True, timeout=120, capture_output=True, text=True
-    )
-    return Company(hub=hub, **json.loads(said.stdout))
+    said = json.loads(fill(hub, "tests.browser_people"))
+    return Company(url=hub.url, mails=hub.home / "mail", **said)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +82,7 @@ def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_an
 ):
     guest = f"guest-{look.language}@guests.example"
     owner = company.open_context(browser, "owner", look=look).new_page()
-    owner.goto(f"{company.hub.url}/home")
+    owner.goto(f"{company.url}/home")
     owner.get_by_role("link", name=words["people"], exact=True).click()
     owner.get_by_role("link", name=words["invite"], exact=True).click()
     owner.get_by_label(words["address"], exact=True).fill(guest)
@@ -122,7 +92,7 @@ def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_an
 
     page = company.open_context(browser, look=look).new_page()
     page.goto(company.wait_for(re.compile(r"^(http\S+/invitation\?secret=\S+)", re.MULTILINE), to=guest))
-    assert page.url == f"{company.hub.url}/invitation"
+    assert page.url == f"{company.url}/invitation"
     page.get_by_role("main").get_by_role("link", name=words["sign up"]).click()
     page.get_by_label(words["name"]).fill("Gu Est")
     page.get_by_label(words["password"]).fill(PASSWORD)
@@ -131,10 +101,10 @@ def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_an
     page.get_by_role("main").get_by_role("button", name=words["confirm"]).click()
     page.get_by_role("button", name=words["accept"]).click()
 
-    page.wait_for_url(f"{company.hub.url}/home")
+    page.wait_for_url(f"{company.url}/home")
     expect(page.get_by_text(words["welcome"])).to_be_visible()
     expect(page.get_by_role("banner")).to_contain_text("Shu Robotics")
-    assert page.goto(f"{company.hub.url}/people/invite").status == 403
+    assert page.goto(f"{company.url}/people/invite").status == 403
     facts = page.get_by_role("main")
     for label, said in ((words["needs"], ""), (words["who"], "Lin Wei")):
         row = facts.locator("dl.facts > div").filter(has=page.get_by_text(label, exact=True))
@@ -147,7 +117,7 @@ def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_an
 def test_without_scripts_an_invitation_is_withdrawn_once_that_is_confirmed(company, browser):
     context = company.open_context(browser, "owner", java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{company.hub.url}/people/invite")
+    page.goto(f"{company.url}/people/invite")
     page.get_by_label("Address", exact=True).fill("mistaken@guests.example")
     page.get_by_role("button", name="Send the invitation").click()
     row = page.get_by_role("listitem").filter(has_text="mistaken@guests.example")
@@ -174,7 +144,7 @@ def test_the_pages_of_people_are_sound_for_everybody(company, browser, look):
     for who, paths in seen.items():
         context = company.open_context(browser, who, look=look)
         for path in paths:
-            visit = inspect_page(context.new_page(), company.hub.url + path)
+            visit = inspect_page(context.new_page(), company.url + path)
             if visit.violations or visit.troubles or visit.overflow_px > 0:
                 wrong[who, path] = visit
         context.close()
@@ -188,7 +158,7 @@ def test_the_pages_of_people_are_sound_for_everybody(company, browser, look):
 def test_the_keyboard_reaches_everything_about_people(company, browser, who, path):
     context = company.open_context(browser, who)
     page = context.new_page()
-    page.goto(company.hub.url + company.links.get(path, path))
+    page.goto(company.url + company.links.get(path, path))
 
     assert find_unreached(page) == []
     context.close()

@@ -205,7 +205,7 @@ def _become(arguments: Sequence[str], *, home: Path) -> None:
     with errors_as_exit_codes(as_json=False):
         require_home(home)
         ask_hub(home, "describe")
-    os.execve(sys.executable, [sys.executable, *arguments], hub_environment(home=home))  # noqa: S606
+    os.execve(sys.executable, [sys.executable, *arguments], hub_environment(home=home))  # noqa: S606 - our own
 
 
 def _warn_of_missing(count: int) -> None:

@@ -54,6 +54,7 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("runs", 1.0, runs.reconcile),
     ("funding", 10.0, funding.reconcile),
     ("supermarket", 5.0, supermarket.reconcile),
+    ("supermarket-turnover", 60.0, supermarket.add_up),
     ("runs-tell", 60.0, runs.tell),
     ("funding-tell", 3600.0, funding.tell),
     ("notices", 1.0, notices.tell_notices),

@@ -27,15 +27,15 @@ def agent(db, home):
 @pytest.fixture
 def hub_url(transactional_db, home) -> Iterator[str]:
     """Serve the test's hub on a port of its own."""
+    from django.core.handlers.wsgi import WSGIHandler  # noqa: PLC0415 - see above
     from django.core.servers.basehttp import (  # noqa: PLC0415 - Django is not set up when this file is read
         ThreadedWSGIServer,
         WSGIRequestHandler,
     )
-    from django.core.wsgi import get_wsgi_application  # noqa: PLC0415 - see above
 
     quiet = type("Quiet", (WSGIRequestHandler,), {"log_message": lambda *_: None})
     server = ThreadedWSGIServer(("127.0.0.1", 0), quiet)
-    server.set_app(get_wsgi_application())
+    server.set_app(WSGIHandler())
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"

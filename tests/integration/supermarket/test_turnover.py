@@ -6,7 +6,7 @@ from django.db.models import Count, Sum
 
 from lilong.platforms.supermarket.models import Order, Turnover
 from lilong.platforms.supermarket.public import get_market_pulse
-from lilong.platforms.supermarket.reactions import reconcile
+from lilong.platforms.supermarket.reactions import add_up, reconcile
 from lilong.platforms.supermarket.services.disputes import open_dispute
 from lilong.protocol.messages import AttemptState, Reason
 from tests.market import buy, finish, found_buyer, open_stall
@@ -52,9 +52,9 @@ def test_what_was_settled_is_told_after_corrections():
     assert read_pulse() == read_orders()
 
 
-def test_reconciling_keeps_the_sum_of_what_was_settled_in_one_row():
+def test_adding_up_keeps_the_sum_of_what_was_settled_in_one_row():
     settle_three()
-    reconcile(now=at(340))
+    add_up(now=at(340))
 
     assert Turnover.objects.count() == 1
     assert read_pulse() == read_orders()

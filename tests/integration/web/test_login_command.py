@@ -31,7 +31,7 @@ class Terminal:
         ours, theirs = pty.openpty()
         self._ours = ours
         self._said = ""
-        command = [sys.executable, "-m", "lilong.cli.main", "login", url]
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "lilong.cli.main", "login", url]
         self.process = subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
 

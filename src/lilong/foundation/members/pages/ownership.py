@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
@@ -60,14 +60,11 @@ class OwnerForm(forms.Form):
 
     def __init__(self, *args: Any, people: Sequence[PersonView], **options: Any) -> None:  # noqa: ANN401 - Django's
         super().__init__(*args, **options)
-        self.fields["holder"].widget = forms.Select(
-            choices=[
-                (OUTSIDE, _("Somebody outside of the hub")),
-                (ORGANISATION, _("An organisation of this hub")),
-                *((person.person_id, person.name) for person in people),
-            ]
-        )
-        self.fields["holder"].choices = self.fields["holder"].widget.choices  # type: ignore[attr-defined]
+        cast("forms.ChoiceField", self.fields["holder"]).choices = [
+            (OUTSIDE, _("Somebody outside of the hub")),
+            (ORGANISATION, _("An organisation of this hub")),
+            *((person.person_id, person.name) for person in people),
+        ]
 
     def clean(self) -> dict[str, Any]:
         """Ask for what this kind of owner needs; a person without a share is left out."""
@@ -187,16 +184,16 @@ def _declare(actor: Actor, rows: Any, day: DayForm) -> bool:  # noqa: ANN401 - D
 
 def _tell(path: str, message: str, *, day: DayForm, rows: Sequence[OwnerForm]) -> None:
     """Put a problem where its field is."""
-    parts = path.split(".")
-    if parts[0] == "starts_on":
-        day.add_error("starts_on", _("It must not be later than today or before the last declaration began."))
-    elif parts[0] == "owners" and len(parts) > 1:
-        field = {"share_ppm": "share"}.get(parts[-1], "number") if len(parts) > 2 else "number"  # noqa: PLR2004
-        rows[int(parts[1])].add_error(field, say(message))
-    else:
-        day.add_error(
-            None, _("Name at least one owner, and at most 100; all shares together are at most 100 per cent.")
-        )
+    match path.split("."):
+        case ["starts_on", *_rest]:
+            day.add_error("starts_on", _("It must not be later than today or before the last declaration began."))
+        case ["owners", number, *rest]:
+            field = "share" if rest and rest[-1] == "share_ppm" else "number"
+            rows[int(number)].add_error(field, say(message))
+        case _other:
+            day.add_error(
+                None, _("Name at least one owner, and at most 100; all shares together are at most 100 per cent.")
+            )
 
 
 def _make_rows(data: Any, *, people: Sequence[PersonView], initial: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - Django's

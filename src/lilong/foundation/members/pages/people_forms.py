@@ -1,6 +1,7 @@
 """Forms about an organisation's people: inviting somebody, and giving a member another role."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
@@ -17,11 +18,9 @@ class RoleForm(forms.Form):
 
     role = forms.ChoiceField(label=_("Role"), widget=forms.RadioSelect)
 
-    def __init__(self, *args: object, roles: Sequence[Role], **options: object) -> None:
-        super().__init__(*args, **options)  # type: ignore[arg-type]
-        field = self.fields["role"]
-        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type alone
-        field.choices = [(role.value, ROLE_CHOICES[role]) for role in roles]
+    def __init__(self, *args: Any, roles: Sequence[Role], **options: Any) -> None:  # noqa: ANN401 - Django's
+        super().__init__(*args, **options)
+        cast("forms.ChoiceField", self.fields["role"]).choices = [(role.value, ROLE_CHOICES[role]) for role in roles]
 
 
 class InviteForm(RoleForm):
