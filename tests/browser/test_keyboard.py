@@ -130,7 +130,9 @@ class Typist(Member):
 
     def hand_in(self, label: str, file: FilePayload) -> None:
         self.reach(self.page.get_by_label(self.words(label)).first)
-        self.page.locator(":focus").set_input_files(file)  # what the dialog would do, which is the browser's
+        with self.page.expect_file_chooser() as dialog:
+            self.page.keyboard.press("Space")
+        dialog.value.set_files(file)
 
     def reach(self, wanted: Locator) -> None:
         """Press Tab until one is there."""
