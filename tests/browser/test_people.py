@@ -17,6 +17,7 @@ from tests.sign_ins import CODE, PASSWORD
 from tests.visitors import find_in_mails
 
 ENGLISH = {
+    "organisation": "Organisation",
     "people": "People",
     "invite": "Invite somebody",
     "address": "Address",
@@ -34,6 +35,7 @@ ENGLISH = {
     "who": "Who can give it",
 }
 CHINESE = {
+    "organisation": "机构",
     "people": "人员",
     "invite": "邀请成员",
     "address": "地址",
@@ -83,7 +85,8 @@ def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_an
     guest = f"guest-{look.language}@guests.example"
     owner = company.open_context(browser, "owner", look=look).new_page()
     owner.goto(f"{company.url}/home")
-    owner.get_by_role("link", name=words["people"], exact=True).click()
+    owner.get_by_role("link", name=words["organisation"], exact=True).click()
+    owner.get_by_role("navigation").get_by_role("link", name=words["people"], exact=True).click()
     owner.get_by_role("link", name=words["invite"], exact=True).click()
     owner.get_by_label(words["address"], exact=True).fill(guest)
     owner.get_by_label(words["role"]).check()
@@ -104,7 +107,7 @@ def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_an
     page.wait_for_url(f"{company.url}/home")
     expect(page.get_by_text(words["welcome"])).to_be_visible()
     expect(page.get_by_role("banner")).to_contain_text("Shu Robotics")
-    assert page.goto(f"{company.url}/people/invite").status == 403
+    assert page.goto(f"{company.url}/organisation/people/invite").status == 403
     facts = page.get_by_role("main")
     for label, said in ((words["needs"], ""), (words["who"], "Lin Wei")):
         row = facts.locator("dl.facts > div").filter(has=page.get_by_text(label, exact=True))
@@ -117,7 +120,7 @@ def test_who_is_invited_joins_and_reads_on_a_page_that_refuses_what_is_needed_an
 def test_without_scripts_an_invitation_is_withdrawn_once_that_is_confirmed(company, browser):
     context = company.open_context(browser, "owner", java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{company.url}/people/invite")
+    page.goto(f"{company.url}/organisation/people/invite")
     page.get_by_label("Address", exact=True).fill("mistaken@guests.example")
     page.get_by_role("button", name="Send the invitation").click()
     row = page.get_by_role("listitem").filter(has_text="mistaken@guests.example")
@@ -133,11 +136,11 @@ def test_without_scripts_an_invitation_is_withdrawn_once_that_is_confirmed(compa
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 def test_the_pages_of_people_are_sound_for_everybody(company, browser, look):
     seen = {
-        "owner": ("/people", "/people/invite", "/people/leave", f"/people/{company.memberships['admin']}"),
-        "admin": ("/people", f"/people/{company.memberships['viewer']}", company.links["open"]),
+        "owner": ("/organisation/people", "/organisation/people/invite", "/organisation/people/leave", f"/organisation/people/{company.memberships['admin']}"),
+        "admin": ("/organisation/people", f"/organisation/people/{company.memberships['viewer']}", company.links["open"]),
         "guest": (company.links["open"],),
         "other": (company.links["open"],),
-        "viewer": ("/people", "/people/leave", "/people/invite", "/desk"),
+        "viewer": ("/organisation/people", "/organisation/people/leave", "/organisation/people/invite", "/desk"),
         "": ("/invitation", company.links["open"], company.links["withdrawn"], f"{company.links['open']}x"),
     }
     wrong = {}
@@ -153,7 +156,7 @@ def test_the_pages_of_people_are_sound_for_everybody(company, browser, look):
 
 
 @pytest.mark.parametrize(
-    ("who", "path"), [("owner", "/people"), ("owner", "/people/invite"), ("viewer", "/people/invite"), ("", "open")]
+    ("who", "path"), [("owner", "/organisation/people"), ("owner", "/organisation/people/invite"), ("viewer", "/organisation/people/invite"), ("", "open")]
 )
 def test_the_keyboard_reaches_everything_about_people(company, browser, who, path):
     context = company.open_context(browser, who)

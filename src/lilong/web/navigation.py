@@ -76,7 +76,6 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(label=_("Shelf"), url_name="shelf", is_shown=_for_members),
     Entry(label=_("Orders"), url_name="orders", is_shown=_for_members),
     Entry(label=_("Wallet"), url_name="wallet", is_shown=_for_members),
-    Entry(label=_("People"), url_name="people", is_shown=_for_members),
     Entry(label=_("Provider desk"), url_name="provider", is_shown=_for_providers),
     Entry(label=_("Cases"), url_name="cases", is_shown=_for_applicants),
     Entry(label=_("Organisation"), url_name="organisation", is_shown=_for_members),
@@ -87,6 +86,7 @@ ENTRIES: tuple[Entry, ...] = (
 
 ORGANISATION: tuple[Entry, ...] = (
     Entry(label=_("Overview"), url_name="organisation"),
+    Entry(label=_("People"), url_name="people", about=_("Who belongs to it, in which role, and who is invited.")),
     Entry(
         label=_("Standings"), url_name="own_standings", about=_("What it is admitted as, since when and until when.")
     ),

@@ -71,7 +71,7 @@ def follow(browser, path, fields):
 def test_everybody_sees_who_belongs_to_the_organisation_in_which_role_since_when(owner):
     viewer, stranger = come(owner, Role.VIEWER), act(found_organisation_today().token.secret, now=utc_now())
     for actor in (owner, viewer):
-        page = read(actor, "/people")
+        page = read(actor, "/organisation/people")
         assert Person.objects.get(id=owner.person_id).name in page
         assert "A viewer" in page
         assert "just now" in page
@@ -81,21 +81,21 @@ def test_everybody_sees_who_belongs_to_the_organisation_in_which_role_since_when
 def test_who_may_not_manage_is_shown_no_button_and_told_who_may(owner):
     name = Person.objects.get(id=owner.person_id).name
     for role in (Role.MEMBER, Role.BILLING, Role.VIEWER):
-        page = read(come(owner, role), "/people")
-        assert "/people/invite" not in page
+        page = read(come(owner, role), "/organisation/people")
+        assert "/organisation/people/invite" not in page
         assert "Withdraw" not in page
         assert re.search(rf"These can; ask one of them:\s*{name}", page)
-    assert "/people/invite" in read(come(owner, Role.ADMIN), "/people")
+    assert "/organisation/people/invite" in read(come(owner, Role.ADMIN), "/organisation/people")
 
 
 def test_an_owner_invites_to_a_role_in_a_language(owner):
     browser = browse_as(owner)
-    page = follow(browser, "/people/invite", {"email": " Bo@Example.org", "role": "billing", "language": "zh-hans"})
+    page = follow(browser, "/organisation/people/invite", {"email": " Bo@Example.org", "role": "billing", "language": "zh-hans"})
 
     assert "bo@example.org is invited; the mail is on its way." in page
     row = Invitation.objects.get()
     assert (row.email, row.role, row.language) == ("bo@example.org", "billing", "zh-hans")
-    again = browser.post("/people/invite", {"email": "bo@example.org", "role": "billing", "language": "en"})
+    again = browser.post("/organisation/people/invite", {"email": "bo@example.org", "role": "billing", "language": "en"})
     assert "This address is invited already. Send that invitation again" in again.content.decode()
     assert Invitation.objects.count() == 1
 
@@ -112,7 +112,7 @@ def test_an_owner_invites_to_a_role_in_a_language(owner):
     ],
 )
 def test_what_is_wrong_is_said_beside_the_field(owner, fields):
-    answer = browse_as(owner).post("/people/invite", fields)
+    answer = browse_as(owner).post("/organisation/people/invite", fields)
 
     assert answer.status_code == 200
     assert 'class="error"' in answer.content.decode()
@@ -121,11 +121,11 @@ def test_what_is_wrong_is_said_beside_the_field(owner, fields):
 
 def test_an_admin_is_offered_no_role_that_only_owners_give(owner):
     browser = browse_as(come(owner, Role.ADMIN))
-    offered = re.findall(r'name="role" value="(\w+)"', browser.get("/people/invite").content.decode())
+    offered = re.findall(r'name="role" value="(\w+)"', browser.get("/organisation/people/invite").content.decode())
     assert offered == ["member", "billing", "viewer"]
-    assert re.findall(r'name="role" value="(\w+)"', read(owner, "/people/invite")) == ["owner", "admin", *offered]
+    assert re.findall(r'name="role" value="(\w+)"', read(owner, "/organisation/people/invite")) == ["owner", "admin", *offered]
 
-    forced = browser.post("/people/invite", {"email": "bo@example.org", "role": "owner", "language": "en"})
+    forced = browser.post("/organisation/people/invite", {"email": "bo@example.org", "role": "owner", "language": "en"})
     assert "Select a valid choice" in forced.content.decode()
     assert not Invitation.objects.exists()
 
@@ -133,8 +133,8 @@ def test_an_admin_is_offered_no_role_that_only_owners_give(owner):
 def test_an_open_invitation_is_sent_again_once_however_often_the_button_is_pressed(owner):
     made = invite(owner)
     browser = browse_as(owner)
-    assert "bo@example.org" in browser.get("/people").content.decode()
-    first, second = (follow(browser, f"/people/invitations/{made.id}/send", {"times_sent": "1"}) for _ in range(2))
+    assert "bo@example.org" in browser.get("/organisation/people").content.decode()
+    first, second = (follow(browser, f"/organisation/people/invitations/{made.id}/send", {"times_sent": "1"}) for _ in range(2))
 
     assert "A new mail to bo@example.org is on its way" in first
     assert "This invitation was sent again just now." in second
@@ -144,8 +144,8 @@ def test_an_open_invitation_is_sent_again_once_however_often_the_button_is_press
 def test_withdrawing_asks_first_and_is_done_once(owner):
     made = invite(owner)
     browser = browse_as(owner)
-    assert "Yes, withdraw it" in browser.get("/people").content.decode()
-    pages = [follow(browser, f"/people/invitations/{made.id}/withdraw", {}) for _ in range(2)]
+    assert "Yes, withdraw it" in browser.get("/organisation/people").content.decode()
+    pages = [follow(browser, f"/organisation/people/invitations/{made.id}/withdraw", {}) for _ in range(2)]
 
     assert all("The invitation is withdrawn" in page for page in pages)
     assert all("No invitation is open." in page for page in pages)
@@ -154,39 +154,39 @@ def test_withdrawing_asks_first_and_is_done_once(owner):
 
 def test_an_admin_is_told_that_an_owner_has_to_deal_with_an_owners_invitation(owner):
     admin, made = come(owner, Role.ADMIN), invite(owner, role=Role.ADMIN)
-    page = read(admin, "/people")
+    page = read(admin, "/organisation/people")
 
     assert "An owner has to do it." in page
     assert "Yes, withdraw it" not in page
-    refused = browse_as(admin).post(f"/people/invitations/{made.id}/withdraw")
+    refused = browse_as(admin).post(f"/organisation/people/invitations/{made.id}/withdraw")
     assert refused.status_code == 403
     assert "It needs the role" in refused.content.decode()
 
 
 def test_a_role_is_given_and_holds_from_the_next_page_on(owner):
     viewer = come(owner, Role.VIEWER)
-    page = follow(browse_as(owner), f"/people/{find_membership(viewer).id}", {"action": "role", "role": "admin"})
+    page = follow(browse_as(owner), f"/organisation/people/{find_membership(viewer).id}", {"action": "role", "role": "admin"})
 
     assert "A viewer has another role from the next page on." in page
     assert find_role(viewer) == "admin"
-    assert "/people/invite" in read(viewer, "/people")
+    assert "/organisation/people/invite" in read(viewer, "/organisation/people")
 
 
 def test_a_member_is_removed_once_that_is_confirmed(owner):
     member = come(owner, Role.MEMBER)
-    path = f"/people/{find_membership(member).id}"
+    path = f"/organisation/people/{find_membership(member).id}"
     browser = browse_as(owner)
     assert "Yes, remove" in browser.get(path).content.decode()
     assert "A member belongs to your organisation no more." in follow(browser, path, {"action": "remove"})
 
     assert find_role(member) is None
     assert browser.post(path, {"action": "remove"}).status_code == 404
-    assert browse_as(member).get("/people")["Location"].startswith("/account/organisations/new/")
+    assert browse_as(member).get("/organisation/people")["Location"].startswith("/account/organisations/new/")
 
 
 def test_the_ownership_is_handed_over_in_one_step(owner):
     member = come(owner, Role.MEMBER)
-    page = follow(browse_as(owner), f"/people/{find_membership(member).id}", {"action": "transfer"})
+    page = follow(browse_as(owner), f"/organisation/people/{find_membership(member).id}", {"action": "transfer"})
 
     assert "A member is an owner now, and you are an admin." in page
     assert (find_role(owner), find_role(member)) == ("admin", "owner")
@@ -194,8 +194,8 @@ def test_the_ownership_is_handed_over_in_one_step(owner):
 
 def test_the_last_owner_is_told_why_nothing_can_be_changed_and_what_comes_first(owner):
     come(owner, Role.ADMIN)
-    own = f"/people/{find_membership(owner).id}"
-    for path in ("/people", own, "/people/leave"):
+    own = f"/organisation/people/{find_membership(owner).id}"
+    for path in ("/organisation/people", own, "/organisation/people/leave"):
         page = read(owner, path)
         assert "An organisation always has an owner" in page
         assert "Yes, leave" not in page
@@ -204,7 +204,7 @@ def test_the_last_owner_is_told_why_nothing_can_be_changed_and_what_comes_first(
     forced = (
         (own, {"action": "role", "role": "viewer"}),
         (own, {"action": "remove"}),
-        ("/people/leave", {"organisation_id": owner.organisation_id}),
+        ("/organisation/people/leave", {"organisation_id": owner.organisation_id}),
     )
     for path, fields in forced:
         assert "This is the last person who can manage the organisation." in follow(browser, path, fields)
@@ -213,7 +213,7 @@ def test_the_last_owner_is_told_why_nothing_can_be_changed_and_what_comes_first(
 
 def test_a_second_owner_may_give_up_the_role_after_a_warning(owner):
     second = come(owner, Role.OWNER)
-    path = f"/people/{find_membership(second).id}"
+    path = f"/organisation/people/{find_membership(second).id}"
     assert "You cannot give it back to yourself" in read(second, path)
 
     follow(browse_as(second), path, {"action": "role", "role": "viewer"})
@@ -223,38 +223,38 @@ def test_a_second_owner_may_give_up_the_role_after_a_warning(owner):
 def test_leaving_says_what_ends_and_is_done_once_confirmed(owner):
     member = come(owner, Role.MEMBER)
     browser = browse_as(member)
-    assert "Your tokens for it end at once" in browser.get("/people/leave").content.decode()
-    wrong = browser.post("/people/leave", {"organisation_id": "org_other"})
+    assert "Your tokens for it end at once" in browser.get("/organisation/people/leave").content.decode()
+    wrong = browser.post("/organisation/people/leave", {"organisation_id": "org_other"})
     assert wrong.status_code == 404
 
-    page = follow(browser, "/people/leave", {"organisation_id": owner.organisation_id})
+    page = follow(browser, "/organisation/people/leave", {"organisation_id": owner.organisation_id})
     assert re.search(r"You have left Organisation \d+. Your tokens there have ended.", page)
     assert find_role(member) is None
 
 
 def test_who_may_not_change_a_member_reads_who_may(owner):
     admin, name = come(owner, Role.ADMIN), Person.objects.get(id=owner.person_id).name
-    page = read(admin, f"/people/{find_membership(owner).id}")
+    page = read(admin, f"/organisation/people/{find_membership(owner).id}")
     assert 'name="action"' not in page
     second = come(owner, Role.OWNER)
-    page = read(admin, f"/people/{find_membership(second).id}")
+    page = read(admin, f"/organisation/people/{find_membership(second).id}")
     assert 'name="action"' not in page
     assert re.search(rf"These can; ask one of them:\s*{name}", page)
 
 
 def test_a_maker_is_told_that_nobody_else_can_belong_to_it():
     maker = act(found_organisation_today(kind=OrganisationKind.MAKER).token.secret, now=utc_now())
-    assert "A maker has one member." in read(maker, "/people")
-    assert "A maker has one member." in read(maker, "/people/invite")
-    browse_as(maker).post("/people/invite", {"email": "bo@example.org", "role": "member", "language": "en"})
+    assert "A maker has one member." in read(maker, "/organisation/people")
+    assert "A maker has one member." in read(maker, "/organisation/people/invite")
+    browse_as(maker).post("/organisation/people/invite", {"email": "bo@example.org", "role": "member", "language": "en"})
     assert not Invitation.objects.exists()
-    assert "goes only with that person" in read(maker, "/people/leave")
+    assert "goes only with that person" in read(maker, "/organisation/people/leave")
 
 
 def test_at_the_hub_itself_there_are_operators_alone():
     operator = found_operator(now=utc_now())
-    assert "may do everything at the hub" in read(operator, "/people")
-    assert re.findall(r'name="role" value="(\w+)"', read(operator, "/people/invite")) == ["operator"]
+    assert "may do everything at the hub" in read(operator, "/organisation/people")
+    assert re.findall(r'name="role" value="(\w+)"', read(operator, "/organisation/people/invite")) == ["operator"]
 
 
 def test_what_belongs_to_another_organisation_is_not_found(owner):
@@ -262,10 +262,10 @@ def test_what_belongs_to_another_organisation_is_not_found(owner):
     made, membership = invite(owner), find_membership(come(owner, Role.MEMBER))
     browser = browse_as(stranger)
 
-    assert browser.get(f"/people/{membership.id}").status_code == 404
-    assert browser.post(f"/people/{membership.id}", {"action": "remove"}).status_code == 404
+    assert browser.get(f"/organisation/people/{membership.id}").status_code == 404
+    assert browser.post(f"/organisation/people/{membership.id}", {"action": "remove"}).status_code == 404
     for deed in ("send", "withdraw"):
-        assert browser.post(f"/people/invitations/{made.id}/{deed}").status_code == 404
+        assert browser.post(f"/organisation/people/invitations/{made.id}/{deed}").status_code == 404
     assert Invitation.objects.get().withdrawn_at is None
     assert membership.left_at is None
 
@@ -274,10 +274,10 @@ def test_a_form_from_elsewhere_changes_nothing(owner):
     made, member = invite(owner), come(owner, Role.MEMBER)
     browser = browse_as(owner, enforce_csrf=True)
     forms: tuple[tuple[str, dict[str, str]], ...] = (
-        ("/people/invite", {"email": "al@example.org", "role": "member", "language": "en"}),
-        (f"/people/{find_membership(member).id}", {"action": "remove"}),
-        (f"/people/invitations/{made.id}/withdraw", {}),
-        ("/people/leave", {"organisation_id": owner.organisation_id}),
+        ("/organisation/people/invite", {"email": "al@example.org", "role": "member", "language": "en"}),
+        (f"/organisation/people/{find_membership(member).id}", {"action": "remove"}),
+        (f"/organisation/people/invitations/{made.id}/withdraw", {}),
+        ("/organisation/people/leave", {"organisation_id": owner.organisation_id}),
     )
     for path, fields in forms:
         assert browser.post(path, fields).status_code == 403
@@ -286,7 +286,7 @@ def test_a_form_from_elsewhere_changes_nothing(owner):
 
 
 def test_strangers_sign_in_first():
-    for path in ("/people", "/people/invite", "/people/leave", "/people/mem_1"):
+    for path in ("/organisation/people", "/organisation/people/invite", "/organisation/people/leave", "/organisation/people/mem_1"):
         assert Browser().get(path)["Location"] == f"/account/login/?next={path}"
 
 
@@ -294,7 +294,7 @@ def test_every_page_speaks_chinese_and_takes_at_most_twelve_queries(owner):
     for number in range(30):
         invite(owner, f"guest{number}@example.org")
     member = come(owner, Role.MEMBER)
-    for path in ("/people", "/people/invite", "/people/leave", f"/people/{find_membership(member).id}"):
+    for path in ("/organisation/people", "/organisation/people/invite", "/organisation/people/leave", f"/organisation/people/{find_membership(member).id}"):
         browser = browse_as(owner, language="zh-hans")
         with CaptureQueriesContext(connection) as queries:
             page = browser.get(path).content.decode()

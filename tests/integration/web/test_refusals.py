@@ -49,7 +49,7 @@ def test_a_role_that_is_missing_is_named_with_those_who_can_give_it(owner):
     viewer, _admin, second = (join(owner, role, now=utc_now()) for role in (Role.VIEWER, Role.ADMIN, Role.OWNER))
     with transaction.atomic():
         Person.objects.filter(id=second.person_id).update(name="Second Owner")
-    said, page = read_refusal(viewer, "/people/invite")
+    said, page = read_refusal(viewer, "/organisation/people/invite")
 
     first = Person.objects.get(id=owner.person_id).name
     assert said["It needs the role"] == "owner, admin"
@@ -57,12 +57,12 @@ def test_a_role_that_is_missing_is_named_with_those_who_can_give_it(owner):
     assert said["Who can give it"] == f"{first}, Second Owner"
     assert re.search(r"Your role in Organisation \d+ does not include this", page)
     assert "What you can do" in page
-    assert 'href="/people"' in page
+    assert 'href="/organisation/people"' in page
     assert "Your role is viewer; this needs" not in page
 
 
 def test_it_is_said_in_chinese_without_english_words(owner):
-    said, page = read_refusal(join(owner, Role.MEMBER, now=utc_now()), "/people/invite", language="zh-hans")
+    said, page = read_refusal(join(owner, Role.MEMBER, now=utc_now()), "/organisation/people/invite", language="zh-hans")
 
     assert said["需要的角色"] == "所有者、管理员"
     assert said["您的角色"] == "成员"
@@ -95,7 +95,7 @@ def test_an_operator_who_acts_for_another_organisation_is_led_to_act_for_the_hub
 def test_who_is_refused_is_not_named_among_those_to_ask(owner):
     admin = join(owner, Role.ADMIN, now=utc_now())
     made = invite_member(actor=owner, email="al@example.org", role=Role.ADMIN, now=utc_now())
-    refused = browse_as(admin).post(f"/people/invitations/{made.id}/withdraw").content.decode()
+    refused = browse_as(admin).post(f"/organisation/people/invitations/{made.id}/withdraw").content.decode()
 
     names = re.search(r"Who can give it</dt><dd>(.*?)</dd>", refused, re.DOTALL)
     assert names
@@ -143,7 +143,7 @@ def test_a_standing_that_is_missing_is_named_with_what_the_organisation_has(end,
 
 def test_a_refusal_of_another_kind_keeps_its_own_words(owner):
     browser = browse_as(owner, enforce_csrf=True)
-    page = browser.post("/people/leave", {}).content.decode()
+    page = browser.post("/organisation/people/leave", {}).content.decode()
 
     assert "too old, or from elsewhere" in page
     assert "It needs the role" not in page
