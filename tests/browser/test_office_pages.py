@@ -12,9 +12,6 @@ from tests.browsing import LOOKS, Peopled, Visit, inspect_page
 from tests.hub import fill, running_hub
 from tests.polling import wait_until
 
-LOOKS_OF_ALL_PAIRS = [LOOKS[0], LOOKS[3], LOOKS[5], LOOKS[6]]
-"""Each language with each theme, and each of both at each width, once."""
-
 
 @dataclass(frozen=True)
 class Office(Peopled):
@@ -37,7 +34,7 @@ def office(browser, tmp_path_factory):
 @pytest.fixture(scope="module")
 def visits(office, browser) -> dict[tuple[str, str], Visit]:
     found = {}
-    for look in LOOKS_OF_ALL_PAIRS:
+    for look in LOOKS:
         for who, pages in office.paths.items():
             context = office.open_context(browser, who, look=look)
             for name, path in pages.items():
