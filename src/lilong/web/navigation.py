@@ -24,7 +24,7 @@ def _always(_request: HttpRequest) -> bool:
 
 
 def _for_strangers(request: HttpRequest) -> bool:
-    """Who is signed in comes to the front page by the hub's name, and needs the room."""
+    """Who is signed in comes to the front page by the hub's name, to the record from the foot, and needs the room."""
     return not find_actor(request).person_id
 
 
@@ -80,7 +80,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(label=_("Cases"), url_name="cases", is_shown=_for_applicants),
     Entry(label=_("Organisation"), url_name="organisation", is_shown=_for_members),
     Entry(label=_("Desk"), url_name="desk", is_shown=_for_operators),
-    Entry(label=_("The record"), url_name="record"),
+    Entry(label=_("The record"), url_name="record", is_shown=_for_strangers),
 )
 
 
