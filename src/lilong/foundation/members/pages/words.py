@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, gettext_noop
 from django.utils.translation import pgettext_lazy as _
 
 from lilong.common.errors import LilongError
@@ -11,6 +11,14 @@ from lilong.foundation.members.queries.evidence import load_evidence_kinds
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
+
+ALLAUTH_TEXTS = (
+    gettext_noop("Two-Factor Authentication"),
+    gettext_noop("Password Reset"),
+    gettext_noop("Sign Out"),
+    gettext_noop("Sign in with a passkey"),
+)
+"""Texts of allauth that say things in other words than ours in Chinese: what our catalogue has comes before its own."""
 
 KINDS: "Mapping[str, _StrOrPromise]" = {
     "resident": _("organisation", "Resident"),
