@@ -136,8 +136,17 @@ def test_without_scripts_an_invitation_is_withdrawn_once_that_is_confirmed(compa
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 def test_the_pages_of_people_are_sound_for_everybody(company, browser, look):
     seen = {
-        "owner": ("/organisation/people", "/organisation/people/invite", "/organisation/people/leave", f"/organisation/people/{company.memberships['admin']}"),
-        "admin": ("/organisation/people", f"/organisation/people/{company.memberships['viewer']}", company.links["open"]),
+        "owner": (
+            "/organisation/people",
+            "/organisation/people/invite",
+            "/organisation/people/leave",
+            f"/organisation/people/{company.memberships['admin']}",
+        ),
+        "admin": (
+            "/organisation/people",
+            f"/organisation/people/{company.memberships['viewer']}",
+            company.links["open"],
+        ),
         "guest": (company.links["open"],),
         "other": (company.links["open"],),
         "viewer": ("/organisation/people", "/organisation/people/leave", "/organisation/people/invite", "/desk"),
@@ -156,7 +165,13 @@ def test_the_pages_of_people_are_sound_for_everybody(company, browser, look):
 
 
 @pytest.mark.parametrize(
-    ("who", "path"), [("owner", "/organisation/people"), ("owner", "/organisation/people/invite"), ("viewer", "/organisation/people/invite"), ("", "open")]
+    ("who", "path"),
+    [
+        ("owner", "/organisation/people"),
+        ("owner", "/organisation/people/invite"),
+        ("viewer", "/organisation/people/invite"),
+        ("", "open"),
+    ],
 )
 def test_the_keyboard_reaches_everything_about_people(company, browser, who, path):
     context = company.open_context(browser, who)

@@ -90,12 +90,16 @@ def test_who_may_not_manage_is_shown_no_button_and_told_who_may(owner):
 
 def test_an_owner_invites_to_a_role_in_a_language(owner):
     browser = browse_as(owner)
-    page = follow(browser, "/organisation/people/invite", {"email": " Bo@Example.org", "role": "billing", "language": "zh-hans"})
+    page = follow(
+        browser, "/organisation/people/invite", {"email": " Bo@Example.org", "role": "billing", "language": "zh-hans"}
+    )
 
     assert "bo@example.org is invited; the mail is on its way." in page
     row = Invitation.objects.get()
     assert (row.email, row.role, row.language) == ("bo@example.org", "billing", "zh-hans")
-    again = browser.post("/organisation/people/invite", {"email": "bo@example.org", "role": "billing", "language": "en"})
+    again = browser.post(
+        "/organisation/people/invite", {"email": "bo@example.org", "role": "billing", "language": "en"}
+    )
     assert "This address is invited already. Send that invitation again" in again.content.decode()
     assert Invitation.objects.count() == 1
 
@@ -123,7 +127,11 @@ def test_an_admin_is_offered_no_role_that_only_owners_give(owner):
     browser = browse_as(come(owner, Role.ADMIN))
     offered = re.findall(r'name="role" value="(\w+)"', browser.get("/organisation/people/invite").content.decode())
     assert offered == ["member", "billing", "viewer"]
-    assert re.findall(r'name="role" value="(\w+)"', read(owner, "/organisation/people/invite")) == ["owner", "admin", *offered]
+    assert re.findall(r'name="role" value="(\w+)"', read(owner, "/organisation/people/invite")) == [
+        "owner",
+        "admin",
+        *offered,
+    ]
 
     forced = browser.post("/organisation/people/invite", {"email": "bo@example.org", "role": "owner", "language": "en"})
     assert "Select a valid choice" in forced.content.decode()
@@ -134,7 +142,9 @@ def test_an_open_invitation_is_sent_again_once_however_often_the_button_is_press
     made = invite(owner)
     browser = browse_as(owner)
     assert "bo@example.org" in browser.get("/organisation/people").content.decode()
-    first, second = (follow(browser, f"/organisation/people/invitations/{made.id}/send", {"times_sent": "1"}) for _ in range(2))
+    first, second = (
+        follow(browser, f"/organisation/people/invitations/{made.id}/send", {"times_sent": "1"}) for _ in range(2)
+    )
 
     assert "A new mail to bo@example.org is on its way" in first
     assert "This invitation was sent again just now." in second
@@ -165,7 +175,9 @@ def test_an_admin_is_told_that_an_owner_has_to_deal_with_an_owners_invitation(ow
 
 def test_a_role_is_given_and_holds_from_the_next_page_on(owner):
     viewer = come(owner, Role.VIEWER)
-    page = follow(browse_as(owner), f"/organisation/people/{find_membership(viewer).id}", {"action": "role", "role": "admin"})
+    page = follow(
+        browse_as(owner), f"/organisation/people/{find_membership(viewer).id}", {"action": "role", "role": "admin"}
+    )
 
     assert "A viewer has another role from the next page on." in page
     assert find_role(viewer) == "admin"
@@ -246,7 +258,9 @@ def test_a_maker_is_told_that_nobody_else_can_belong_to_it():
     maker = act(found_organisation_today(kind=OrganisationKind.MAKER).token.secret, now=utc_now())
     assert "A maker has one member." in read(maker, "/organisation/people")
     assert "A maker has one member." in read(maker, "/organisation/people/invite")
-    browse_as(maker).post("/organisation/people/invite", {"email": "bo@example.org", "role": "member", "language": "en"})
+    browse_as(maker).post(
+        "/organisation/people/invite", {"email": "bo@example.org", "role": "member", "language": "en"}
+    )
     assert not Invitation.objects.exists()
     assert "goes only with that person" in read(maker, "/organisation/people/leave")
 
@@ -286,7 +300,12 @@ def test_a_form_from_elsewhere_changes_nothing(owner):
 
 
 def test_strangers_sign_in_first():
-    for path in ("/organisation/people", "/organisation/people/invite", "/organisation/people/leave", "/organisation/people/mem_1"):
+    for path in (
+        "/organisation/people",
+        "/organisation/people/invite",
+        "/organisation/people/leave",
+        "/organisation/people/mem_1",
+    ):
         assert Browser().get(path)["Location"] == f"/account/login/?next={path}"
 
 
@@ -294,7 +313,12 @@ def test_every_page_speaks_chinese_and_takes_at_most_twelve_queries(owner):
     for number in range(30):
         invite(owner, f"guest{number}@example.org")
     member = come(owner, Role.MEMBER)
-    for path in ("/organisation/people", "/organisation/people/invite", "/organisation/people/leave", f"/organisation/people/{find_membership(member).id}"):
+    for path in (
+        "/organisation/people",
+        "/organisation/people/invite",
+        "/organisation/people/leave",
+        f"/organisation/people/{find_membership(member).id}",
+    ):
         browser = browse_as(owner, language="zh-hans")
         with CaptureQueriesContext(connection) as queries:
             page = browser.get(path).content.decode()

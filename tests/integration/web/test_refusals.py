@@ -62,7 +62,9 @@ def test_a_role_that_is_missing_is_named_with_those_who_can_give_it(owner):
 
 
 def test_it_is_said_in_chinese_without_english_words(owner):
-    said, page = read_refusal(join(owner, Role.MEMBER, now=utc_now()), "/organisation/people/invite", language="zh-hans")
+    said, page = read_refusal(
+        join(owner, Role.MEMBER, now=utc_now()), "/organisation/people/invite", language="zh-hans"
+    )
 
     assert said["需要的角色"] == "所有者、管理员"
     assert said["您的角色"] == "成员"
