@@ -23,6 +23,7 @@ from lilong.foundation.outbox.pages.letters import build_panel as build_letter_p
 from lilong.foundation.record.pages.desk import build_panel as build_record_panel
 from lilong.foundation.runs.pages.pools import OwnPools, may_keep, read_own
 from lilong.foundation.runs.pages.pools import build_panel as build_pool_panel
+from lilong.platforms.supermarket.pages.selling import may_sell
 from lilong.platforms.supermarket.pages.stall import Stall, read_stall
 
 
@@ -61,6 +62,7 @@ def show_provider(request: HttpRequest) -> HttpResponseBase:
         "desk": desk,
         "now": now,
         "may_keep": may_keep(actor),
+        "may_sell": may_sell(actor),
         "sells": desk.stall is not None,
         "is_waiting": organisation is not None and organisation.state == OrganisationState.APPLIED,
         "is_provider": organisation is not None and organisation.kind != OrganisationKind.RESIDENT,

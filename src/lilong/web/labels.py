@@ -104,6 +104,15 @@ LABELS: dict[str, dict[str, Label]] = {
         "waiting": Label(_("mail", "Waiting"), Tone.WARN),
         "dead": Label(_("mail", "Given up"), Tone.BAD),
     },
+    "offer": {
+        "on_shelf": Label(_("offer", "On the shelf"), Tone.GOOD),
+        "unpriced": Label(_("offer", "No price: cannot be bought"), Tone.WARN),
+        "withdrawn": Label(_("offer", "Withdrawn"), Tone.NEUTRAL),
+    },
+    "price": {
+        "in_force": Label(_("price", "In force"), Tone.GOOD),
+        "to_come": Label(_("price", "To come"), Tone.BUSY),
+    },
     "invitation": {
         "open": Label(_("invitation", "Open"), Tone.BUSY),
         "expired": Label(_("invitation", "Expired"), Tone.WARN),

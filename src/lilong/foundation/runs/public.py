@@ -2,7 +2,7 @@
 
 from lilong.foundation.runs.core.runs import RunState
 from lilong.foundation.runs.core.waiting import StartBasis
-from lilong.foundation.runs.queries.pools import PoolView, check_spec, get_pools
+from lilong.foundation.runs.queries.pools import PoolView, check_spec, get_pools, list_pools
 from lilong.foundation.runs.queries.runs import ArtefactView, AttemptView, RunView, get_runs
 from lilong.foundation.runs.queries.volumes import find_missing_volumes
 from lilong.foundation.runs.services.environments import RequirementUnresolvable, resolve_environment
@@ -27,6 +27,7 @@ __all__ = [
     "find_missing_volumes",
     "get_pools",
     "get_runs",
+    "list_pools",
     "resolve_environment",
     "submit_run",
 ]

@@ -6,13 +6,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from lilong.common.django.moments import MomentField
 from lilong.foundation.runs.services.pools import ENGINES
-
-MOMENT = "%Y-%m-%dT%H:%M"
-
-
-class _MomentInput(forms.DateTimeInput):
-    input_type = "datetime-local"
 
 
 class PoolForm(forms.Form):
@@ -34,8 +29,8 @@ class PoolForm(forms.Form):
 class MaintenanceForm(forms.Form):
     """A window in which nothing may run on a pool."""
 
-    starts_at = forms.DateTimeField(label=_("From, UTC"), input_formats=[MOMENT], widget=_MomentInput(format=MOMENT))
-    ends_at = forms.DateTimeField(label=_("Until, UTC"), input_formats=[MOMENT], widget=_MomentInput(format=MOMENT))
+    starts_at = MomentField(label=_("From, UTC"))
+    ends_at = MomentField(label=_("Until, UTC"))
     reason = forms.CharField(
         label=_("Reason"), help_text=_("Members who wait read it."), max_length=200, required=False
     )

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import checkout, home, orders
+from lilong.platforms.supermarket.pages import checkout, home, orders, selling
 
 urlpatterns = [
     path("home", home.show_home, name="home"),
@@ -10,6 +10,10 @@ urlpatterns = [
     path("quotes", checkout.ask_for_quote, name="ask_for_quote"),
     path("quotes/<str:quote_id>", checkout.show_quote, name="quote"),
     path("quotes/<str:quote_id>/order", checkout.take_quote, name="take_quote"),
+    path("provider/offers/new", selling.add_offer, name="add_offer"),
+    path("provider/offers/<str:offer_id>", selling.show_offer, name="offer"),
+    path("provider/offers/<str:offer_id>/withdraw", selling.withdraw, name="withdraw_offer"),
+    path("desk/providers", selling.show_providers, name="desk_providers"),
     path("orders", orders.show_orders, name="orders"),
     path("runs/<str:run_id>", orders.go_to_run, name="run"),
     path("orders/<str:order_id>", orders.show_order, name="order"),

@@ -68,6 +68,11 @@ class PriceView:
     source: str
     added_at: datetime
 
+    @property
+    def hour_uc(self) -> int:
+        """What an hour of one unit costs."""
+        return price_time(price_uc=self.price_uc, units=1, duration_ms=HOUR_MS)
+
 
 def list_providers(*, cursor: str | None, limit: int) -> Page[ProviderView]:
     """Return a page of providers, newest first. Two queries."""
@@ -99,6 +104,11 @@ def list_offers(*, now: datetime, accelerator: str | None, cursor: str | None, l
     prices = {row.offer_id: row for row in rows}
     views = [_view(offer, prices.get(offer.id)) for offer in page.items]
     return Page(items=views, next_cursor=page.next_cursor)
+
+
+def get_offer_now(*, offer: Offer, now: datetime) -> OfferView:
+    """Return an offer with its price now. One query."""
+    return _view(offer, PriceRow.objects.in_force(now=now).filter(offer=offer).first())
 
 
 def list_stock(*, now: datetime, limit: int) -> tuple[StockView, ...]:
