@@ -33,8 +33,8 @@ STOP = """
 }
 """
 DESK = {
-    "operator": ("desk", "cases", "case", "organisations", "ledger", "pools", "dead letters"),
-    "provider": ("provider desk", "pool", "new pool", "pay-outs"),
+    "operator": ("desk", "cases", "case", "organisations", "providers", "ledger", "pools", "dead letters"),
+    "provider": ("provider desk", "pool", "new pool", "offer", "new offer", "pay-outs"),
     "buyer": ("own case",),
     "": ("record", "record entry"),
 }
