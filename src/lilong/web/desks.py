@@ -8,6 +8,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from lilong.common.django.charts import Chart
 from lilong.common.django.desks import Panel
 from lilong.common.django.people import find_actor, for_member, for_operator
 from lilong.common.paging import Page
@@ -23,16 +24,20 @@ from lilong.foundation.outbox.pages.letters import build_panel as build_letter_p
 from lilong.foundation.record.pages.desk import build_panel as build_record_panel
 from lilong.foundation.runs.pages.pools import OwnPools, may_keep, read_own
 from lilong.foundation.runs.pages.pools import build_panel as build_pool_panel
-from lilong.platforms.supermarket.pages.stall import Stall, read_stall
+from lilong.platforms.supermarket.pages.stall import Stall, chart_earnings, read_stall
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderDesk:
-    """A provider's pools with what runs on them, its offers and earnings, and its pay-outs. frozen_uc: by disputes."""
+    """A provider's pools with what runs on them, its offers and earnings, and its pay-outs. frozen_uc: by disputes.
+
+    earned: week by week; None while it is no provider.
+    """
 
     own: OwnPools
     stall: Stall | None
     frozen_uc: int
+    earned: Chart | None
     pay_outs: Page[PayOutView]
 
 
@@ -81,12 +86,13 @@ def read_desk(*, actor: Actor, now: datetime) -> list[Panel]:
 
 
 def read_provider_desk(*, actor: Actor, now: datetime) -> ProviderDesk:
-    """Return the desk of the actor's organisation. Nine queries at most."""
+    """Return the desk of the actor's organisation. Ten queries at most."""
     stall = read_stall(actor=actor, now=now)
     earned = stall.earnings if stall else None
     return ProviderDesk(
         own=read_own(actor=actor, now=now),
         stall=stall,
         frozen_uc=read_frozen(account_id=earned.accruing_account_id, subjects=earned.disputed) if earned else 0,
+        earned=chart_earnings(account_id=earned.accruing_account_id, now=now) if earned else None,
         pay_outs=read_pay_outs(actor=actor, cursor=None),
     )
