@@ -7,7 +7,6 @@ drawing does not depend on the fonts of this machine.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,7 @@ NICE = (1, 2, 5)
 LETTER, IDEOGRAPH, GAP = 7, 12, 10
 """How wide a letter and an ideograph are at most in the size of labels, and what is free beside them."""
 
-TOP, BOTTOM, RIGHT = 8, 26, 8
+TOP, BOTTOM, MARGIN = 8, 26, 2
 FIRST_IDEOGRAPH = "\u2e80"
 STEPS: "Mapping[Step, _StrOrPromise]" = {Step.DAY: gettext_lazy("Day"), Step.WEEK: gettext_lazy("Week from")}
 
@@ -132,11 +131,12 @@ def build_spec(*, chart: Chart, size: Size, language: str) -> dict[str, Any]:
     ticks = choose_ticks(*_reach(chart.series))
     texts = {str(tick): formatting.format_amount_briefly(tick, language=language) for tick in ticks}
     left = max(map(_measure, texts.values())) + GAP
+    right = max(_measure(days[-1]) - (size.width - left) // len(days), 0) // 2 + MARGIN
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": size.width - left - RIGHT,
+        "width": size.width - left - right,
         "height": size.height - TOP - BOTTOM,
-        "padding": {"left": left, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
+        "padding": {"left": left, "right": right, "top": TOP, "bottom": BOTTOM},
         "autosize": "none",
         "background": None,
         "data": {"values": _list_bars(chart, days)},

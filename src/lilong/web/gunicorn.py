@@ -37,9 +37,10 @@ GARBAGE_OBJECTS = 50_000
 
 
 def post_worker_init(worker: object) -> None:  # noqa: ARG001 - gunicorn hands it in
-    """Refuse tables of another version, and start the painter of charts; then let garbage be looked for rarely, and never among what was loaded.
+    """Refuse tables of another version, start the painter of charts, let garbage be looked for rarely.
 
-    By default that is after every 700 new objects, of which one agent's sync makes many thousands.
+    By default that is after every 700 new objects, of which one agent's sync makes many thousands. Never is it looked
+    for among what was loaded.
     """
     require_start()
     STUDIO.open()

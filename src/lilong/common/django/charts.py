@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Paint(StrEnum):
-    """The token of the design system that a series is drawn in: the main one, what stands beside it, what takes away."""
+    """The token that a series is drawn in: of what matters most, of what stands beside it, of what takes away."""
 
     INK = "ink"
     CONTROL = "control"

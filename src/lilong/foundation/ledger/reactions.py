@@ -13,8 +13,8 @@ from lilong.foundation.ledger.queries.payments import (
     list_waiting_pay_outs,
     list_waiting_top_ups,
 )
-from lilong.foundation.ledger.queries.totals import KindTotal, sum_accounts
 from lilong.foundation.ledger.queries.settled import refresh_settled_days
+from lilong.foundation.ledger.queries.totals import KindTotal, sum_accounts
 from lilong.foundation.ledger.queries.trial import refresh_trial_balance
 from lilong.foundation.ledger.queries.verification import verify
 from lilong.foundation.ledger.services.payments import PAY_OUT_CASE, TOP_UP_CASE, close_pay_out, close_top_up
