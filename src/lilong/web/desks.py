@@ -86,7 +86,7 @@ def read_desk(*, actor: Actor, now: datetime) -> list[Panel]:
 
 
 def read_provider_desk(*, actor: Actor, now: datetime) -> ProviderDesk:
-    """Return the desk of the actor's organisation. Ten queries at most."""
+    """Return the desk of the actor's organisation. Nine queries at most."""
     stall = read_stall(actor=actor, now=now)
     earned = stall.earnings if stall else None
     return ProviderDesk(

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from lilong.common.django.charts import Chart, Paint, Series, Step
@@ -37,4 +38,5 @@ def chart_earnings(*, account_id: str, now: datetime) -> Chart:
             Series(label=_("Earned"), paint=Paint.INK, amounts_uc=flow.in_uc),
             Series(label=_("Given back"), paint=Paint.BRICK, amounts_uc=[-amount_uc for amount_uc in flow.out_uc]),
         ],
+        addresses=[f"{reverse('wallet')}?account={account_id}&month={week:%Y-%m}" for week in edges[:-1]],
     )
