@@ -15,6 +15,7 @@ from lilong.common.paging import Page
 from lilong.common.permissions import Actor
 from lilong.common.time import utc_now
 from lilong.foundation.cases.pages.desk import build_panels as build_case_panels
+from lilong.foundation.ledger.pages.charts import chart_earnings
 from lilong.foundation.ledger.pages.desk import build_panel as build_pay_out_panel
 from lilong.foundation.ledger.pages.own import PayOutView, read_frozen, read_pay_outs
 from lilong.foundation.members.pages.factor_losses import build_panel as build_loss_panel
@@ -24,7 +25,7 @@ from lilong.foundation.outbox.pages.letters import build_panel as build_letter_p
 from lilong.foundation.record.pages.desk import build_panel as build_record_panel
 from lilong.foundation.runs.pages.pools import OwnPools, may_keep, read_own
 from lilong.foundation.runs.pages.pools import build_panel as build_pool_panel
-from lilong.platforms.supermarket.pages.stall import Stall, chart_earnings, read_stall
+from lilong.platforms.supermarket.pages.stall import Stall, read_stall
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ import pytest
 from lilong.common.errors import NotAllowed
 from lilong.common.time import list_days, list_weeks
 from lilong.foundation.ledger.core.transfers import TransferKind
-from lilong.foundation.ledger.public import AccountKind, post_many, require_posted, sum_flows
+from lilong.foundation.ledger.public import AccountKind, post_many, require_posted
+from lilong.foundation.ledger.queries.flows import sum_flows
 from lilong.foundation.ledger.queries.settled import DAYS, KEPT_S, REFRESHED_AFTER, read_settled_days
 from lilong.foundation.ledger.reactions import reconcile
 from tests.actors import make_operator, make_person

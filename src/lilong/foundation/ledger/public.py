@@ -4,7 +4,6 @@ from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.core.holds import find_step_ms, roll_hold
 from lilong.foundation.ledger.core.transfers import GroupResult, LinkGroup, Refusal, Transfer, TransferKind
 from lilong.foundation.ledger.queries.accounts import Balance, get_balances
-from lilong.foundation.ledger.queries.flows import Flow, sum_flows
 from lilong.foundation.ledger.queries.statements import find_balance
 from lilong.foundation.ledger.queries.transfers import TransferView, export_csv, list_open_holds, list_transfers
 from lilong.foundation.ledger.services.accounts import open_account
@@ -13,7 +12,6 @@ from lilong.foundation.ledger.services.posting import GroupRefused, ShortOfFunds
 __all__ = [
     "AccountKind",
     "Balance",
-    "Flow",
     "GroupRefused",
     "GroupResult",
     "LinkGroup",
@@ -32,5 +30,4 @@ __all__ = [
     "post_many",
     "require_posted",
     "roll_hold",
-    "sum_flows",
 ]

@@ -1,4 +1,4 @@
-"""Charts of the books: what an organisation spent, and what the whole hub settled."""
+"""Charts of the books: what an organisation spent or earned, and what the whole hub settled."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,6 +16,7 @@ from lilong.foundation.ledger.queries.settled import SettledDays
 
 WEEKS = 13
 SPENDING_CODES = frozenset({"settle", "correction", "service_credit"})
+EARNING_CODES = frozenset({"pay", "hub_fault", "correction", "service_credit"})
 SPENDING_KINDS = (AccountKind.WALLET, AccountKind.PROJECT_BUDGET, AccountKind.VOUCHER)
 
 
@@ -40,7 +41,27 @@ def chart_spending(*, accounts: Sequence[AccountView], account_id: str, now: dat
             Series(label=pgettext_lazy("spending", "Wallet"), paint=Paint.INK, amounts_uc=wallets),
             Series(label=pgettext_lazy("spending", "Vouchers"), paint=Paint.CONTROL, amounts_uc=vouchers),
         ],
-        addresses=[f"{reverse('wallet')}?account={account_id}&month={week:%Y-%m}" for week in edges[:-1]],
+        addresses=_list_statements(account_id, edges),
+    )
+
+
+def chart_earnings(*, account_id: str, now: datetime) -> Chart:
+    """Return what a provider earned each week after the hub's fee, and what it gave back. One query.
+
+    account_id: where its earnings accrue.
+    """
+    edges = list_weeks(now=now, count=WEEKS)
+    flow = sum_flows(account_ids=[account_id], codes=EARNING_CODES, edges=edges)[account_id]
+    return Chart(
+        name="earned",
+        title=_("Earned by week"),
+        step=Step.WEEK,
+        edges=edges,
+        series=[
+            Series(label=_("Earned"), paint=Paint.INK, amounts_uc=flow.in_uc),
+            Series(label=_("Given back"), paint=Paint.BRICK, amounts_uc=[-amount_uc for amount_uc in flow.out_uc]),
+        ],
+        addresses=_list_statements(account_id, edges),
     )
 
 
@@ -56,3 +77,8 @@ def chart_settled(*, settled: SettledDays) -> Chart:
             Series(label=_("Fee of the hub"), paint=Paint.BRICK, amounts_uc=settled.fees_uc),
         ],
     )
+
+
+def _list_statements(account_id: str, edges: Sequence[datetime]) -> list[str]:
+    """Return for each week the statement of the month in which it begins."""
+    return [f"{reverse('wallet')}?account={account_id}&month={week:%Y-%m}" for week in edges[:-1]]
