@@ -96,7 +96,7 @@ def test_everything_works_without_scripts(visitor):
 
     assert page.get_by_role("heading", level=1).text_content() == "亲自核验存证"
     style = visitor.open("/style")
-    style.locator("summary").click()
+    style.locator(".confirm > summary").click()
     assert style.get_by_role("button", name="确认取消").is_visible()
 
 

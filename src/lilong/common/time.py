@@ -1,7 +1,7 @@
 """Aware UTC moments and their one text form. `utc_now` is for the outermost callers; all else is handed `now`."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from lilong.common.errors import InputInvalid
 
@@ -53,6 +53,27 @@ def parse_moment(text: str) -> datetime:
     if moment.tzinfo is None:
         raise MomentInvalid(detail=f"{text!r} names no time zone.")
     return moment.astimezone(UTC)
+
+
+def list_days(*, now: datetime, count: int) -> list[datetime]:
+    """Return when each of the last `count` days of UTC began, oldest first, and when the present one, the last, ends.
+
+    >>> [f"{edge:%d.%m.}" for edge in list_days(now=datetime(2026, 3, 1, 12, tzinfo=UTC), count=2)]
+    ['28.02.', '01.03.', '02.03.']
+    """
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [today + timedelta(days=1 - back) for back in range(count, -1, -1)]
+
+
+def list_weeks(*, now: datetime, count: int) -> list[datetime]:
+    """Return when each of the last `count` weeks of UTC began, on a Monday, and when the present one, the last, ends.
+
+    >>> [f"{edge:%a %d.%m.}" for edge in list_weeks(now=datetime(2026, 3, 1, 12, tzinfo=UTC), count=2)]
+    ['Mon 16.02.', 'Mon 23.02.', 'Mon 02.03.']
+    """
+    today = list_days(now=now, count=1)[0]
+    monday = today - timedelta(days=today.weekday())
+    return [monday + timedelta(weeks=1 - back) for back in range(count, -1, -1)]
 
 
 def parse_duration_s(text: str) -> int:

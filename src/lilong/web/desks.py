@@ -8,12 +8,14 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from lilong.common.django.charts import Chart
 from lilong.common.django.desks import Panel
 from lilong.common.django.people import find_actor, for_member, for_operator
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
 from lilong.common.time import utc_now
 from lilong.foundation.cases.pages.desk import build_panels as build_case_panels
+from lilong.foundation.ledger.pages.charts import chart_earnings
 from lilong.foundation.ledger.pages.desk import build_panel as build_pay_out_panel
 from lilong.foundation.ledger.pages.own import PayOutView, read_frozen, read_pay_outs
 from lilong.foundation.members.pages.factor_losses import build_panel as build_loss_panel
@@ -29,11 +31,15 @@ from lilong.platforms.supermarket.pages.stall import Stall, read_stall
 
 @dataclass(frozen=True, slots=True)
 class ProviderDesk:
-    """A provider's pools with what runs on them, its offers and earnings, and its pay-outs. frozen_uc: by disputes."""
+    """A provider's pools with what runs on them, its offers and earnings, and its pay-outs. frozen_uc: by disputes.
+
+    earned: week by week; None while it is no provider.
+    """
 
     own: OwnPools
     stall: Stall | None
     frozen_uc: int
+    earned: Chart | None
     pay_outs: Page[PayOutView]
 
 
@@ -90,5 +96,6 @@ def read_provider_desk(*, actor: Actor, now: datetime) -> ProviderDesk:
         own=read_own(actor=actor, now=now),
         stall=stall,
         frozen_uc=read_frozen(account_id=earned.accruing_account_id, subjects=earned.disputed) if earned else 0,
+        earned=chart_earnings(account_id=earned.accruing_account_id, now=now) if earned else None,
         pay_outs=read_pay_outs(actor=actor, cursor=None),
     )

@@ -6,11 +6,11 @@ Money is exact: it is never rounded, and shows as many decimals as it has, two a
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from babel.dates import format_datetime, format_timedelta
-from babel.numbers import format_decimal, format_percent
+from babel.dates import format_datetime, format_skeleton, format_timedelta
+from babel.numbers import format_compact_decimal, format_decimal, format_percent
 from babel.units import format_unit
 
-from lilong.common.money import PPM, format_credits
+from lilong.common.money import PPM, UC_PER_CREDIT, format_credits
 
 LOCALES = {"en": "en_GB", "zh-hans": "zh_Hans"}
 """By language code. British dates: the day before the month, and 24 hours."""
@@ -19,6 +19,7 @@ BYTES_PER_STEP = 1024
 BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 DURATION_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 PARTS_SHOWN = 2
+COMPACT_FROM = 10_000
 
 
 def find_locale(language: str) -> str:
@@ -63,6 +64,18 @@ def format_amount(amount_uc: int, *, language: str) -> str:
     return format_decimal(exact, format="#,##0.00####", locale=find_locale(language))
 
 
+def format_amount_briefly(amount_uc: int, *, language: str) -> str:
+    """Return an amount for the axis of a chart: without needless zeros, from ten thousand credits on to a tenth.
+
+    >>> format_amount_briefly(2_500_000, language="en"), format_amount_briefly(1_500_000_000_000, language="en")
+    ('2.5', '1.5M')
+    """
+    exact, locale = Decimal(amount_uc) / UC_PER_CREDIT, find_locale(language)
+    if abs(exact) < COMPACT_FROM:
+        return format_decimal(exact, format="#,##0.######", locale=locale)
+    return format_compact_decimal(exact, locale=locale, fraction_digits=1)
+
+
 def format_bytes(count: int, *, language: str) -> str:
     """Return a size in the largest binary unit that it fills, with one decimal from KiB on.
 
@@ -97,6 +110,15 @@ def format_moment(moment: datetime, *, language: str) -> str:
     '1 Mar 2026, 12:05:00 UTC'
     """
     return f"{format_datetime(moment.astimezone(UTC), 'medium', locale=find_locale(language))} UTC"
+
+
+def format_day(moment: datetime, *, language: str) -> str:
+    """Return the day of a moment in UTC, without its year.
+
+    >>> format_day(datetime(2026, 3, 1, tzinfo=UTC), language="en")
+    '1 Mar'
+    """
+    return format_skeleton("MMMd", moment.astimezone(UTC), locale=find_locale(language))
 
 
 def format_ago(moment: datetime, *, now: datetime, language: str) -> str:

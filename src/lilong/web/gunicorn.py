@@ -9,6 +9,7 @@ from types import FrameType
 
 from lilong.common.django.streams import STOPPING
 from lilong.web.config import load_settings
+from lilong.web.painting import STUDIO
 from lilong.web.starting import require_start
 
 _settings = load_settings()
@@ -36,11 +37,13 @@ GARBAGE_OBJECTS = 50_000
 
 
 def post_worker_init(worker: object) -> None:  # noqa: ARG001 - gunicorn hands it in
-    """Refuse tables of another version; then let garbage be looked for rarely, and never among what was loaded.
+    """Refuse tables of another version, start the painter of charts, let garbage be looked for rarely.
 
-    By default that is after every 700 new objects, of which one agent's sync makes many thousands.
+    By default that is after every 700 new objects, of which one agent's sync makes many thousands. Never is it looked
+    for among what was loaded.
     """
     require_start()
+    STUDIO.open()
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS)

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from lilong.common.django.charts import Chart, Paint, Series, Step
+from lilong.common.time import list_weeks
 from lilong.web.labels import LABELS
 
 COLOURS = ("paper", "raised", "sunken", "ink", "ink-soft", "rule", "control", "brick", "good", "busy", "warn", "bad")
@@ -53,7 +55,18 @@ def build_specimens(*, now: datetime) -> dict[str, object]:
         )
         for number, state in enumerate(states)
     ]
+    chart = Chart(
+        name="specimen",
+        title=_("Earned by week"),
+        step=Step.WEEK,
+        edges=list_weeks(now=now, count=len(USE)),
+        series=[
+            Series(label=_("Earned"), paint=Paint.INK, amounts_uc=[share * 7_250_000 for share in USE]),
+            Series(label=_("Given back"), paint=Paint.BRICK, amounts_uc=[-share * 910_000 for share in reversed(USE)]),
+        ],
+    )
     return {
+        "chart": chart,
         "colours": COLOURS,
         "spaces": STEPS_OF_SPACE,
         "labels": {noun: list(codes) for noun, codes in LABELS.items()},

@@ -1,11 +1,15 @@
 import re
+from datetime import timedelta
 
 import pytest
 
+from lilong.common.time import utc_now
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.public import get_balances
+from lilong.foundation.ledger.services.periods import close_period
 from lilong.foundation.members.public import OrganisationState
 from lilong.platforms.supermarket.reactions import reconcile
+from tests.actors import make_operator
 from tests.market import CREDIT, buy, finish, found_buyer, open_stall, wallet_of
 from tests.people import NOW, act, found_organisation
 from tests.pools import at, make_spec
@@ -153,6 +157,17 @@ def test_a_statement_asks_few_questions(buyer, stall, monkeypatch, django_assert
 
     with django_assert_max_num_queries(12):
         read(client, "/wallet" + following.replace("&amp;", "&"))
+
+
+def test_a_statement_of_closed_books_asks_few_questions_and_says_the_same(buyer, stall, django_assert_max_num_queries):
+    buy(buyer, seconds=1)
+    client, path = browse_as(buyer), f"/wallet?month={NOW:%Y-%m}"
+    before = read_rows(read(client, path))
+    for ends_at in (NOW, NOW + timedelta(hours=1)):
+        close_period(actor=make_operator(), ends_at=ends_at, now=utc_now())
+
+    with django_assert_max_num_queries(12):
+        assert read_rows(read(client, path)) == before
 
 
 @pytest.mark.parametrize("path", ["/home", "/wallet", "/shelf", "/orders"])

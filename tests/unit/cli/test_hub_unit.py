@@ -40,6 +40,13 @@ def test_it_may_write_in_the_home_alone_and_gains_no_rights(part):
     assert settings["UMask"] == "0077"
 
 
+def test_it_allows_what_the_painter_of_charts_asks_for():
+    settings = read_settings(make_unit())
+
+    assert settings["SystemCallFilter"].split() == ["@system-service", "@pkey"]
+    assert "MemoryDenyWriteExecute" not in settings
+
+
 @pytest.mark.parametrize("home", ["/a\nUser=root", '/a"b', "/a\\b"])
 def test_a_path_that_a_unit_cannot_hold_is_refused(home):
     with pytest.raises(UnitImpossible):

@@ -13,6 +13,7 @@ from lilong.foundation.ledger.queries.payments import (
     list_waiting_pay_outs,
     list_waiting_top_ups,
 )
+from lilong.foundation.ledger.queries.settled import refresh_settled_days
 from lilong.foundation.ledger.queries.totals import KindTotal, sum_accounts
 from lilong.foundation.ledger.queries.trial import refresh_trial_balance
 from lilong.foundation.ledger.queries.verification import verify
@@ -41,6 +42,7 @@ def reconcile(now: datetime) -> None:
     """
     roll_up()
     refresh_trial_balance(now=now)
+    refresh_settled_days(now=now)
     _close_decided(
         list_waiting_top_ups, lambda each, decision: close_top_up(top_up_id=each, decision=decision, now=now)
     )

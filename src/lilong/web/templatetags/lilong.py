@@ -9,10 +9,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from lilong.common.django.charts import Chart
 from lilong.common.time import format_moment as format_rfc3339
 from lilong.common.time import utc_now
 from lilong.protocol.accelerators import list_accelerators
 from lilong.web import formatting
+from lilong.web.charts import ChartView, view_chart
 from lilong.web.labels import Tone, find_label
 from lilong.web.sparks import draw_bar, draw_spark
 
@@ -111,6 +113,12 @@ def spark(values: Sequence[float], label: str) -> SafeString:
 def bar(part: int, whole: int) -> SafeString:
     """Draw which share of the whole the part is, and write it beside: `{% bar row.free row.total %}`."""
     return draw_bar(part=part, whole=whole, share=formatting.format_share(part, whole=whole, language=_language()))
+
+
+@register.inclusion_tag("web/parts/chart.html", name="chart")
+def draw_chart(chart: Chart) -> dict[str, ChartView]:
+    """Draw a chart with its figures below, to be opened: `{% chart spending %}`; ask before whether it has figures."""
+    return {"chart": view_chart(chart=chart, language=_language())}
 
 
 @register.simple_tag

@@ -17,10 +17,12 @@ from lilong.common.money import format_credits
 from lilong.common.permissions import Actor
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.core.accounts import AccountKind
+from lilong.foundation.ledger.pages.charts import chart_settled
 from lilong.foundation.ledger.pages.words import ACCOUNTS
 from lilong.foundation.ledger.queries.accounts import list_accounts
 from lilong.foundation.ledger.queries.explorer import get_statement, get_transfer_sheet
 from lilong.foundation.ledger.queries.payments import list_approved_pay_outs
+from lilong.foundation.ledger.queries.settled import read_settled_days
 from lilong.foundation.ledger.queries.trial import read_trial_balance
 from lilong.foundation.ledger.queries.verification import verify_for
 
@@ -53,10 +55,13 @@ def show_accounts(request: HttpRequest) -> HttpResponseBase:
     )
     now = utc_now()
     trial = read_trial_balance(actor=actor, now=now)
+    settled = read_settled_days(actor=actor, now=now)
     context = {
         "page": page,
         "form": form,
         "trial": trial,
+        "settled": settled,
+        "settled_chart": chart_settled(settled=settled),
         "now": now,
         "sum_uc": sum(line.balance.posted_uc for line in trial.lines),
         "is_filtered": bool(said["kind"] or said["owner"]),

@@ -14,6 +14,7 @@ from lilong.common.django.people import find_actor, for_member
 from lilong.common.money import format_credits
 from lilong.common.time import format_moment, utc_now
 from lilong.foundation.ledger.core.spreadsheets import guard_text, write_rows
+from lilong.foundation.ledger.pages.charts import chart_spending
 from lilong.foundation.ledger.pages.words import ACCOUNTS, MOVES
 from lilong.foundation.ledger.queries.statements import StatementLine, get_statement, stream_statement
 
@@ -47,11 +48,13 @@ def show_statement(request: HttpRequest) -> HttpResponseBase:
         now=now,
     )
     later = next_month(begin)
+    shown = statement.account.id if statement.account else ""
     context = {
         "statement": statement,
         "accounts": [(each, ACCOUNTS[each.kind]) for each in statement.accounts],
         "label": ACCOUNTS[statement.account.kind] if statement.account else "",
         "lines": [(line, MOVES.get(line.transfer.code, line.transfer.code)) for line in statement.page.items],
+        "spending": chart_spending(accounts=statement.accounts, account_id=shown, now=now),
         "month": f"{begin:%Y-%m}",
         "earlier": f"{previous_month(begin):%Y-%m}",
         "later": f"{later:%Y-%m}" if later <= now else "",

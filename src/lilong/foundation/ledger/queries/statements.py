@@ -10,9 +10,17 @@ from lilong.common.paging import Page, encode_cursor
 from lilong.common.permissions import Actor
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.core.accounts import AccountKind
+from lilong.foundation.ledger.core.posting import Change
 from lilong.foundation.ledger.core.transfers import TransferKind
 from lilong.foundation.ledger.models import Account, Transfer
-from lilong.foundation.ledger.queries.accounts import AccountMissing, AccountView, Balance, get_balances, view_accounts
+from lilong.foundation.ledger.queries.accounts import (
+    AccountMissing,
+    AccountView,
+    Balance,
+    get_balances,
+    sum_until,
+    view_accounts,
+)
 from lilong.foundation.ledger.queries.transfers import TransferView, latest_transfers, read_position, view_transfers
 
 STATEMENT_KINDS = (
@@ -139,10 +147,11 @@ def _read_page(
 def _find_after(account: AccountView, newest: Transfer, *, now: datetime) -> int:
     """Return what could be spent right after the newest transfer of a page: less what came in the same moment."""
     at = newest.effective_at
-    available_uc = get_balances(account_ids=[account.id], at=min(at, now))[account.id].available_uc
-    same_moment = Q(effective_at=at, pk__gt=newest.pk)
-    tied = view_transfers(rows=latest_transfers(account_id=account.id, where=same_moment, count=None))
-    return available_uc - sum(_measure(account.id, transfer) for transfer in tied)
+    sums = sum_until(account_ids=[account.id], at=min(at, now)).get(account.id, Change())
+    mine = Q(debit_account=account.id) | Q(credit_account=account.id)
+    tied = Transfer.objects.filter(mine, effective_at=at, pk__gt=newest.pk)
+    later = view_transfers(rows=tied.select_related("debit_account", "credit_account"))
+    return sums.available_uc - sum(_measure(account.id, transfer) for transfer in later)
 
 
 def _walk_back(account_id: str, transfers: Sequence[TransferView], *, after_uc: int) -> Iterator[StatementLine]:

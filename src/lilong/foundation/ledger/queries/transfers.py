@@ -96,7 +96,7 @@ def export_csv(*, subject: str) -> bytes:
     return render_csv(columns=TRANSFER_COLUMNS, rows=rows)
 
 
-def latest_transfers(*, account_id: str, where: Q, count: int | None) -> list[Transfer]:
+def latest_transfers(*, account_id: str, where: Q, count: int) -> list[Transfer]:
     """Return up to `count` transfers of an account with both accounts, those that count latest first. Two queries."""
     # Either side has an index of its own; one query for both would read all of the account's transfers.
     sides = (Q(debit_account=account_id), Q(credit_account=account_id))
@@ -110,7 +110,7 @@ def view_transfers(*, rows: Iterable[Transfer]) -> list[TransferView]:
     return [_view(row) for row in rows]
 
 
-def _latest(rows: QuerySet[Transfer], *, count: int | None) -> list[Transfer]:
+def _latest(rows: QuerySet[Transfer], *, count: int) -> list[Transfer]:
     return list(rows.select_related("debit_account", "credit_account").order_by("-effective_at", "-pk")[:count])
 
 

@@ -57,11 +57,15 @@ class Stall:
 
 
 def find_stall(*, actor: Actor, now: datetime) -> Stall | None:
-    """Return what the actor's organisation sells and has earned; None while it is no provider. Five queries at most."""
-    provider = Provider.objects.filter(organisation_id=actor.organisation_id).first() if actor.role else None
-    if provider is None:
+    """Return what the actor's organisation sells and has earned; None while it is no provider. Four queries at most."""
+    if not actor.role:
         return None
-    offers = list(Offer.objects.on_shelf().filter(provider=provider).order_by("name", "id")[:OFFERS_MAX])
+    own = Offer.objects.on_shelf().filter(provider__organisation_id=actor.organisation_id).select_related("provider")
+    offers = list(own.order_by("name", "id")[:OFFERS_MAX])
+    # Whoever sells nothing now has no offer to know the provider by.
+    found = offers[0].provider if offers else Provider.objects.filter(organisation_id=actor.organisation_id).first()
+    if found is None:
+        return None
     ids = [offer.id for offer in offers]
     current = Q(pk__in=PriceRow.objects.in_force(now=now).filter(offer__in=ids).values("pk"))
     rows = PriceRow.objects.filter(current | Q(offer__in=ids, valid_from__gt=now)).order_by("valid_from", "id")
@@ -70,10 +74,10 @@ def find_stall(*, actor: Actor, now: datetime) -> Stall | None:
     for row in rows:
         (coming if row.valid_from > now else prices).setdefault(row.offer_id, row)
     return Stall(
-        provider_id=provider.id,
-        fee_ppm=provider.fee_ppm,
+        provider_id=found.id,
+        fee_ppm=found.fee_ppm,
         offers=[_view(offer, prices.get(offer.id), coming.get(offer.id)) for offer in offers],
-        earnings=_read_earnings(provider),
+        earnings=_read_earnings(found),
     )
 
 
