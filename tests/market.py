@@ -8,8 +8,7 @@ from typing import Any
 from lilong.common.permissions import Actor
 from lilong.foundation.ledger.public import AccountKind, open_account, post_many, require_posted
 from lilong.foundation.members.public import OrganisationKind
-from lilong.foundation.runs.public import create_join_token
-from lilong.foundation.runs.services.pools import create_pool, join
+from lilong.foundation.runs.services.pools import create_join_token, create_pool, join
 from lilong.platforms.supermarket.core.pricing import Shape, Unit
 from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.public import QuoteView, place_order, quote

@@ -9,10 +9,10 @@ from lilong.common.permissions import Actor, Role, Scope
 from lilong.foundation.runs.core.reports import FIRST_MAC, sign_report
 from lilong.foundation.runs.core.requirements import digest_environment
 from lilong.foundation.runs.core.table import STATES
-from lilong.foundation.runs.public import Candidate, create_join_token, get_runs, submit_run
+from lilong.foundation.runs.public import Candidate, get_runs, submit_run
 from lilong.foundation.runs.reactions import reconcile
 from lilong.foundation.runs.services.attempt_objects import open_input, put_output
-from lilong.foundation.runs.services.pools import create_pool, join
+from lilong.foundation.runs.services.pools import create_join_token, create_pool, join
 from lilong.foundation.runs.services.sync import sync
 from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import (

@@ -7,9 +7,9 @@ import pytest
 
 from lilong.agent.hub import HubClient, HubRefused
 from lilong.common.time import format_moment, utc_now
-from lilong.foundation.runs.public import RunState, create_join_token
+from lilong.foundation.runs.public import RunState
 from lilong.foundation.runs.services.logs import LOG_BYTES_PER_RANK_MAX, append_log
-from lilong.foundation.runs.services.pools import JoinTokenInvalid, PoolTokenInvalid, ProtocolUnknown
+from lilong.foundation.runs.services.pools import JoinTokenInvalid, PoolTokenInvalid, ProtocolUnknown, create_join_token
 from lilong.foundation.runs.services.sync import AgentSuperseded
 from lilong.protocol.messages import PROTOCOL_VERSION, AttemptState, JoinRequest, Reason, SyncRequest
 from tests.bytes import digest, fresh

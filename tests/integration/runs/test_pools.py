@@ -5,7 +5,7 @@ import pytest
 from lilong.common.errors import NotAllowed
 from lilong.foundation.record.models import Entry
 from lilong.foundation.runs.models import Pool
-from lilong.foundation.runs.public import authenticate_pool, create_join_token, get_pools
+from lilong.foundation.runs.public import authenticate_pool, get_pools
 from lilong.foundation.runs.queries.pools import PoolMissing, get_pool, list_pools, list_unknown_attempts
 from lilong.foundation.runs.reactions import raise_epochs
 from lilong.foundation.runs.services.pools import (
@@ -15,6 +15,7 @@ from lilong.foundation.runs.services.pools import (
     PoolNameTaken,
     PoolTokenInvalid,
     ProtocolUnknown,
+    create_join_token,
     create_pool,
     join,
     rotate,

@@ -17,12 +17,12 @@ from lilong.common.ids import new_id
 from lilong.common.time import utc_now
 from lilong.foundation.runs.core.runs import RunState
 from lilong.foundation.runs.models import Attempt, Run
-from lilong.foundation.runs.public import Candidate, create_join_token, get_pools, get_runs, submit_run
+from lilong.foundation.runs.public import Candidate, get_pools, get_runs, submit_run
 from lilong.foundation.runs.public import cancel_run as ask_for_the_end
 from lilong.foundation.runs.queries.pools import list_unknown_attempts
 from lilong.foundation.runs.reactions import raise_epochs, reconcile
 from lilong.foundation.runs.services.logs import read_log
-from lilong.foundation.runs.services.pools import create_pool
+from lilong.foundation.runs.services.pools import create_join_token, create_pool
 from lilong.protocol.messages import AttemptState, Fault, Reason
 from lilong.protocol.spec import Isolation
 from tests.bytes import read

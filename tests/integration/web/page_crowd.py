@@ -127,6 +127,15 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST organisation/webhooks/<str:webhook_id>/rotate": {"key": uuid4().hex},
         "POST organisation/people/<str:membership_id>": {"action": "remove"},
         "POST quotes": {"key": uuid4().hex, "job": SimpleUploadedFile("job.yaml", job)},
+        **_make_provider_forms(crowd),
+        "POST desk/cases/<str:case_id>": {"decision": "approve", "reason": "Seen."},
+        "POST desk/organisations/<str:organisation_id>": {"action": "suspend", "reason": "Unpaid."},
+        "POST desk/ledger/pay-outs": {"pay_out_id": crowd.values["pay-outs"], "bank_reference": "1"},
+    }
+
+
+def _make_provider_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
+    return {
         "POST desk/providers": {"organisation_id": crowd.own.owner.organisation_id, "fee": "5"},
         "POST provider/offers/new": {
             "key": uuid4().hex,
@@ -139,9 +148,6 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST provider/pay-outs": {"amount": "0.000001", "beneficiary": "DE00"},
         "POST provider/pools/new": {"name": "another-hall", "engine": "local"},
         "POST provider/pools/<str:pool_id>": {"starts_at": "2099-01-01T00:00", "ends_at": "2099-01-01T01:00"},
-        "POST desk/cases/<str:case_id>": {"decision": "approve", "reason": "Seen."},
-        "POST desk/organisations/<str:organisation_id>": {"action": "suspend", "reason": "Unpaid."},
-        "POST desk/ledger/pay-outs": {"pay_out_id": crowd.values["pay-outs"], "bank_reference": "1"},
     }
 
 

@@ -6,14 +6,13 @@ from lilong.foundation.runs.queries.pools import PoolView, check_spec, get_pools
 from lilong.foundation.runs.queries.runs import ArtefactView, AttemptView, RunView, get_runs
 from lilong.foundation.runs.queries.volumes import find_missing_volumes
 from lilong.foundation.runs.services.environments import RequirementUnresolvable, resolve_environment
-from lilong.foundation.runs.services.pools import NewJoinToken, authenticate_pool, create_join_token
+from lilong.foundation.runs.services.pools import authenticate_pool
 from lilong.foundation.runs.services.runs import Candidate, cancel_run, extend_authority, submit_run
 
 __all__ = [
     "ArtefactView",
     "AttemptView",
     "Candidate",
-    "NewJoinToken",
     "PoolView",
     "RequirementUnresolvable",
     "RunState",
@@ -22,7 +21,6 @@ __all__ = [
     "authenticate_pool",
     "cancel_run",
     "check_spec",
-    "create_join_token",
     "extend_authority",
     "find_missing_volumes",
     "get_pools",
