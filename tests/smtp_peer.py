@@ -29,9 +29,9 @@ class Handler:
     ) -> str:
         """Take or refuse a recipient."""
         if address.startswith("nobody"):
-            return "550 5.1.1 No such person"
+            return f"550 5.1.1 <{address}>: No such person"
         if address.startswith("later"):
-            return "451 4.3.0 Try later"
+            return f"451 4.3.0 <{address}>: Try later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

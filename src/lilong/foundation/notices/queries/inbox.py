@@ -12,7 +12,7 @@ from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.public.people import Language, list_people
 from lilong.foundation.notices.core.kinds import MailRule, point_to
-from lilong.foundation.notices.core.masking import hide_mailboxes
+from lilong.common.masking import hide_mailboxes
 from lilong.foundation.notices.models import Letter, Mail, Preference
 from lilong.foundation.notices.queries.kinds import list_offered_kinds, load_kinds
 from lilong.foundation.notices.queries.wording import word_letter

@@ -12,7 +12,7 @@ from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.public.invitations import find_inviting
 from lilong.foundation.members.public.people import name_organisations
 from lilong.foundation.notices.core.endpoints import Endpoint, read_endpoint
-from lilong.foundation.notices.core.masking import hide_mailboxes
+from lilong.common.masking import hide_mailboxes
 from lilong.foundation.notices.models import DEAD, WAITING, DeliveryTry, Mail, Webhook
 from lilong.foundation.notices.queries.inbox import MailState
 from lilong.foundation.notices.queries.webhooks import TryView
