@@ -1,4 +1,4 @@
-"""No line of log holds what opens anything: passwords, codes, tokens, secrets, keys of sessions. None names a person."""
+"""No line of log opens anything: no passwords, codes, tokens, secrets, keys of sessions. None names a person."""
 
 import json
 import logging
