@@ -81,4 +81,5 @@ def count_stuck_mails(*, now: datetime, beside: Sequence[Sums] = ()) -> list[Stu
 def sum_mails(mails: QuerySet[Any], *, reason: str, since: str) -> Sums:
     """Return one row: the reason, how many mails these are, and the least of their column `since`."""
     named = mails.order_by().annotate(reason=Value(reason, output_field=CharField())).values("reason")
-    return named.annotate(count=Count("pk"), oldest_at=Min(since)).values_list("reason", "count", "oldest_at")
+    sums: Sums = named.annotate(count=Count("pk"), oldest_at=Min(since)).values_list("reason", "count", "oldest_at")
+    return sums
