@@ -15,8 +15,7 @@ from lilong.common.time import utc_now
 from lilong.foundation.members.models import Token
 from lilong.foundation.runs.models import PoolToken
 from tests.api.operations import ask, forge, list_agent_operations, list_operations
-from tests.api.resources import EMPTY_FOLDER, MAKERS, QUERIES, make_belongings, make_bodies
-from tests.bytes import upload
+from tests.api.resources import MAKERS, QUERIES, make_belongings, make_bodies, upload_folder
 from tests.market import open_stall, wallet_of
 from tests.people import make_member_token, make_operator_token, make_own_token
 
@@ -126,7 +125,7 @@ def test_operations_for_operators_alone_are_listed():
 def test_a_stranger_is_told_of_a_real_id_what_is_told_of_one_that_nobody_has():
     """The database is asked the same, too: no answer takes longer for what is there."""
     ids, stranger = make_all(make_belongings()), open_stall(name="strangers")
-    upload(EMPTY_FOLDER, organisation_id=stranger.owner.organisation_id)
+    upload_folder(stranger.owner.organisation_id)
     asked = [each for each in WITH_ID if str(each) not in OPERATORS_ALONE | OPEN_TO_STRANGERS.keys()]
     wrong, tried = [], 0
     for operation in asked:
