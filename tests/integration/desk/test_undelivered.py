@@ -204,7 +204,7 @@ def find_panel(operator, *, now=None):
 def test_mails_of_signing_in_that_were_refused_stand_there_with_what_the_server_said(filled):
     page = read(browse_as(filled.operator).get(PAGE))
 
-    assert "Refused for good" in page
+    assert "Mails of signing in, refused" in page
     assert "550 5.1.1 &lt;…@example.org&gt;: Recipient address rejected: there is no such mailbox" in page
 
 

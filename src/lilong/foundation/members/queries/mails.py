@@ -72,13 +72,13 @@ def count_stuck_mails(*, now: datetime, beside: Sequence[Sums] = ()) -> list[Stu
 
     beside: sums that a later room makes by `sum_mails` and reads with them. One query.
     """
-    late = sum_mails(Mail.objects.filter(created_at__lte=now - LATE_AFTER), reason="late", since="created_at")
+    late = sum_mails(mails=Mail.objects.filter(created_at__lte=now - LATE_AFTER), reason="late", since="created_at")
     refused = RefusedMail.objects.filter(refused_at__gt=now - REFUSED_WITHIN)
-    sums = late.union(sum_mails(refused, reason="refused", since="refused_at"), *beside, all=True)
+    sums = late.union(sum_mails(mails=refused, reason="refused", since="refused_at"), *beside, all=True)
     return [StuckMails(reason, count, oldest_at) for reason, count, oldest_at in sums if oldest_at is not None]
 
 
-def sum_mails(mails: QuerySet[Any], *, reason: str, since: str) -> Sums:
+def sum_mails(*, mails: QuerySet[Any], reason: str, since: str) -> Sums:
     """Return one row: the reason, how many mails these are, and the least of their column `since`."""
     named = mails.order_by().annotate(reason=Value(reason, output_field=CharField())).values("reason")
     sums: Sums = named.annotate(count=Count("pk"), oldest_at=Min(since)).values_list("reason", "count", "oldest_at")

@@ -93,11 +93,11 @@ def _say_stuck(stuck: StuckMails, page: str) -> Waiting:
         "dead": _("in the last seven days"),
         "refused": _("in the last day"),
     }
-    where = "mails-title" if stuck.reason in {"waiting", "dead"} else "signing-in-title"
+    titles = {"late": "signing-in-title", "refused": "refused-title"}
     return Waiting(
         text=texts[stuck.reason] % {"n": stuck.count},
         about=abouts[stuck.reason],
-        href=f"{page}#{where}",
+        href=f"{page}#{titles.get(stuck.reason, 'mails-title')}",
         at=stuck.oldest_at,
     )
 

@@ -77,7 +77,10 @@ def count_undelivered_mails(*, actor: Actor, now: datetime) -> list[StuckMails]:
     _require_operator(actor)
     dead = Mail.objects.filter(state=DEAD, written_at__gt=now - GIVEN_UP_WITHIN)
     late = Mail.objects.filter(_is_late(now))
-    beside = [sum_mails(dead, reason=DEAD, since="written_at"), sum_mails(late, reason=WAITING, since="written_at")]
+    beside = [
+        sum_mails(mails=dead, reason=DEAD, since="written_at"),
+        sum_mails(mails=late, reason=WAITING, since="written_at"),
+    ]
     return count_stuck_mails(now=now, beside=beside)
 
 
