@@ -91,7 +91,8 @@ def make_belongings() -> Belongings:
 def upload_folder(organisation_id: str) -> str:
     """Upload a folder with one file; return the digest of its manifest."""
     upload(FILE, organisation_id=organisation_id)
-    return upload(FOLDER, organisation_id=organisation_id)
+    manifest_sha256: str = upload(FOLDER, organisation_id=organisation_id)
+    return manifest_sha256
 
 
 def make_dead_letter(_: Belongings) -> str:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilong.foundation.ledger.core.transfers import TransferKind
-from lilong.foundation.ledger.models import ClosingBalance, Period, Transfer
-from lilong.foundation.ledger.public import AccountKind, get_balances, post_many, require_posted
+from lilong.foundation.ledger.models import ClosingBalance, Period
+from lilong.foundation.ledger.models import Transfer as TransferRow
+from lilong.foundation.ledger.public import AccountKind, Transfer, get_balances, post_many, require_posted
 from lilong.foundation.ledger.queries.verification import verify
 from lilong.foundation.ledger.services.periods import close_period
 from tests.actors import make_operator
@@ -29,7 +30,7 @@ class Shop:
     def __init__(self, *, orders: int) -> None:
         self.wallet, self.provider = open_funded(amount_uc=1000), open_funded(kind=AccountKind.PROVIDER_ACCRUING)
         self.escrows = [open_funded(kind=AccountKind.ORDER_ESCROW) for _ in range(orders)]
-        self.holds = {}
+        self.holds: dict[int, Transfer] = {}
 
     @property
     def accounts(self):
@@ -61,7 +62,7 @@ def close(*, at):
 
 
 def find_moved(period):
-    transfers = Transfer.objects.filter(effective_at__lt=period.ends_at)
+    transfers = TransferRow.objects.filter(effective_at__lt=period.ends_at)
     if period.starts_at:
         transfers = transfers.filter(effective_at__gte=period.starts_at)
     return {account for pair in transfers.values_list("debit_account", "credit_account") for account in pair}
@@ -71,7 +72,7 @@ def find_moved(period):
 @given(steps=st.lists(STEPS, min_size=1, max_size=20))
 def test_whatever_happens_between_closings_the_past_stays_and_only_what_moved_or_is_not_empty_has_a_row(steps):
     point = transaction.savepoint()
-    shop, then, expected = Shop(orders=ORDERS), [], []
+    shop, then, expected, at = Shop(orders=ORDERS), [], [], NOW
     for number, step in enumerate(steps, start=1):
         at = NOW + number * HOUR
         if step == "close":

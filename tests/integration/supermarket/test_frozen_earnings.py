@@ -47,7 +47,9 @@ class Street:
 
 
 def read_disputed(seller):
-    return list(find_stall(actor=seller.owner, now=SETTLED).earnings.disputed)
+    stall = find_stall(actor=seller.owner, now=SETTLED)
+    assert stall is not None
+    return list(stall.earnings.disputed)
 
 
 def test_a_provider_reads_the_disputes_of_its_own_orders_alone_and_in_one_query():
@@ -64,6 +66,7 @@ def test_what_is_frozen_is_what_the_order_pays_until_the_dispute_is_decided():
     street = Street()
     seller, (_, case_id) = street.sellers[0], street.cases[0]
     desk = read_provider_desk(actor=seller.owner, now=SETTLED)
+    assert desk.stall is not None
     assert desk.frozen_uc == desk.stall.earnings.accruing_uc > 0
 
     decide_case(actor=found_operator(), case_id=case_id, decision=Decision.REFUSE, reason="looked", now=SETTLED)
