@@ -10,7 +10,7 @@ from lilong.foundation.cases.reactions import reconcile as judge
 from lilong.foundation.ledger.models import PayOut, Transfer
 from lilong.foundation.ledger.reactions import reconcile as keep_books
 from lilong.foundation.ledger.services.payments import request_pay_out, request_top_up
-from lilong.foundation.members.models import FactorLoss, Person
+from lilong.foundation.members.models import FactorLoss, Person, RefusedMail
 from lilong.foundation.members.models import Mail as SignInMail
 from lilong.foundation.members.public import OrganisationKind, OrganisationState
 from lilong.foundation.members.services.factor_losses import ask_for_removal, prove_mail
@@ -148,6 +148,13 @@ class Neighbourhood:
             )
             queue_mail(to="late@example.org", subject="Code", text="123456", now=long_ago)
             SignInMail.objects.filter(created_at=long_ago).update(tries=5, due_at=later)
+            RefusedMail.objects.create(
+                id="mail_1",
+                written_at=long_ago,
+                refused_at=long_ago,
+                tries=1,
+                answer="550 5.1.1 <…@example.org>: Recipient address rejected: there is no such mailbox",
+            )
             notice.save(force_insert=True)
             for number, (off, status, problem) in enumerate(
                 ((None, 503, "It answered with an error."), (now, None, "It did not answer within 15 seconds.")), 1

@@ -34,8 +34,8 @@ class Office:
         self.declare(self.owner, starts_on_days=-400, outside_ppm=900_000)
         self.declare(self.owner, starts_on_days=-30, outside_ppm=312_500)
         self.grant(StandingKind.VIRTUAL, days=90)
-        set_consents(actor=self.owner, uses=["outcome_questions", "usage_statistics"], now=now - timedelta(days=200))
-        set_consents(actor=self.owner, uses=["outcome_questions"], now=now - timedelta(days=100))
+        for days, uses in ((200, ["outcome_questions", "usage_statistics"]), (100, ["outcome_questions"])):
+            set_consents(actor=self.owner, version="1", uses=uses, now=now - timedelta(days=days))
         begun = self.today - timedelta(days=200)
         with transaction.atomic():
             own = OrganisationStanding.objects.filter(organisation_id=self.owner.organisation_id, kind="resident")

@@ -116,6 +116,7 @@ class KeptThings:
                 "secret replaced": "/organisation/secrets?name=HF_TOKEN",
                 "volumes": "/organisation/volumes",
                 "volume": f"/organisation/volumes/{self.volume_id}",
+                "volume file": f"/organisation/volumes/{self.volume_id}/change?path=train/shard-000.parquet",
                 "webhooks": "/organisation/webhooks",
                 "webhook": f"/organisation/webhooks/{self.webhook_id}",
                 "webhook off": f"/organisation/webhooks/{self.off_id}",

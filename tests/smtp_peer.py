@@ -1,7 +1,7 @@
 """A real mail server as a process of its own: `python -m tests.smtp_peer FOLDER` prints its port and keeps what comes.
 
-Recipients whose name begins with `nobody` are refused for good, with `later` for now; mail to `quoting` is refused with
-a quotation of the link in it, as filters do.
+Senders and recipients whose name begins with `nobody` are refused for good, recipients with `later` for now; mail to
+`quoting` is refused with a quotation of the link in it, as filters do.
 """
 
 import asyncio
@@ -24,14 +24,23 @@ class Handler:
         self._folder = folder
         self._count = 0
 
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take or refuse who sends."""
+        if address.startswith("nobody"):
+            return "550 5.7.1 You may not send"
+        envelope.mail_from, envelope.mail_options = address, options
+        return "250 OK"
+
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Take or refuse a recipient."""
         if address.startswith("nobody"):
-            return "550 5.1.1 No such person"
+            return f"550 5.1.1 <{address}>: No such person"
         if address.startswith("later"):
-            return "451 4.3.0 Try later"
+            return f"451 4.3.0 <{address}>: Try later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

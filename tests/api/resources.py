@@ -32,12 +32,12 @@ from lilong.foundation.outbox.core.retries import ATTEMPTS_MAX
 from lilong.foundation.outbox.models import Delivery
 from lilong.foundation.outbox.public import Event, deliver, emit
 from lilong.foundation.record.models import Entry
-from lilong.foundation.runs.services.volumes import create_volume
+from lilong.foundation.runs.services.volumes import create_volume, put_volume
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.reactions import reconcile
 from lilong.protocol.exports import QUOTE_FILE
-from lilong.protocol.manifest import Manifest
+from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import AttemptState, Submit
 from tests.bytes import digest, fresh, fresh_document, upload
 from tests.market import CREDIT, Seller, ask, buy, finish, open_stall, pay_in, wallet_of
@@ -46,7 +46,8 @@ from tests.pools import at, make_spec
 from tests.programmes import make_programme
 from tests.record_hub import seal_all
 
-EMPTY_FOLDER = Manifest(files=()).to_bytes()
+FILE = b"the one file of a folder"
+FOLDER = Manifest(files=(ManifestFile(path="a.txt", sha256=digest(FILE), size_bytes=len(FILE)),)).to_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def make_belongings() -> Belongings:
     owner = seller.owner
     pay_in(wallet_of(owner), 100 * CREDIT)
     pay_in(open_account(kind=AccountKind.PROVIDER_AVAILABLE, owner_id=owner.organisation_id, purpose="", now=NOW), 10)
-    upload(EMPTY_FOLDER, organisation_id=owner.organisation_id)
+    upload_folder(owner.organisation_id)
     settled = buy(owner)
     finish(seller.agent, ms=60_000)
     reconcile(now=at(70))
@@ -85,6 +86,13 @@ def make_belongings() -> Belongings:
     attempt = seller.agent.take(seconds=81)
     seller.agent.sync(seller.agent.see(attempt, AttemptState.RUNNING, seconds=90, ms=5_000), seconds=90)
     return Belongings(owner, seller, settled, running, attempt, digest(content))
+
+
+def upload_folder(organisation_id: str) -> str:
+    """Upload a folder with one file; return the digest of its manifest."""
+    upload(FILE, organisation_id=organisation_id)
+    manifest_sha256: str = upload(FOLDER, organisation_id=organisation_id)
+    return manifest_sha256
 
 
 def make_dead_letter(_: Belongings) -> str:
@@ -161,8 +169,10 @@ def make_upload(own: Belongings) -> str:
 
 
 def make_volume(own: Belongings) -> str:
-    """Create a volume."""
-    return create_volume(actor=own.owner, name="data", max_bytes=1000, now=NOW).id
+    """Create a volume with a file in it."""
+    volume_id = create_volume(actor=own.owner, name="data", max_bytes=1000, now=NOW).id
+    put_volume(actor=own.owner, volume_id=volume_id, manifest_sha256=digest(FOLDER), now=utc_now())
+    return volume_id
 
 
 def make_object_link(own: Belongings) -> str:
@@ -269,6 +279,7 @@ QUERIES: Mapping[str, str] = MappingProxyType(
         "PUT /agent/v1/attempts/{attempt_id}/log/{rank}": "offset=0",
         "PUT /agent/v1/attempts/{attempt_id}/objects/{sha256}": "offset=0&size=10",
         "PUT /api/v1/uploads/{upload_id}": "offset=0",
+        "DELETE /api/v1/volumes/{volume_id}/files": "path=a.txt",
     }
 )
 """What the address has to say besides."""
@@ -305,5 +316,6 @@ def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
         "POST /api/v1/providers/{provider_id}/offers": offer,
         "POST /api/v1/providers/{provider_id}/service-levels": {"name": "gold", "credit_ppm": 5},
         "PUT /api/v1/secrets/{name}": {"value": "four five six"},
-        "PUT /api/v1/volumes/{volume_id}": {"manifest_sha256": digest(EMPTY_FOLDER)},
+        "PUT /api/v1/volumes/{volume_id}": {"manifest_sha256": digest(FOLDER)},
+        "PATCH /api/v1/volumes/{volume_id}/files": {"path": "a.txt", "new_path": "b.txt"},
     }

@@ -52,6 +52,7 @@ LEFT_TO_PEOPLE = {
     "POST /api/v1/cases/{case_id}/appeals",
     "POST /api/v1/orders/{order_id}/disputes",
     "POST /api/v1/programmes/{programme_id}/fund",
+    "POST /api/v1/standing-applications",
     "POST /api/v1/top-ups",
 }
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,8 +10,7 @@ from lilong.common.time import utc_now
 from lilong.foundation.runs.services.volumes import create_volume
 from lilong.platforms.supermarket.models import ServiceLevel
 from tests.api.operations import ask, forge, list_operations
-from tests.api.resources import EMPTY_FOLDER, make_belongings, make_volume
-from tests.bytes import upload
+from tests.api.resources import make_belongings, make_volume, upload_folder
 from tests.market import ask as ask_for_quote
 from tests.market import open_stall
 from tests.people import NOW, make_member_token
@@ -19,7 +18,7 @@ from tests.pools import make_spec
 
 OFFER = {"name": "x", "unit": "core_s", "memory_mib_per_unit": 1024}
 MAKERS = {
-    "manifest_sha256": lambda own: upload(EMPTY_FOLDER, organisation_id=own.owner.organisation_id),
+    "manifest_sha256": lambda own: upload_folder(own.owner.organisation_id),
     "object_sha256": lambda own: own.input_sha256,
     "organisation_id": lambda own: own.owner.organisation_id,
     "pool_id": lambda own: own.seller.agent.pool_id,
@@ -27,7 +26,7 @@ MAKERS = {
     "sha256": lambda own: own.input_sha256,
     "service_level_id": lambda own: ServiceLevel.objects.get(provider_id=own.seller.provider_id).id,
     "volume_id": make_volume,
-    "workdir_sha256": lambda own: upload(EMPTY_FOLDER, organisation_id=own.owner.organisation_id),
+    "workdir_sha256": lambda own: upload_folder(own.owner.organisation_id),
 }
 
 

@@ -15,8 +15,7 @@ from lilong.common.time import utc_now
 from lilong.foundation.members.models import Token
 from lilong.foundation.runs.models import PoolToken
 from tests.api.operations import ask, forge, list_agent_operations, list_operations
-from tests.api.resources import EMPTY_FOLDER, MAKERS, QUERIES, make_belongings, make_bodies
-from tests.bytes import upload
+from tests.api.resources import MAKERS, QUERIES, make_belongings, make_bodies, upload_folder
 from tests.market import open_stall, wallet_of
 from tests.people import make_member_token, make_operator_token, make_own_token
 
@@ -103,12 +102,16 @@ def read_tables():
     return {model: list(QuerySet(model).order_by("pk").values()) for model in models}
 
 
-def list_strangers(operation, seller):
+def make_strangers(seller):
+    """Return a token of another organisation for each of its roles: one for all operations, for members are limited."""
+    return {role: make_member_token(seller.owner, role, now=utc_now()) for role in sorted(set(Role) - {Role.OPERATOR})}
+
+
+def list_strangers(operation, seller, tokens):
     """Return the tokens of another organisation that may call it, and so may ask for something that is not theirs."""
     if operation.rule.audience is Audience.AGENT:
         return {"agent": seller.agent.pool_token}
-    roles = sorted(operation.rule.roles - {Role.OPERATOR})
-    return {role: make_member_token(seller.owner, role, now=utc_now()) for role in roles}
+    return {role: token for role, token in tokens.items() if role in operation.rule.roles}
 
 
 def test_every_id_in_an_address_has_a_real_resource_here():
@@ -126,13 +129,13 @@ def test_operations_for_operators_alone_are_listed():
 def test_a_stranger_is_told_of_a_real_id_what_is_told_of_one_that_nobody_has():
     """The database is asked the same, too: no answer takes longer for what is there."""
     ids, stranger = make_all(make_belongings()), open_stall(name="strangers")
-    upload(EMPTY_FOLDER, organisation_id=stranger.owner.organisation_id)
+    upload_folder(stranger.owner.organisation_id)
     asked = [each for each in WITH_ID if str(each) not in OPERATORS_ALONE | OPEN_TO_STRANGERS.keys()]
-    wrong, tried = [], 0
+    strangers, wrong, tried = make_strangers(stranger), [], 0
     for operation in asked:
         word = IDS.findall(operation.path)[0][0]
         forged = forge(ids[word])
-        tokens = list_strangers(operation, stranger)
+        tokens = list_strangers(operation, stranger, strangers)
         tables = read_tables()
         for role, token in tokens.items():
             ask_for(operation, ids | {word: forged}, token)  # a token notes its first use

@@ -116,9 +116,18 @@ def test_a_file_goes_into_a_volume_and_comes_out_again(kept, browser):
     page.get_by_role("button", name="Put it in").click()
 
     with page.expect_download() as download:
-        page.get_by_role("link", name="train/标签.csv").click()
+        page.get_by_role("link", name="train/标签.csv", exact=True).click()
     assert download.value.suggested_filename == "标签.csv"
     assert download.value.path().read_text() == "猫,1\n"
+
+    page.get_by_role("link", name="Move or remove train/标签.csv").click()
+    page.get_by_label("New path").fill("labels.csv")
+    page.get_by_role("button", name="Move it").click()
+    page.get_by_role("link", name="Move or remove labels.csv").click()
+    page.locator("summary", has_text="Remove").click()
+    page.get_by_role("button", name="Yes, remove this file").click()
+    expect(page.get_by_text("labels.csv is gone from the volume.")).to_be_visible()
+    expect(page.get_by_text("It is empty.")).to_be_visible()
 
 
 def test_a_notice_is_opened_and_the_count_in_the_header_goes_down(kept, browser):

@@ -8,6 +8,7 @@ from lilong.cli import (
     account,
     agent,
     cases,
+    consents,
     evidence,
     hub,
     hub_unit,
@@ -59,6 +60,7 @@ _add(tokens.app, panel=MEMBERS, name="tokens")
 _add(members.app, panel=MEMBERS, name="members")
 _add(evidence.app, panel=MEMBERS, name="evidence")
 _add(organisations.app, panel=MEMBERS, name="organisations")
+_add(consents.app, panel=MEMBERS, name="consents")
 _add(cases.app, panel=MEMBERS, name="cases")
 _add(notices.app, panel=MEMBERS, name="notices")
 _add(webhooks.app, panel=MEMBERS, name="webhooks")

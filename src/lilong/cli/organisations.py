@@ -87,6 +87,46 @@ def list_standings(
         print_table(title="Standings", columns=columns, rows=rows, right=frozenset())
 
 
+@app.command("needs")
+def list_needs(as_json: AsJson = False) -> None:
+    """List what your organisation can ask to be, with which documents, and what it has asked for already."""
+    with hub_session(as_json=as_json) as hub:
+        offers, asked = hub.organisations.list_standing_offers(), hub.organisations.list_standing_applications()
+        if as_json:
+            print_json({"offers": offers, "applications": asked})
+            return
+        cases = {each.kind: each.case_id for each in asked}
+        rows = [
+            (
+                each.kind,
+                each.days,
+                ", ".join(document.kind for document in each.shown) or "–",
+                ", ".join(each.lacking) or "–",
+                cases.get(each.kind, "–"),
+            )
+            for each in offers
+        ]
+        columns = ("As", "Days", "Documents there", "Missing", "Asked for by case")
+        print_table(title="Standings to apply for", columns=columns, rows=rows, right=frozenset({"Days"}))
+        print_next_step("`lilong evidence give` adds a document; `lilong organisations apply KIND --reason …` asks.")
+
+
+@app.command("apply")
+def apply_for_standing(
+    kind: Annotated[Standing, typer.Argument(help="What your organisation asks to be, or for longer.")],
+    reason: Annotated[str, typer.Option(help="What you plan, and for how long; whoever decides reads it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Apply for a standing with the documents of your wallet that it needs: people decide."""
+    with hub_session(as_json=as_json) as hub:
+        case_id = hub.organisations.apply_for_standing(kind=kind, reason=reason)
+        if as_json:
+            print_json({"case_id": case_id})
+            return
+        print_fields({"Case": case_id})
+        print_next_step(f"`lilong cases show {case_id}` says until when it is decided; you will be told.")
+
+
 @app.command("grant")
 def grant_standing(
     organisation_id: OrganisationId,

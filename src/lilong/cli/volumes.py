@@ -1,5 +1,6 @@
 """Commands about volumes: folders that outlive runs."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +18,23 @@ from lilong.cli.output import (
     print_next_step,
     print_table,
 )
+from lilong.common.errors import InputInvalid
+from lilong.protocol.manifest import parse_manifest
 from lilong.sdk.folders import fetch_folder
 
 app = typer.Typer(help="Folders that outlive runs and that several jobs can mount.", no_args_is_help=True)
 
 GIB = 1024**3
 VolumeId = Annotated[str, typer.Argument(help="Id of the volume.")]
+FilePath = Annotated[str, typer.Argument(metavar="PATH", help="Path of a file in the volume.")]
+
+
+class RemovalUnconfirmed(InputInvalid):
+    """A file would be gone, and nobody said yes."""
+
+    code = "cli.removal_unconfirmed"
+    title = "Nothing was removed"
+    next_step = "Add `--yes` where nobody can be asked."
 
 
 @app.command("list")
@@ -100,6 +112,54 @@ def get_volume(
             print_json(volume)
         else:
             messages.print(f"{format_bytes(volume.size_bytes)} in {folder}.")
+
+
+@app.command("files")
+def list_files(volume_id: VolumeId, as_json: AsJson = False) -> None:
+    """List the files of a volume by path."""
+    with hub_session(as_json=as_json) as hub:
+        volume = hub.volumes.get(volume_id)
+        files = parse_manifest(hub.objects.read(volume.manifest_sha256)).files if volume.manifest_sha256 else ()
+        if as_json:
+            print_json(files)
+            return
+        rows = [(file.path, format_bytes(file.size_bytes), file.sha256[:16]) for file in files]
+        columns = ("Path", "Size", "SHA-256")
+        print_table(title=f"Files of {volume.name}", columns=columns, rows=rows, right=frozenset({"Size"}))
+
+
+@app.command("move-file")
+def move_file(
+    volume_id: VolumeId,
+    path: FilePath,
+    new_path: Annotated[str, typer.Argument(metavar="NEW_PATH", help="Where it is to be.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give one file of a volume another path; the others stay."""
+    with hub_session(as_json=as_json) as hub:
+        volume = hub.volumes.move_file(volume_id, path, new_path=new_path)
+        if as_json:
+            print_json(volume)
+        else:
+            messages.print(f"{new_path} is where {path} was, version {volume.version}.", markup=False)
+
+
+@app.command("remove-file")
+def remove_file(
+    volume_id: VolumeId,
+    path: FilePath,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take one file out of a volume; the others stay, and runs that read it keep what they mounted."""
+    with hub_session(as_json=as_json) as hub:
+        if not yes and (as_json or not sys.stdin.isatty() or not typer.confirm(f"Remove {path}?", err=True)):
+            raise RemovalUnconfirmed
+        volume = hub.volumes.remove_file(volume_id, path)
+        if as_json:
+            print_json(volume)
+        else:
+            messages.print(f"{path} is gone, version {volume.version}.", markup=False)
 
 
 @app.command("delete")

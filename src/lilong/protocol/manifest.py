@@ -19,7 +19,7 @@ class ManifestInvalid(InputInvalid):
 
     code = "manifest.invalid"
     title = "This folder cannot be used as it is"
-    next_step = "Pack the folder again with `lilong run` or `lilong volume put`."
+    next_step = "Pack the folder again with `lilong run` or `lilong volumes put`."
 
 
 class ManifestFile(Frozen):

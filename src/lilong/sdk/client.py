@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from lilong.sdk.cases import Cases
+from lilong.sdk.consents import Consents
 from lilong.sdk.evidence import Evidence
 from lilong.sdk.invitations import Invitations
 from lilong.sdk.members import Members
@@ -35,6 +36,7 @@ class Lilong:
     def __init__(self, *, url: str, token: str = "") -> None:
         self._transport = Transport(url=url, token=token)
         self.cases = Cases(self._transport)
+        self.consents = Consents(self._transport)
         self.evidence = Evidence(self._transport)
         self.invitations = Invitations(self._transport)
         self.members = Members(self._transport)

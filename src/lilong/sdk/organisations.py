@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
+from lilong.sdk.evidence import Document
 from lilong.sdk.noun import Answer, Noun, address
 from lilong.sdk.tokens import NewToken
 
@@ -22,6 +23,24 @@ class Standing(StandingPeriod):
     holds_today: bool
     reason: str
     granted_at: datetime
+
+
+class StandingOffer(Answer):
+    """What an organisation can ask to be, for how many days; kinds of documents that lack, documents it would show."""
+
+    kind: str
+    days: int
+    lacking: tuple[str, ...]
+    shown: tuple[Document, ...]
+
+
+class StandingApplication(Answer):
+    """What an organisation asks to be, and the case that decides."""
+
+    id: str
+    kind: str
+    case_id: str
+    applied_at: datetime
 
 
 class Organisation(Answer):
@@ -65,6 +84,18 @@ class Related(Answer):
 
 class _Declared(Answer):
     items: tuple[OwnershipShare, ...]
+
+
+class _StandingOffers(Answer):
+    items: tuple[StandingOffer, ...]
+
+
+class _StandingApplications(Answer):
+    items: tuple[StandingApplication, ...]
+
+
+class _Applied(Answer):
+    case_id: str
 
 
 class SignedUp(Answer):
@@ -123,6 +154,19 @@ class Organisations(Noun):
     def list_standings(self, organisation_id: str) -> Iterator[Standing]:
         """Yield what an organisation is, was and will be at the hub, those granted last first."""
         return self._list(Standing, address("organisations", organisation_id, "standings"))
+
+    def list_standing_offers(self) -> tuple[StandingOffer, ...]:
+        """Return what one's own organisation can ask to be, by the published rule."""
+        return self._get(_StandingOffers, address("standing-offers")).items
+
+    def list_standing_applications(self) -> tuple[StandingApplication, ...]:
+        """Return what one's own organisation asks to be and nobody has decided yet."""
+        return self._get(_StandingApplications, address("standing-applications")).items
+
+    def apply_for_standing(self, *, kind: str, reason: str) -> str:
+        """Ask to be something more at the hub, or for longer; return the id of the case that decides."""
+        body = {"kind": kind, "reason": reason}
+        return self._post(_Applied, address("standing-applications"), json=body).case_id
 
     def grant_standing(
         self,

@@ -41,6 +41,17 @@ class Volumes(Noun):
         answer = self._transport.request("PUT", address("volumes", volume_id), json=body)
         return read_answer(answer.content, kind=Volume)
 
+    def remove_file(self, volume_id: str, path: str) -> Volume:
+        """Take one file out of a volume; refused while a run writes to it. Runs that read keep what they mounted."""
+        answer = self._transport.request("DELETE", address("volumes", volume_id, "files"), params={"path": path})
+        return read_answer(answer.content, kind=Volume)
+
+    def move_file(self, volume_id: str, path: str, *, new_path: str) -> Volume:
+        """Give one file of a volume another path; refused while a run writes to it."""
+        body = {"path": path, "new_path": new_path}
+        answer = self._transport.request("PATCH", address("volumes", volume_id, "files"), json=body)
+        return read_answer(answer.content, kind=Volume)
+
     def delete(self, volume_id: str) -> None:
         """Delete a volume; refused while a run writes to it."""
         self._do("DELETE", address("volumes", volume_id))

@@ -21,6 +21,7 @@ from lilong.foundation.ledger.pages.own import PayOutView, read_frozen, read_pay
 from lilong.foundation.members.pages.factor_losses import build_panel as build_loss_panel
 from lilong.foundation.members.pages.sessions import find_session_organisation
 from lilong.foundation.members.public import OrganisationKind, OrganisationState
+from lilong.foundation.notices.pages.desk import build_panel as build_mail_panel
 from lilong.foundation.outbox.pages.letters import build_panel as build_letter_panel
 from lilong.foundation.record.pages.desk import build_panel as build_record_panel
 from lilong.foundation.runs.pages.pools import OwnPools, may_keep, read_own
@@ -77,12 +78,13 @@ def show_provider(request: HttpRequest) -> HttpResponseBase:
 
 
 def read_desk(*, actor: Actor, now: datetime) -> list[Panel]:
-    """Return what waits, by room, most urgent first. Ten queries."""
+    """Return what waits, by room, most urgent first. Nine queries."""
     return [
         *build_case_panels(actor=actor, now=now),
         build_loss_panel(actor=actor, now=now),
         build_pool_panel(actor=actor, now=now),
         build_letter_panel(actor=actor, now=now),
+        build_mail_panel(actor=actor, now=now),
         build_pay_out_panel(actor=actor, now=now),
         build_record_panel(actor=actor, now=now),
     ]

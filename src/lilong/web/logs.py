@@ -1,4 +1,7 @@
-"""Logs: one JSON object a line on standard error, Django's lines among ours. Tracebacks show no values."""
+"""Logs: one JSON object a line on standard error, Django's lines among ours. Tracebacks show no values.
+
+No line names a person by address, whoever wrote it: databases and mail servers quote what they refuse.
+"""
 
 import logging
 import re
@@ -8,6 +11,8 @@ from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
+
+from lilong.common.masking import hide_mailboxes
 
 _SECRET = re.compile(r"(?<=/)(?![0-9a-f]{64}(?:/|$))[A-Za-z0-9_-]{40,}")
 
@@ -23,6 +28,25 @@ def hide_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def hide_addresses(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Leave out of all texts, tracebacks too, what stands before the @ of an address.
+
+    >>> hide_addresses(None, "info", {"error": {"detail": ["Key (email)=(ada@example.org) already exists."]}})
+    {'error': {'detail': ['Key (email)=(…@example.org) already exists.']}}
+    """
+    return {name: value if name.startswith("_") else _hide_in(value) for name, value in event.items()}
+
+
+def _hide_in(value: object) -> object:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {hide_mailboxes(str(name)): _hide_in(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_hide_in(inner) for inner in value]
+    return hide_mailboxes(value if isinstance(value, str) else repr(value))
+
+
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     hide_secrets,
@@ -30,6 +54,7 @@ _SHARED: tuple[Processor, ...] = (
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
+    hide_addresses,
 )
 _QUIET = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "django.request": logging.CRITICAL}
 

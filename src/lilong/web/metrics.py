@@ -332,7 +332,7 @@ METRICS: Sequence[Metric] = (
     Metric(
         "lilong_mails_undelivered",
         (),
-        "Mails of notices that were given up and kept; one of signing in is dropped after a day.",
+        "Mails of notices that were given up and kept; of signing in none is kept, the desk shows what was refused.",
         "mails given up",
         lambda numbers: _one(numbers.notice_mails.dead),
     ),

@@ -123,6 +123,64 @@ def test_two_who_put_files_in_at_once_lose_none(owner, volume, monkeypatch):
     assert read_files(owner, volume) == {"first": digest(b"1")}
 
 
+def change(client, volume, path, **said):
+    return client.post(f"{PATH}/{volume.id}/change", {"path": path, **said})
+
+
+def test_a_file_is_moved_and_removed_after_a_look_at_it(owner, volume, open_page):
+    client = browse_as(owner)
+    send(client, volume, b"one")
+    send(client, volume, b"two", name="b.txt", folder="train")
+    assert f'href="{PATH}/{volume.id}/change?path=train%2Fb.txt"' in open_page(client, f"{PATH}/{volume.id}")
+    page = open_page(client, f"{PATH}/{volume.id}/change?path=train%2Fb.txt")
+    assert 'value="train/b.txt"' in page
+    assert "Yes, remove this file" in page
+
+    assert change(client, volume, "train/b.txt", action="move", new_path="c.txt")["Location"] == f"{PATH}/{volume.id}"
+    assert read_files(owner, volume) == {"a.txt": digest(b"one"), "c.txt": digest(b"two")}
+    assert change(client, volume, "a.txt", action="remove")["Location"] == f"{PATH}/{volume.id}"
+    assert read_files(owner, volume) == {"c.txt": digest(b"two")}
+    assert change(client, volume, "a.txt", action="remove").status_code == 404
+
+
+@pytest.mark.parametrize("new_path", ["", "b.txt", "../a.txt", "/a.txt", "b.txt/a.txt", "dir", "x" * 513])
+def test_a_path_that_a_file_cannot_have_is_refused_beside_its_field(owner, volume, new_path):
+    client = browse_as(owner)
+    send(client, volume, b"one")
+    send(client, volume, b"two", name="b.txt")
+    send(client, volume, b"three", name="c.txt", folder="dir")
+    before = read_files(owner, volume)
+    answer = change(client, volume, "a.txt", action="move", new_path=new_path)
+
+    assert (answer.status_code, 'aria-invalid="true"' in answer.content.decode()) == (422, True)
+    assert read_files(owner, volume) == before
+
+
+def test_while_a_run_writes_its_files_stay_and_the_page_says_why(owner, volume, open_page):
+    client = browse_as(owner)
+    send(client, volume, b"one")
+    with transaction.atomic():
+        run = Run.objects.create(
+            id="run_1",
+            organisation_id=owner.organisation_id,
+            person_id=owner.person_id,
+            name="writer",
+            spec={},
+            spec_sha256="0" * 64,
+            authorised_ms=1,
+            created_at=utc_now(),
+        )
+        Volume.objects.filter(id=volume.id).update(writer=run)
+
+    page = open_page(client, f"{PATH}/{volume.id}/change?path=a.txt")
+    assert "A run is writing to it." in page
+    assert "Yes, remove this file" not in page
+    for said in ({"action": "remove"}, {"action": "move", "new_path": "b.txt"}):
+        refused = change(client, volume, "a.txt", **said)
+        assert (refused.status_code, "A run is writing to this volume" in refused.content.decode()) == (409, True)
+    assert read_files(owner, volume) == {"a.txt": digest(b"one")}
+
+
 def test_a_file_too_large_for_a_browser_is_refused_unread(owner, volume):
     client = browse_as(owner)
     answer = client.generic("POST", f"{PATH}/{volume.id}", io.BytesIO(b"x").read(), CONTENT_LENGTH=str(64 * 1024**2))

@@ -13,13 +13,15 @@ from lilong.common.permissions import Role
 from lilong.common.time import utc_now
 from lilong.foundation.members.core.mails import KEPT_FOR
 from lilong.foundation.members.models import Mail as SignInMail
+from lilong.foundation.members.models import RefusedMail
 from lilong.foundation.members.public.mails import measure_mails
 from lilong.foundation.members.services.invitations import invite_member
 from lilong.foundation.members.services.mail import queue_mail
 from lilong.foundation.notices.models import DEAD, SENT, WAITING, DeliveryTry, Mail, Webhook, WebhookDelivery
-from lilong.foundation.notices.pages.desk import MAILS_SHOWN, WEBHOOKS_SHOWN
+from lilong.foundation.notices.pages.desk import MAILS_SHOWN, REFUSED_SHOWN, WEBHOOKS_SHOWN
 from lilong.foundation.notices.queries.inbox import MailState, list_mails
 from lilong.foundation.notices.services.invitations import INVITATION, write_invitation_mails
+from lilong.web.desks import read_desk
 from tests.desks import browse_as
 from tests.people import found_operator, found_owner, join
 
@@ -186,20 +188,81 @@ def test_mails_of_signing_in_are_counted_with_how_long_they_are_tried(operator):
     assert "ada@" not in page
 
 
+def refuse_mail(*, number, age=timedelta()):
+    at = utc_now() - age
+    with transaction.atomic():
+        return RefusedMail.objects.create(
+            id=f"mail_{number:03}", written_at=at, refused_at=at, tries=1, answer=f"550 5.1.{number} no"
+        )
+
+
+def find_panel(operator, *, now=None):
+    (panel,) = [each for each in read_desk(actor=operator, now=now or utc_now()) if each.name == "undelivered"]
+    return panel
+
+
+def test_mails_of_signing_in_that_were_refused_stand_there_with_what_the_server_said(filled):
+    page = read(browse_as(filled.operator).get(PAGE))
+
+    assert "Mails of signing in, refused" in page
+    assert "550 5.1.1 &lt;…@example.org&gt;: Recipient address rejected: there is no such mailbox" in page
+
+
+def test_the_desk_counts_what_does_not_arrive_by_reason_and_since_when(operator):
+    owner, now = found_owner(), utc_now()
+    SignInMail.objects.all().delete()
+    for age in (HOUR, 2 * HOUR):
+        write_mail(owner, state=DEAD, age=age)
+        write_mail(owner, state=WAITING, age=age + timedelta(minutes=1))
+        queue_mail(to="ada@example.org", subject="Code", text="123456", now=now - age)
+        refuse_mail(number=int(age / HOUR), age=age)
+    write_mail(owner, state=DEAD, age=timedelta(days=8))
+    write_mail(owner, state=WAITING, age=HOUR / 2)
+    write_mail(owner, state=SENT, age=HOUR)
+    queue_mail(to="ada@example.org", subject="Code", text="123456", now=now - timedelta(minutes=1))
+    refuse_mail(number=3, age=timedelta(days=1, minutes=1))
+
+    with CaptureQueriesContext(connection) as queries:
+        panel = find_panel(operator)
+    assert [str(item.text) for item in panel.items] == [
+        "2 mails of signing in wait",
+        "2 mails of notices wait",
+        "2 mails of notices were given up",
+        "2 mails of signing in were refused",
+    ]
+    assert {round((now - item.at) / HOUR) for item in panel.items} == {2}
+    assert panel.count == 8
+    assert sum("notices_mail" in each["sql"] for each in queries) == 1
+    page = read(browse_as(operator).get("/desk"))
+    assert "Mails that do not arrive 8" in page
+    assert "mend its cause" in page
+
+
+def test_a_hub_that_delivers_everything_has_nothing_on_its_desk(operator):
+    SignInMail.objects.all().delete()
+    write_mail(operator, state=SENT, age=2 * HOUR)
+
+    assert find_panel(operator).items == []
+    assert "Mail servers take what the hub sends." in read(browse_as(operator).get("/desk"))
+
+
 def test_long_lists_are_paged_each_by_itself_within_twelve_queries(operator):
     owners = [found_owner() for _ in range(3)]
     mails = sorted(write_mail(owners[number % 3]).id for number in range(MAILS_SHOWN + 2))
     hooks = sorted(register(owners[number % 3], number=number).id for number in range(WEBHOOKS_SHOWN + 1))
+    refused = [refuse_mail(number=number).id for number in range(REFUSED_SHOWN + 1)]
     browser = browse_as(operator)
     with CaptureQueriesContext(connection) as queries:
         first = browser.get(PAGE)
     assert len(queries) <= QUERIES_MAX
-    of_mails, of_hooks = find_older(first)
+    of_refused, of_mails, of_hooks = find_older(first)
 
     second = browser.get(PAGE + of_mails).content.decode()
     assert [each for each in mails if each in second] == mails[:2]
     assert hooks[-1] in second
     assert hooks[0] not in second
+    oldest = browser.get(PAGE + of_refused).content.decode()
+    assert [each for each in refused if each in oldest] == refused[:1]
     older = browser.get(PAGE + of_hooks).content.decode()
     assert [each for each in hooks if each in older] == hooks[:1]
     assert mails[-1] in older

@@ -23,6 +23,7 @@ from lilong.foundation.members.queries.consents import (
 from lilong.foundation.members.queries.people import gather_person
 from lilong.foundation.members.services.consents import (
     ConsentInvalid,
+    ConsentOutdated,
     OutcomesNotAsked,
     answer_outcomes,
     export_outcomes,
@@ -38,8 +39,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 HALF_A_YEAR, OPEN_DAYS = timedelta(days=183), timedelta(days=90)
 
 
-def agree(owner, *uses, now=NOW):
-    set_consents(actor=owner, uses=uses, now=now)
+def agree(owner, *uses, version="1", now=NOW):
+    set_consents(actor=owner, version=version, uses=uses, now=now)
 
 
 def answer(owner, *, now=NOW + HALF_A_YEAR, round_code="half_year", **answers):
@@ -111,6 +112,18 @@ def test_a_yes_to_an_old_text_is_no_yes_to_the_new_one():
     assert len(list_named_organisations(limit=10)) == 1
 
 
+def test_a_yes_holds_for_the_text_that_was_read_or_not_at_all():
+    owner = found_owner(now=utc_now())
+    with pytest.raises(ConsentOutdated):
+        agree(owner, "named_in_public", version="0")
+    browser = browse_as(owner)
+    assert 'name="version" value="1"' in browser.get("/organisation/consents").content.decode()
+    late = browser.post("/organisation/consents", {"named_in_public": "on", "version": "0"})
+
+    assert (late.status_code, "These texts are no longer in force" in late.content.decode()) == (409, True)
+    assert list_consents(actor=owner) == []
+
+
 def test_questions_are_answered_while_their_round_is_open_and_only_by_who_agreed():
     owner = found_owner()
     with pytest.raises(OutcomesNotAsked):
@@ -177,7 +190,7 @@ def test_the_pages_take_consents_and_answers_and_give_them_back():
     owner = found_owner(now=utc_now() - timedelta(days=200))
     browser = browse_as(owner)
     assert "checked" not in browser.get("/organisation/consents").content.decode()
-    browser.post("/organisation/consents", {"outcome_questions": "on", "save": "1"})
+    browser.post("/organisation/consents", {"outcome_questions": "on", "version": "1", "save": "1"})
     assert browser.get("/organisation/consents").content.decode().count(" checked") == 1
     assert browser.post("/organisation/outcomes/half_year", {"people_employed": "many"}).status_code == 422
     assert browser.post("/organisation/outcomes/half_year", {"people_employed": "12"}).status_code == 302
@@ -188,5 +201,5 @@ def test_the_pages_take_consents_and_answers_and_give_them_back():
     (row,) = csv.DictReader(io.StringIO(b"".join(sent.streaming_content).decode()))
     assert (row["organisation_id"], row["question"], row["number"]) == (owner.organisation_id, "people_employed", "12")
     assert browser.post("/desk/outcomes", {}, page="/organisation/consents").status_code == 403
-    browser.post("/organisation/consents", {"save": "1"})
+    browser.post("/organisation/consents", {"version": "1", "save": "1"})
     assert list_consents(actor=owner)[0].withdrawn_at is not None

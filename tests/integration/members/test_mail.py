@@ -6,10 +6,10 @@ import pytest
 from django.core import mail
 from django.db import transaction
 
-from lilong.foundation.members.core.mails import KEPT_FOR
-from lilong.foundation.members.models import Mail
-from lilong.foundation.members.reactions import reconcile
-from lilong.foundation.members.services.mail import queue_mail, send_due_mails
+from lilong.foundation.members.core.mails import KEPT_FOR, REFUSALS_KEPT_FOR
+from lilong.foundation.members.models import Mail, RefusedMail
+from lilong.foundation.members.reactions import prune, reconcile
+from lilong.foundation.members.services.mail import _end, queue_mail, send_due_mails
 from tests.people import NOW
 from tests.smtp_peer import running_mail_server
 
@@ -82,19 +82,69 @@ def test_a_mail_that_a_killed_worker_had_taken_is_sent_by_the_next(settings, no_
     assert len(mail.outbox) == 1
 
 
-def test_a_server_that_quotes_a_code_in_its_refusal_leaves_none_in_the_log(settings, tmp_path, caplog):
+@pytest.fixture
+def server(settings, tmp_path):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    with running_mail_server(tmp_path / "mail") as running:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", running.port
+        yield running
+
+
+def test_a_server_that_quotes_a_code_in_its_refusal_leaves_none_in_the_log_and_none_is_kept(server, caplog):
     text = "Sign in:\nhttps://hub.example/account/?code=BCDF-GHJK\n"
-    with running_mail_server(tmp_path / "mail") as server:
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-        for name in ("quoting", "nobody.ada"):
-            queue_mail(to=f"{name}@example.org", subject="Your code", text=text, now=NOW)
-        send_due_mails(now=NOW)
+    for name in ("quoting", "nobody.ada"):
+        queue_mail(to=f"{name}@example.org", subject="Your code", text=text, now=NOW)
+    send_due_mails(now=NOW)
 
     assert "SMTPDataError: 554 5.7.1" in caplog.text
     assert "SMTPRecipientsRefused: 550 5.1.1" in caplog.text
     assert "BCDF" not in caplog.text
     assert "ada" not in caplog.text
+    kept = set(RefusedMail.objects.values_list("answer", flat=True))
+    assert kept == {"554 5.7.1", "550 5.1.1 <…@example.org>: No such person"}
+
+
+def test_a_mail_refused_for_good_is_given_up_at_once_and_one_refused_for_now_waits(server):
+    for name in ("nobody", "later", "ada"):
+        queue_mail(to=f"{name}@example.org", subject="Your code", text="BCDF-GHJK", now=NOW)
+    send_due_mails(now=NOW)
+    send_due_mails(now=NOW + KEPT_FOR / 2)
+
+    (refused,) = RefusedMail.objects.all()
+    assert (refused.written_at, refused.refused_at, refused.tries) == (NOW, NOW, 1)
+    (waiting,) = Mail.objects.all()
+    assert waiting.tries == 2
+    assert [each["X-Rcpt"] for each in server.read()] == ["ada@example.org"]
+    send_due_mails(now=NOW + KEPT_FOR + timedelta(seconds=1))
+    assert (Mail.objects.exists(), RefusedMail.objects.count()) == (False, 1)
+
+
+def test_a_server_that_refuses_the_hub_itself_refuses_no_mail_for_good(server, settings):
+    settings.DEFAULT_FROM_EMAIL = "nobody@hub.example"
+    queue_mail(to="ada@example.org", subject="Your code", text="BCDF-GHJK", now=NOW)
+    send_due_mails(now=NOW)
+
+    assert Mail.objects.get().tries == 1
+    assert not RefusedMail.objects.exists()
+
+
+def test_of_two_workers_that_hold_a_refused_mail_one_notes_it(server):
+    queue_mail(to="nobody@example.org", subject="Your code", text="BCDF-GHJK", now=NOW)
+    (mine,) = Mail.objects.all()
+    for _ in range(2):
+        _end(mine, refusal="550 no", now=NOW)
+
+    assert RefusedMail.objects.count() == 1
+
+
+def test_answers_to_refused_mails_are_kept_for_a_month(server):
+    queue_mail(to="nobody@example.org", subject="Your code", text="BCDF-GHJK", now=NOW)
+    send_due_mails(now=NOW)
+    prune(now=NOW + REFUSALS_KEPT_FOR - timedelta(seconds=1))
+    assert RefusedMail.objects.exists()
+
+    prune(now=NOW + REFUSALS_KEPT_FOR)
+    assert not RefusedMail.objects.exists()
 
 
 def test_a_server_that_does_not_answer_is_named_in_the_log(no_server, caplog):

@@ -6,7 +6,7 @@ from lilong.common.errors import NotAllowed
 from lilong.common.permissions import Role
 from lilong.foundation.objects.models import Hold
 from lilong.foundation.objects.queries import ObjectMissing
-from lilong.foundation.runs.queries.volumes import VolumeMissing, get_volume, list_volumes
+from lilong.foundation.runs.queries.volumes import VolumeFileMissing, VolumeMissing, get_volume, list_volumes
 from lilong.foundation.runs.services.runs import SubmissionInvalid, VolumeBusy
 from lilong.foundation.runs.services.volumes import (
     VolumeFull,
@@ -16,7 +16,9 @@ from lilong.foundation.runs.services.volumes import (
     VolumeWritten,
     create_volume,
     delete_volume,
+    move_file,
     put_volume,
+    remove_file,
 )
 from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import AttemptState, VolumeNote
@@ -118,6 +120,43 @@ def test_a_run_reads_the_content_that_was_there_when_it_was_ordered(agent):
 
     assert taken.volumes == {volume.id: first}
     assert get_input(agent, taken, digest(content)) == content
+
+
+def test_a_run_keeps_the_file_that_was_taken_out_of_the_volume_it_reads(agent):
+    volume, content = create(), fresh(10)
+    first = put(volume, pack(a=content, b=fresh(20))).manifest_sha256
+    submit(agent, spec=mount(volume))
+    remove_file(actor=MEMBER, volume_id=volume.id, path="a", now=at(1))
+    move_file(actor=MEMBER, volume_id=volume.id, path="b", new_path="a", now=at(1))
+    taken = agent.take(seconds=2)
+
+    assert taken.volumes == {volume.id: first}
+    assert get_input(agent, taken, digest(content)) == content
+    left = get_volume(actor=MEMBER, volume_id=volume.id)
+    assert (left.version, left.size_bytes) == (3, 20)
+
+
+def test_a_file_of_a_volume_that_a_run_writes_to_stays(agent):
+    volume = create()
+    put(volume, pack(a=fresh(10)))
+    submit(agent, spec=mount(volume, read_only=False))
+
+    with pytest.raises(VolumeWritten):
+        remove_file(actor=MEMBER, volume_id=volume.id, path="a", now=at(1))
+    with pytest.raises(VolumeWritten):
+        move_file(actor=MEMBER, volume_id=volume.id, path="a", new_path="b", now=at(1))
+    assert get_volume(actor=MEMBER, volume_id=volume.id).version == 1
+
+
+def test_the_bytes_of_a_file_that_nothing_needs_are_let_go(db):
+    volume = create()
+    put(volume, pack(a=fresh(10)))
+    remove_file(actor=MEMBER, volume_id=volume.id, path="a", now=at(1))
+
+    held = Hold.objects.filter(dropped=False)
+    assert [each.holder for each in held] == [f"{volume.id}.2"]
+    with pytest.raises(VolumeFileMissing):
+        remove_file(actor=MEMBER, volume_id=volume.id, path="a", now=at(1))
 
 
 def test_an_empty_volume_has_no_content_to_mount(agent):

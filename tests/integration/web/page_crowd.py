@@ -124,6 +124,7 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST organisation/tokens": {"key": uuid4().hex, "name": "laptop", "scopes": "read", "days": "30"},
         "POST organisation/volumes": {"name": "corpus", "max_gib": "1"},
         "POST organisation/volumes/<str:volume_id>": {"file": SimpleUploadedFile("a.txt", b"a")},
+        "POST organisation/volumes/<str:volume_id>/change": {"path": "a.txt", "new_path": "../a.txt"},
         "POST organisation/webhooks/<str:webhook_id>/rotate": {"key": uuid4().hex},
         "POST organisation/people/<str:membership_id>": {"action": "remove"},
         "POST quotes": {"key": uuid4().hex, "job": SimpleUploadedFile("job.yaml", job)},

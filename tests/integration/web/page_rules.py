@@ -54,6 +54,7 @@ RULES: Mapping[str, Sequence[str]] = MappingProxyType({
     "OUR":        (SIGN_IN, FOUND,   YES,   YES,    YES,   YES,  YES,   NONE, NONE,    NONE),
     "OUR_HEADS":  (SIGN_IN, FOUND,   NO,    NO,     NO,    YES,  YES,   NONE, NONE,    NONE),
     "NO_FILE":    (SIGN_IN, FOUND,   NONE,  NO,     NONE,  NONE, NONE,  NONE, NONE,    NONE),
+    "NO_CHANGE":  (SIGN_IN, FOUND,   NO,    NO,     NONE,  NONE, NONE,  NONE, NONE,    NONE),
     "SHOW_PROOF": (SIGN_IN, NO,      NO,    YES,    NO,    YES,  YES,   YES,  YES,     YES),
     "PROOF_OWN":  (SIGN_IN, NO,      NO,    YES,    NO,    YES,  YES,   NONE, NONE,    NONE),
     "TOKEN_OWN":  (SIGN_IN, NO,      NONE,  NONE,   NONE,  YES,  YES,   NONE, NONE,    NONE),
@@ -241,6 +242,8 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "GET organisation/volumes/<str:volume_id>": "OUR",
         "POST organisation/volumes/<str:volume_id>": "BUY_OWN",
         "GET organisation/volumes/<str:volume_id>/file": "NO_FILE",  # for want of a path
+        "GET organisation/volumes/<str:volume_id>/change": "NO_CHANGE",  # for want of a path
+        "POST organisation/volumes/<str:volume_id>/change": "BUY_OWN",
         "POST organisation/volumes/<str:volume_id>/remove": "BUY_OWN",
         "GET organisation/webhooks": "MANAGERS",
         "POST organisation/webhooks": "KEEP",

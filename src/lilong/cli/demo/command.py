@@ -30,6 +30,7 @@ from lilong.cli.output import (
     print_next_step,
     print_table,
 )
+from lilong.cli.own_command import find_own_command
 from lilong.common.files import find_tools
 from lilong.protocol.exports import KEYS_FILE
 from lilong.protocol.spec import Isolation
@@ -46,7 +47,7 @@ class DemoInterrupted(Interrupted):
 
     code = "demo.interrupted"
     title = "The demo was interrupted"
-    next_step = "Play it again: `lilong demo --home DIR`; the same folder will do."
+    next_step = "Play it again as you started it: the same folder will do."
 
 
 @app.command()
@@ -130,4 +131,6 @@ def _print_outcome(outcome: Outcome, home: Path) -> None:
     python = shlex.quote(sys.executable)
     print_next_step(f"`{python} {charge} {folder}` recomputes the charge.")
     print_next_step(f"`{python} {record} {folder} --keys {shlex.quote(str(home / KEYS_FILE))}` verifies the record.")
-    print_next_step(f"`lilong serve --home {folder}` starts this hub again; `lilong init --home {folder}` lets you in.")
+    lilong = find_own_command(python=Path(sys.executable), folder=Path.cwd())
+    print_next_step(f"`{lilong} serve --home {folder}` starts this hub again.")
+    print_next_step(f"`{lilong} init --home {folder}` prints a token that lets you in.")

@@ -31,7 +31,7 @@ class Panel:
     """What waits in one respect: at most SHOWN_MAX items, most urgent first.
 
     calm: what it says when nothing waits; next_step: what to do about an item; href, label: the page with all of them.
-    has_more: more wait than are shown.
+    has_more: more wait than are shown. count: of what waits, where items are sums.
     """
 
     name: str
@@ -42,3 +42,9 @@ class Panel:
     label: "_StrOrPromise"
     items: Sequence[Waiting]
     has_more: bool = False
+    count: int = 0
+
+    @property
+    def tally(self) -> int:
+        """How many things wait, of those that are shown."""
+        return self.count or len(self.items)

@@ -21,7 +21,10 @@ from lilong.foundation.cases.services import evidence
 from lilong.foundation.cases.services.appeals import appeal
 from lilong.foundation.cases.services.assignments import assign_case
 from lilong.foundation.cases.services.cases import decide_case
+from lilong.foundation.cases.services.standings import ask_for_standing, list_offers, load_standing_rule
+from lilong.foundation.members.public import StandingKind
 from lilong.foundation.members.public.evidence import EvidenceState
+from lilong.foundation.members.public.standings import APPLICANTS, list_open_applications
 
 router = Router(tags=["cases"])
 
@@ -136,6 +139,52 @@ class AssignmentIn(RequestBody):
     person_id: Annotated[str, Field(max_length=64)]
 
 
+class StandingOfferOut(Schema):
+    """What an organisation can ask to be: for how many days, which documents it would show, and which kinds lack."""
+
+    kind: StandingKind
+    days: int
+    shown: list[CaseEvidenceOut]
+    lacking: list[str]
+
+
+class StandingOffersOut(Schema):
+    """The published rule, and what it says to one's own organisation."""
+
+    rule_name: str
+    rule_version: str
+    rule_sha256: str
+    items: list[StandingOfferOut]
+
+
+class ApplicationOut(Schema):
+    """What one's own organisation asks to be, and the case that decides."""
+
+    id: str
+    kind: StandingKind
+    case_id: str
+    applied_at: datetime
+
+
+class ApplicationsOut(Schema):
+    """Everything that is asked and not decided yet."""
+
+    items: list[ApplicationOut]
+
+
+class ApplicationIn(RequestBody):
+    """What the organisation asks to be, or for longer, and why."""
+
+    kind: StandingKind
+    reason: Reason
+
+
+class AppliedOut(Schema):
+    """The case that decides what was asked for."""
+
+    case_id: str
+
+
 @router.get("/cases", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: CasePageOut, **PROBLEMS})
 def list_cases(
     request: HttpRequest,
@@ -224,3 +273,32 @@ def put_assignment(request: HttpRequest, case_id: IdInPath, body: AssignmentIn) 
     """Expect the decision from one operator, who is told."""
     assign_case(actor=get_actor(request), case_id=case_id, person_id=body.person_id, now=utc_now())
     return Status(204, None)
+
+
+@router.get(
+    "/standing-offers", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: StandingOffersOut, **PROBLEMS}
+)
+def list_standing_offers(request: HttpRequest) -> object:
+    """List what one's own organisation can ask to be, and which documents of its wallet it would show for it."""
+    rule, offers = load_standing_rule().published, list_offers(actor=get_actor(request), now=utc_now())
+    return {"rule_name": rule.name, "rule_version": rule.version, "rule_sha256": rule.sha256, "items": offers}
+
+
+@router.get(
+    "/standing-applications", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: ApplicationsOut, **PROBLEMS}
+)
+def list_applications(request: HttpRequest) -> object:
+    """List what one's own organisation asks to be, as long as no case has decided."""
+    actor = get_actor(request)
+    return {"items": list_open_applications(actor=actor, organisation_id=actor.organisation_id)}
+
+
+@router.post(
+    "/standing-applications",
+    openapi_extra=allow(APPLICANTS, Scope.MANAGE),
+    response={202: AppliedOut, **PROBLEMS},
+)
+def post_application(request: HttpRequest, body: ApplicationIn) -> Status[object]:
+    """Ask to be something more at the hub, or for longer: people decide, and are shown the documents that it needs."""
+    made = ask_for_standing(actor=get_actor(request), kind=body.kind, reason=body.reason, now=utc_now())
+    return Status(202, AppliedOut(case_id=made))

@@ -170,7 +170,10 @@ class Period(models.Model):
 
 
 class ClosingBalance(models.Model):
-    """Sums of an account at the end of a period, by the moments that transfers count for."""
+    """Sums of an account at the end of a period, by the moments that transfers count for.
+
+    One that is empty and did not move in the period has none.
+    """
 
     id = models.CharField(max_length=64, primary_key=True)
     period = models.ForeignKey(Period, models.PROTECT, related_name="balances", db_index=False)

@@ -9,7 +9,8 @@ from allauth.mfa.models import Authenticator
 
 from lilong.common.django.resealing import SealedTable
 from lilong.foundation.members.models import Mail, Secret
-from lilong.foundation.members.queries import MailBacklog, count_organisations, measure_mails
+from lilong.foundation.members.queries import count_organisations
+from lilong.foundation.members.queries.mails import MailBacklog, measure_mails
 from lilong.foundation.members.services.factor_losses import finish_losses
 from lilong.foundation.members.services.mail import send_due_mails
 from lilong.foundation.members.services.upkeep import prune

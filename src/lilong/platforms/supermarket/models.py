@@ -312,3 +312,17 @@ class Dispute(models.Model):
             models.UniqueConstraint(fields=["order"], condition=Q(closed_at=None), name="supermarket_one_open_dispute"),
             models.CheckConstraint(condition=Q(claim_uc__gte=1), name="supermarket_dispute_claim"),
         ]
+
+
+class FrozenEarning(models.Model):
+    """One of the providers whose offers stand in a disputed order's quote; it goes when the dispute is closed.
+
+    By it a provider's desk finds the disputes that freeze its own earnings, however many others are open.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    provider = models.ForeignKey(Provider, models.PROTECT, related_name="frozen_earnings")
+    dispute = models.ForeignKey(Dispute, models.PROTECT, related_name="frozen_earnings")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["dispute", "provider"], name="supermarket_frozen_once")]

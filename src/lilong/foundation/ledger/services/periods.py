@@ -14,6 +14,7 @@ from lilong.foundation.ledger.queries.accounts import BEGINNING, closing_change
 from lilong.foundation.ledger.sql import sum_transfers, wait_for_writers
 
 ROWS_AT_ONCE = 1_000
+EMPTY = {"posted_uc": 0, "pending_out_uc": 0, "pending_in_uc": 0}
 
 
 class PeriodImpossible(Conflict):
@@ -25,10 +26,11 @@ class PeriodImpossible(Conflict):
 
 
 def close_period(*, actor: Actor, ends_at: datetime, now: datetime) -> str:
-    """Close the books for all moments before `ends_at` and keep every account's balance; return the period's id.
+    """Close the books for all moments before `ends_at` and return the period's id.
 
-    Posting waits meanwhile. What comes late is refused with a next step: enter it as a correction that counts from
-    the next period on. Raises NotAllowed, PeriodImpossible. Cost: linear in the period's transfers and all accounts.
+    The balances of accounts that moved in it, or are not empty, are kept: an account without one is empty. Posting
+    waits meanwhile. What comes late is refused with a next step: enter it as a correction that counts from the next
+    period on. Raises NotAllowed, PeriodImpossible. Cost: linear in the period's transfers and in those accounts.
     """
     require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
     with transaction.atomic():
@@ -38,7 +40,7 @@ def close_period(*, actor: Actor, ends_at: datetime, now: datetime) -> str:
         if not begin < ends_at <= now:
             raise PeriodImpossible(detail=f"Asked for {format_moment(ends_at)}; closed until {format_moment(begin)}.")
         sums = sum_transfers(account_ids=None, begin=begin, end=ends_at)
-        for closing in ClosingBalance.objects.filter(period=last) if last else ():
+        for closing in ClosingBalance.objects.filter(period=last).exclude(**EMPTY) if last else ():
             sums.setdefault(closing.account_id, Change()).add(closing_change(closing=closing))
         period = Period.objects.create(
             id=new_id("prd"),

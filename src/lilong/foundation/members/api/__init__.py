@@ -3,6 +3,7 @@
 from ninja import Router
 
 from lilong.foundation.members.api import (
+    consents,
     evidence,
     invitations,
     organisations,
@@ -20,5 +21,6 @@ router.add_router("", secrets.router)
 router.add_router("", invitations.router)
 router.add_router("", standings.router)
 router.add_router("", evidence.router)
+router.add_router("", consents.router)
 router.add_router("", ownership.router)
 router.add_router("", people.router)

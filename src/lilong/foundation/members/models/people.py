@@ -171,6 +171,19 @@ class Mail(models.Model):
     due_at = models.DateTimeField(db_index=True)
 
 
+class RefusedMail(models.Model):
+    """A mail of signing in that its server refused for good. Nothing is kept of what it said and for whom it was.
+
+    id: that of the mail. answer: the server's, in which nobody is named.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    written_at = models.DateTimeField()
+    refused_at = models.DateTimeField(db_index=True)
+    tries = models.PositiveSmallIntegerField()
+    answer = models.CharField(max_length=500)
+
+
 class FactorLoss(models.Model):
     """Somebody who knows a person's password says that the second factor is lost, and recovery codes with it.
 

@@ -39,7 +39,9 @@ def say_wording(wording: Wording) -> str:
 
 
 class ConsentForm(forms.Form):
-    """One question a use, off unless said otherwise."""
+    """One question a use, off unless said otherwise, in the words of one version."""
+
+    version = forms.CharField(max_length=16, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's
         super().__init__(*args, **options)
@@ -47,6 +49,10 @@ class ConsentForm(forms.Form):
             self.fields[code] = forms.BooleanField(
                 label=say_wording(use.title), help_text=say_wording(use.text), required=False
             )
+
+    def list_agreed(self) -> list[str]:
+        """Return the uses that a valid form says yes to."""
+        return [use for use in load_consent_terms().uses if self.cleaned_data[use]]
 
 
 class OutcomeForm(forms.Form):
@@ -71,7 +77,7 @@ def show_consents(request: HttpRequest) -> HttpResponseBase:
     actor, now, terms = find_actor(request), utc_now(), load_consent_terms()
     form = ConsentForm(request.POST) if request.method == "POST" else None
     if form is not None and form.is_valid():
-        set_consents(actor=actor, uses=[use for use, said in form.cleaned_data.items() if said], now=now)
+        set_consents(actor=actor, version=form.cleaned_data["version"], uses=form.list_agreed(), now=now)
         messages.success(request, gettext("Your answers hold from now on. You can change them at any time."))
         return redirect("own_consents")
     consents = list_consents(actor=actor)
@@ -79,7 +85,7 @@ def show_consents(request: HttpRequest) -> HttpResponseBase:
     rounds = list_rounds(actor=actor, now=now)
     rule = load_outcome_rule()
     context = {
-        "form": form or ConsentForm(initial=dict.fromkeys(held, True)),
+        "form": form or ConsentForm(initial={"version": terms.version} | dict.fromkeys(held, True)),
         "consents": [(say_wording(terms.uses[each.use].title), each) for each in consents if each.use in terms.uses],
         "terms": terms,
         "is_asked": OUTCOME_QUESTIONS in held,

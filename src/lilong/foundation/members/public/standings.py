@@ -1,7 +1,12 @@
 """The door of members for cases, which decide what organisations are at the hub."""
 
-from lilong.foundation.members.queries.standings import list_unanswered_applications, list_ungranted
+from lilong.foundation.members.queries.standings import (
+    list_open_applications,
+    list_unanswered_applications,
+    list_ungranted,
+)
 from lilong.foundation.members.services.applications import (
+    APPLICANTS,
     apply_for_standing,
     grant_application,
     may_apply,
@@ -9,8 +14,10 @@ from lilong.foundation.members.services.applications import (
 )
 
 __all__ = [
+    "APPLICANTS",
     "apply_for_standing",
     "grant_application",
+    "list_open_applications",
     "list_unanswered_applications",
     "list_ungranted",
     "may_apply",

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from django.db.models import Count, Expression, Max, Min, Q, QuerySet
+from django.db.models import Count, Expression, Q, QuerySet
 
 from lilong.common.django.paging import page_newest_first, page_oldest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.core.languages import Language
-from lilong.foundation.members.core.mails import KEPT_FOR
 from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState, find_giving_roles
 from lilong.foundation.members.core.standings import Standing, may_order
 from lilong.foundation.members.core.tokens import TokenUse
-from lilong.foundation.members.models import Mail, Membership, Organisation, Person, Secret, Token
+from lilong.foundation.members.models import Membership, Organisation, Person, Secret, Token
 from lilong.foundation.members.queries.standings import read_standing
 
 NOTHING: Mapping[str, Expression] = MappingProxyType({})
@@ -44,15 +43,6 @@ class PersonView:
     name: str
     email: str
     language: Language
-
-
-@dataclass(frozen=True, slots=True)
-class MailBacklog:
-    """Mails that wait, when the oldest of them was written, and until when the newest is tried."""
-
-    waiting: int
-    oldest_at: datetime | None
-    tried_until: datetime | None
 
 
 def get_organisations(*, organisation_ids: Collection[str]) -> dict[str, OrganisationView]:
@@ -102,13 +92,6 @@ def count_organisations() -> Mapping[OrganisationState, int]:
     """Return how many organisations are in each state. One query. Cost: linear in organisations."""
     found = dict(Organisation.objects.values_list("state").annotate(count=Count("id")))
     return {state: found.get(state, 0) for state in OrganisationState}
-
-
-def measure_mails() -> MailBacklog:
-    """Return the mails of signing in that were not sent yet. One query. Cost: linear in them."""
-    found = Mail.objects.aggregate(waiting=Count("id"), oldest_at=Min("created_at"), newest_at=Max("created_at"))
-    newest_at = found.pop("newest_at")
-    return MailBacklog(**found, tried_until=newest_at + KEPT_FOR if newest_at else None)
 
 
 def list_members(*, actor: Actor, organisation_id: str, cursor: str | None, limit: int) -> Page[Membership]:

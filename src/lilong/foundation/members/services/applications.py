@@ -19,10 +19,12 @@ from lilong.foundation.members.services.standings import (
     lock_organisation,
 )
 
+APPLICANTS = MANAGERS
+
 
 def may_apply(*, actor: Actor) -> Verdict:
     """Say whether the actor speaks for the organisation here: its owners and admins do."""
-    return may(actor, roles=MANAGERS, scope=Scope.MANAGE)
+    return may(actor, roles=APPLICANTS, scope=Scope.MANAGE)
 
 
 def apply_for_standing(*, actor: Actor, application_id: str, kind: StandingKind, case_id: str, now: datetime) -> None:

@@ -28,7 +28,15 @@ class ConsentInvalid(InputInvalid):
 
     code = "consent.invalid"
     title = "This cannot be answered like this"
-    next_step = "Load the page again: it shows what is asked today."
+    next_step = "Read again what is asked today, and answer that."
+
+
+class ConsentOutdated(Conflict):
+    """The texts that were read are not those in force."""
+
+    code = "consent.outdated"
+    title = "These texts are no longer in force"
+    next_step = "Read the texts that are in force now, and answer them."
 
 
 class OutcomesNotAsked(Conflict):
@@ -52,18 +60,23 @@ class ExportedAnswer:
     answered_at: datetime
 
 
-def set_consents(*, actor: Actor, uses: Collection[str], now: datetime) -> None:
-    """Say yes to these uses in the words in force, and no more to all others. Raises ConsentInvalid."""
+def set_consents(*, actor: Actor, version: str, uses: Collection[str], now: datetime) -> None:
+    """Say yes to these uses in the words in force, and no more to all others.
+
+    version: of the texts that were read. Raises NotAllowed, ConsentOutdated, ConsentInvalid.
+    """
     require(may(actor, roles=MANAGERS, scope=Scope.MANAGE))
     terms = load_consent_terms()
+    if version != terms.version:
+        raise ConsentOutdated(detail=f"Version {version[:16]} was read, version {terms.version} is in force.")
     unknown = sorted(set(uses) - terms.uses.keys())
     if unknown:
         raise ConsentInvalid(fields=[FieldProblem(path="uses", code="consent.use", message=f"Unknown: {unknown[0]}.")])
     with transaction.atomic():
         organisation = lock_own_organisation(actor=actor)
         held = {(row.use, row.version): row for row in _list_held(organisation_id=organisation.id)}
-        for (use, version), row in held.items():
-            if use not in uses or version != terms.version:
+        for (use, given_to), row in held.items():
+            if use not in uses or given_to != terms.version:
                 row.withdrawn_at, row.withdrawn_by = now, actor.person_id
                 row.save(update_fields=["withdrawn_at", "withdrawn_by"])
                 _record(row, deed="withdrawn", by=actor.person_id, now=now)

@@ -8,11 +8,11 @@ from django.db.models import Count, Expression, IntegerField, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
 from lilong.common.django.paging import page_newest_first
+from lilong.common.masking import hide_mailboxes
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.public.people import Language, list_people
 from lilong.foundation.notices.core.kinds import MailRule, point_to
-from lilong.foundation.notices.core.masking import hide_mailboxes
 from lilong.foundation.notices.models import Letter, Mail, Preference
 from lilong.foundation.notices.queries.kinds import list_offered_kinds, load_kinds
 from lilong.foundation.notices.queries.wording import word_letter

@@ -7,17 +7,19 @@ from datetime import datetime, timedelta
 from django.db.models import OuterRef, Q, Subquery
 
 from lilong.common.django.paging import page_newest_first
+from lilong.common.masking import hide_mailboxes
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.members.public.invitations import find_inviting
+from lilong.foundation.members.public.mails import StuckMails, count_stuck_mails, sum_mails
 from lilong.foundation.members.public.people import name_organisations
 from lilong.foundation.notices.core.endpoints import Endpoint, read_endpoint
-from lilong.foundation.notices.core.masking import hide_mailboxes
 from lilong.foundation.notices.models import DEAD, WAITING, DeliveryTry, Mail, Webhook
 from lilong.foundation.notices.queries.inbox import MailState
 from lilong.foundation.notices.queries.webhooks import TryView
 
 LATE_AFTER = timedelta(hours=1)
+GIVEN_UP_WITHIN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +61,27 @@ class TroubledWebhook:
 def list_undelivered_mails(*, actor: Actor, cursor: str | None, limit: int, now: datetime) -> Page[UndeliveredMail]:
     """Return mails that were given up or wait for over an hour, newest first; for the operator. Three queries."""
     _require_operator(actor)
-    is_late = Q(state=WAITING, written_at__lte=now - LATE_AFTER)
-    page = page_newest_first(Mail.objects.filter(Q(state=DEAD) | is_late), cursor=cursor, limit=limit)
+    page = page_newest_first(Mail.objects.filter(Q(state=DEAD) | _is_late(now)), cursor=cursor, limit=limit)
     inviting = find_inviting(invitation_ids=[row.invitation_id for row in page.items if row.invitation_id])
     owners = {row.id: row.organisation_id or inviting.get(row.invitation_id, "") for row in page.items}
     names = name_organisations(organisation_ids=set(owners.values()))
     items = [_view_mail(row, organisation_id=owners[row.id], names=names) for row in page.items]
     return Page(items=items, next_cursor=page.next_cursor)
+
+
+def count_undelivered_mails(*, actor: Actor, now: datetime) -> list[StuckMails]:
+    """Return how many mails do not arrive, by reason; for the operator. One query.
+
+    Of notices: `dead`, of the last week, and `waiting` for over an hour. Of signing in: as members count them.
+    """
+    _require_operator(actor)
+    dead = Mail.objects.filter(state=DEAD, written_at__gt=now - GIVEN_UP_WITHIN)
+    late = Mail.objects.filter(_is_late(now))
+    beside = [
+        sum_mails(mails=dead, reason=DEAD, since="written_at"),
+        sum_mails(mails=late, reason=WAITING, since="written_at"),
+    ]
+    return count_stuck_mails(now=now, beside=beside)
 
 
 def list_troubled_webhooks(*, actor: Actor, cursor: str | None, limit: int) -> Page[TroubledWebhook]:
@@ -91,6 +107,10 @@ def _find_last_tries(webhooks: Sequence[Webhook]) -> dict[str, DeliveryTry]:
         each.delivery.webhook_id: each
         for each in DeliveryTry.objects.filter(id__in=newest_ids).select_related("delivery")
     }
+
+
+def _is_late(now: datetime) -> Q:
+    return Q(state=WAITING, written_at__lte=now - LATE_AFTER)
 
 
 def _require_operator(actor: Actor) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 
 from lilong.common.django.fields import PAGE_LIMIT_DEFAULT, CursorInQuery, IdInPath, LimitInQuery, Name, RequestBody
 from lilong.common.django.problems import PROBLEMS
@@ -12,12 +12,22 @@ from lilong.common.django.routes import ALL_ROLES, allow, get_actor
 from lilong.common.permissions import Scope
 from lilong.common.time import utc_now
 from lilong.foundation.runs.queries.volumes import get_volume, list_volumes
-from lilong.foundation.runs.services.volumes import KEEPERS, create_volume, delete_volume, put_volume
+from lilong.foundation.runs.services.volumes import (
+    KEEPERS,
+    create_volume,
+    delete_volume,
+    move_file,
+    put_volume,
+    remove_file,
+)
+from lilong.protocol.manifest import PATH_CHARACTERS_MAX
 from lilong.protocol.spec import Sha256
 
 router = Router(tags=["volumes"])
 
 SIZE_MAX = 2**50
+
+FilePath = Annotated[str, Field(min_length=1, max_length=PATH_CHARACTERS_MAX)]
 
 
 class VolumeIn(RequestBody):
@@ -31,6 +41,13 @@ class VolumeContentIn(RequestBody):
     """New content: the digest of an uploaded manifest whose files are uploaded too."""
 
     manifest_sha256: Sha256
+
+
+class FileMoveIn(RequestBody):
+    """A file of the volume, and the path that it gets."""
+
+    path: FilePath
+    new_path: FilePath
 
 
 class VolumeOut(Schema):
@@ -88,3 +105,25 @@ def remove_volume(request: HttpRequest, volume_id: IdInPath) -> object:
     """Delete a volume; refused while a run writes to it."""
     delete_volume(actor=get_actor(request), volume_id=volume_id)
     return Status(204, None)
+
+
+@router.patch(
+    "/volumes/{volume_id}/files", openapi_extra=allow(KEEPERS, Scope.RUN), response={200: VolumeOut, **PROBLEMS}
+)
+def rename_file(request: HttpRequest, volume_id: IdInPath, body: FileMoveIn) -> object:
+    """Give one file another path; refused while a run writes to the volume. Runs that read it keep what they have."""
+    return move_file(
+        actor=get_actor(request), volume_id=volume_id, path=body.path, new_path=body.new_path, now=utc_now()
+    )
+
+
+@router.delete(
+    "/volumes/{volume_id}/files", openapi_extra=allow(KEEPERS, Scope.RUN), response={200: VolumeOut, **PROBLEMS}
+)
+def take_file_out(
+    request: HttpRequest,
+    volume_id: IdInPath,
+    path: Annotated[str, Query(min_length=1, max_length=PATH_CHARACTERS_MAX)],
+) -> object:
+    """Take one file out; refused while a run writes to the volume. Runs that read it keep what they mounted."""
+    return remove_file(actor=get_actor(request), volume_id=volume_id, path=path, now=utc_now())

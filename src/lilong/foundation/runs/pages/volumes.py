@@ -13,14 +13,30 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from lilong.common.django.bodies import FORM_BYTES_MAX, reads_at_most
+from lilong.common.django.forms import render_form
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.errors import InputInvalid
-from lilong.common.permissions import Actor, Scope, may
+from lilong.common.permissions import Actor, Scope, may, require
 from lilong.common.time import utc_now
 from lilong.foundation.runs.pages.files import respond_file
 from lilong.foundation.runs.queries.artefacts import READERS
-from lilong.foundation.runs.queries.volumes import get_volume, list_uses, list_volumes, open_volume_file, read_volume
-from lilong.foundation.runs.services.volumes import KEEPERS, create_volume, delete_volume, put_file
+from lilong.foundation.runs.queries.volumes import (
+    VolumeFileMissing,
+    get_volume,
+    list_uses,
+    list_volumes,
+    open_volume_file,
+    read_volume,
+)
+from lilong.foundation.runs.services.volumes import (
+    KEEPERS,
+    VolumePathInvalid,
+    create_volume,
+    delete_volume,
+    move_file,
+    put_file,
+    remove_file,
+)
 from lilong.protocol.manifest import PATH_CHARACTERS_MAX, TOTAL_BYTES_MAX, Manifest, is_safe_path
 
 VOLUMES_SHOWN = 100
@@ -73,6 +89,17 @@ class FileForm(forms.Form):
                 self.add_error("folder", gettext("This path leaves the volume, or is too long."))
             said["path"] = path
         return said
+
+
+class MoveForm(forms.Form):
+    """Another path for a file."""
+
+    new_path = forms.CharField(
+        label=_("New path"),
+        help_text=_("With its folders, such as train/shards/one.bin."),
+        max_length=PATH_CHARACTERS_MAX,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -139,6 +166,41 @@ def download_file(request: HttpRequest, volume_id: str) -> HttpResponseBase:
     path = request.GET.get("path", "")
     reader = open_volume_file(actor=find_actor(request), volume_id=volume_id, path=path)
     return respond_file(reader, name=PurePosixPath(path).name)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_member
+def change_file(request: HttpRequest, volume_id: str) -> HttpResponseBase:
+    """Show the file at `path`, and give it another path or take it out; refused while a run writes to the volume."""
+    actor, now = find_actor(request), utc_now()
+    require(may(actor, roles=KEEPERS, scope=Scope.RUN))
+    path = (request.POST or request.GET).get("path", "")
+    if request.method == "POST" and request.POST.get("action") == "remove":
+        remove_file(actor=actor, volume_id=volume_id, path=path, now=now)
+        messages.success(request, gettext("{path} is gone from the volume.").format(path=path))
+        return redirect("volume", volume_id=volume_id)
+    form = MoveForm(request.POST or None, initial={"new_path": path})
+    if request.method == "POST" and form.is_valid():
+        new_path = form.cleaned_data["new_path"]
+        try:
+            move_file(actor=actor, volume_id=volume_id, path=path, new_path=new_path, now=now)
+        except VolumePathInvalid:
+            form.add_error("new_path", gettext("Another file has this path, or it leaves the volume."))
+        else:
+            messages.success(request, gettext("{path} is in the volume.").format(path=new_path))
+            return redirect("volume", volume_id=volume_id)
+    volume, manifest = read_volume(actor=actor, volume_id=volume_id)
+    file = next((each for each in manifest.files if each.path == path), None)
+    if file is None:
+        raise VolumeFileMissing
+    context = {
+        "volume": volume,
+        "file": file,
+        "uses": list_uses(actor=actor).get(volume.id, []),
+        "form": form,
+        "now": now,
+    }
+    return render_form(request, "runs/volume_file.html", context, is_refused=bool(form.errors))
 
 
 @require_POST

@@ -1,7 +1,9 @@
 """Volumes: named folders of an organisation that outlive runs. Their content is a manifest of objects."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from django.db import transaction
 
@@ -12,8 +14,21 @@ from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.foundation.objects.public import drop_hold, hold, store_contents
 from lilong.foundation.runs.models import Volume
 from lilong.foundation.runs.queries.manifests import read_manifest
-from lilong.foundation.runs.queries.volumes import VolumeMissing, VolumeView, read_volume, view_volume
-from lilong.protocol.manifest import TOTAL_BYTES_MAX, Manifest, ManifestFile, parse_manifest
+from lilong.foundation.runs.queries.volumes import (
+    VolumeFileMissing,
+    VolumeMissing,
+    VolumeView,
+    read_volume,
+    view_volume,
+)
+from lilong.protocol.manifest import (
+    PATH_CHARACTERS_MAX,
+    TOTAL_BYTES_MAX,
+    Manifest,
+    ManifestFile,
+    is_safe_path,
+    parse_manifest,
+)
 
 VOLUMES_PER_ORGANISATION_MAX = 100
 KEEPERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN, Role.MEMBER})
@@ -69,6 +84,14 @@ class VolumeChanged(Conflict):
     next_step = "Look at what it holds now, then do it again."
 
 
+class VolumePathInvalid(InputInvalid):
+    """A file can stand at no such path: it leaves the volume, is taken, or leads through a file."""
+
+    code = "runs.volume_path_invalid"
+    title = "A file cannot have this path in the volume"
+    next_step = "Choose a path inside the volume that no file and no folder has, and that leads through no file."
+
+
 def create_volume(*, actor: Actor, name: str, max_bytes: int, now: datetime) -> VolumeView:
     """Create an empty volume of the actor's organisation; the same call again returns the same volume."""
     require(may(actor, roles=KEEPERS, scope=Scope.RUN))
@@ -117,12 +140,29 @@ def put_file(*, actor: Actor, volume_id: str, path: str, content: bytes, now: da
     before, old = read_volume(actor=actor, volume_id=volume_id)
     file = ManifestFile(path=path, sha256=sha256_hex(content), size_bytes=len(content))
     others = [each for each in old.files if each.path != path]
-    manifest = Manifest(files=tuple(sorted([*others, file], key=lambda each: each.path)))
-    parse_manifest(manifest.to_bytes())
-    _require_room(manifest, max_bytes=before.max_bytes)
-    contents = [content, manifest.to_bytes()]
-    store_contents(organisation_id=actor.organisation_id, contents=contents, now=now)
-    return _put(actor, volume_id=volume_id, manifest_sha256=manifest.sha256, version=before.version, now=now)
+    return _put_files(actor, before, [*others, file], contents=[content], now=now)
+
+
+def remove_file(*, actor: Actor, volume_id: str, path: str, now: datetime) -> VolumeView:
+    """Take one file out of a volume; the others stay, and runs that read it keep what they mounted.
+
+    Raises VolumeMissing, VolumeFileMissing, VolumeWritten, VolumeChanged.
+    """
+    require(may(actor, roles=KEEPERS, scope=Scope.RUN))
+    before, _, others = _split_off(actor, volume_id=volume_id, path=path)
+    return _put_files(actor, before, others, now=now)
+
+
+def move_file(*, actor: Actor, volume_id: str, path: str, new_path: str, now: datetime) -> VolumeView:
+    """Give one file of a volume another path; the others stay, and runs that read it keep what they mounted.
+
+    Raises VolumeMissing, VolumeFileMissing, VolumePathInvalid, VolumeWritten, VolumeChanged.
+    """
+    require(may(actor, roles=KEEPERS, scope=Scope.RUN))
+    before, file, others = _split_off(actor, volume_id=volume_id, path=path)
+    if not _is_free(new_path, others):
+        raise VolumePathInvalid(detail=repr(new_path[:200]))
+    return _put_files(actor, before, [*others, file.model_copy(update={"path": new_path})], now=now)
 
 
 def delete_volume(*, actor: Actor, volume_id: str) -> None:
@@ -144,6 +184,34 @@ def write_version(*, volume: Volume, manifest_sha256: str, size_bytes: int, now:
     hold(organisation_id=volume.organisation_id, sha256s=digests, holder=_name_holder(volume), until=None, now=now)
     volume.save(update_fields=["version", "manifest_sha256", "size_bytes", "changed_at"])
     drop_hold(holder=old)
+
+
+def _split_off(actor: Actor, *, volume_id: str, path: str) -> tuple[VolumeView, ManifestFile, list[ManifestFile]]:
+    """Return a volume, the file of a path, and all others; raises VolumeMissing, VolumeFileMissing."""
+    volume, manifest = read_volume(actor=actor, volume_id=volume_id)
+    file = next((each for each in manifest.files if each.path == path), None)
+    if file is None:
+        raise VolumeFileMissing
+    return volume, file, [each for each in manifest.files if each is not file]
+
+
+def _is_free(path: str, others: Sequence[ManifestFile]) -> bool:
+    taken = {each.path for each in others}
+    folders = {str(parent) for each in taken for parent in PurePosixPath(each).parents}
+    is_possible = is_safe_path(path) and len(path) <= PATH_CHARACTERS_MAX
+    return is_possible and path not in taken | folders and taken.isdisjoint(map(str, PurePosixPath(path).parents))
+
+
+def _put_files(
+    actor: Actor, before: VolumeView, files: Sequence[ManifestFile], *, contents: Sequence[bytes] = (), now: datetime
+) -> VolumeView:
+    """Give a volume these files, unless it has changed since it was read. contents: bytes that are not stored yet."""
+    manifest = Manifest(files=tuple(sorted(files, key=lambda each: each.path)))
+    parse_manifest(manifest.to_bytes())
+    _require_room(manifest, max_bytes=before.max_bytes)
+    stored = [*contents, manifest.to_bytes()]
+    store_contents(organisation_id=actor.organisation_id, contents=stored, now=now)
+    return _put(actor, volume_id=before.id, manifest_sha256=manifest.sha256, version=before.version, now=now)
 
 
 def _put(actor: Actor, *, volume_id: str, manifest_sha256: str, version: int | None, now: datetime) -> VolumeView:

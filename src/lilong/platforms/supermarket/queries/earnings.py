@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from lilong.common.permissions import Actor
 from lilong.foundation.ledger.public import get_balances
-from lilong.platforms.supermarket.models import Offer, Order, PriceRow, Provider
+from lilong.platforms.supermarket.models import FrozenEarning, Offer, PriceRow, Provider
 
 OFFERS_MAX = 100
 
@@ -35,8 +35,8 @@ class SoldOffer:
 class Earnings:
     """What a provider has earned. accruing_uc: of orders whose time for disputes runs, on accruing_account_id.
 
-    disputed: orders, of any provider, whose earnings are frozen. available_uc: may be paid out; leaving_uc: held for
-    pay-outs that are asked for.
+    disputed: orders with an offer of the provider whose earnings are frozen. available_uc: may be paid out; leaving_uc:
+    held for pay-outs that are asked for.
     """
 
     accruing_account_id: str
@@ -82,7 +82,7 @@ def find_stall(*, actor: Actor, now: datetime) -> Stall | None:
 
 
 def _read_earnings(provider: Provider) -> Earnings:
-    disputed = list(Order.objects.disputed().values_list("id", flat=True))
+    disputed = list(FrozenEarning.objects.filter(provider=provider).values_list("dispute__order", flat=True))
     accounts = [provider.accruing_account_id, provider.available_account_id]
     balances = get_balances(account_ids=accounts)
     available = balances[provider.available_account_id]

@@ -15,7 +15,7 @@ from lilong.foundation.cases.public import open_case
 from lilong.platforms.supermarket.core.policy import DISPUTE_WINDOW
 from lilong.platforms.supermarket.core.promise import read_promise
 from lilong.platforms.supermarket.core.states import OrderStep, StepImpossible
-from lilong.platforms.supermarket.models import Dispute, Order
+from lilong.platforms.supermarket.models import Dispute, FrozenEarning, Order
 from lilong.platforms.supermarket.services.books import advance
 from lilong.platforms.supermarket.services.corrections import correct_order, reckon_lines
 
@@ -112,7 +112,7 @@ def _open(
         },
         now=now,
     )
-    Dispute.objects.create(
+    dispute = Dispute.objects.create(
         id=dispute_id,
         order=order,
         attempt_ids=list(attempt_ids),
@@ -120,6 +120,11 @@ def _open(
         reason=reason,
         opened_at=now,
         case_id=case_id,
+    )
+    promise = read_promise(content=order.quote.document.encode())
+    FrozenEarning.objects.bulk_create(
+        FrozenEarning(id=new_id("frz"), provider_id=provider_id, dispute=dispute)
+        for provider_id in sorted({offer.provider_id for offer in promise.offers})
     )
     return case_id
 
@@ -133,6 +138,7 @@ def _lock(dispute_id: str) -> tuple[Dispute, Order]:
 def _close(dispute: Dispute, order: Order, *, upheld: bool, now: datetime) -> None:
     dispute.closed_at, dispute.upheld = now, upheld
     dispute.save(update_fields=["closed_at", "upheld"])
+    dispute.frozen_earnings.all().delete()
     if dispute.attempt_ids and order.releasable_at is not None:
         # Nobody could claim while the hub's own question was open: the member's whole window follows it.
         order.releasable_at = max(order.releasable_at, now + DISPUTE_WINDOW)

@@ -1,4 +1,4 @@
-"""What a mail server answered, without whom the mail was to reach."""
+"""Texts without the people whom they name by address: what mail servers answer, and lines of logs."""
 
 import re
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lilong.foundation.notices.core.masking import hide_mailboxes
+from lilong.common.masking import hide_mailboxes
 
 
 @pytest.mark.parametrize(
