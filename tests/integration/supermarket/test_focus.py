@@ -10,6 +10,7 @@ import pytest
 from django.db import transaction
 
 from lilong.common.periods import DayPeriod
+from lilong.common.permissions import Actor
 from lilong.foundation.ledger.models import Transfer
 from lilong.platforms.supermarket.core.focus import COLUMNS
 from lilong.platforms.supermarket.core.pricing import concede
@@ -52,12 +53,15 @@ def order():
     finish(seller.agent, ms=5_000_123, seconds=1_000)
     reconcile(now=MARCH)
     order.refresh_from_db()
-    order.buyer = buyer
     return order
 
 
+def buyer_of(order):
+    return Actor(organisation_id=order.organisation_id)
+
+
 def export(order, period=QUARTER):
-    return export_focus(actor=order.buyer, period=period)
+    return export_focus(actor=buyer_of(order), period=period)
 
 
 def read(content):
@@ -77,7 +81,7 @@ def refund_a_credit(order, *, now):
 
 
 def spent_uc(order):
-    return PAID_UC - available_uc(wallet_of(order.buyer))
+    return PAID_UC - available_uc(wallet_of(buyer_of(order)))
 
 
 def test_each_attempt_is_usage_and_each_voucher_a_credit_against_it(order):

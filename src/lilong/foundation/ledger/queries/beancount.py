@@ -1,6 +1,6 @@
 """Books as Beancount files: those of the whole hub, and those of one organisation."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from django.conf import settings
@@ -63,10 +63,11 @@ def export_own_beancount(*, actor: Actor, period: DayPeriod) -> Iterator[str]:
     own = {row.id: row for row in accounts}
     opening = sum_until(account_ids=list(own), at=period.begin - SHORTEST) if own else {}
     closing = sum_until(account_ids=list(own), at=period.end - SHORTEST) if own else {}
-    moves = _list_own_moves(own, period)
+    moves = _list_own_moves(accounts, period)
     organisation = name_organisations(organisation_ids=[actor.organisation_id]).get(actor.organisation_id, "Nobody")
     names = {row.id: name_own(account_id=row.id, kind=AccountKind(row.kind)) for row in own.values()}
-    for side in (side for row in moves for side in (row.debit_account, row.credit_account)):
+    sides = {side.id: side for row in moves for side in (row.debit_account, row.credit_account)}
+    for side in sides.values():
         names.setdefault(side.id, name_other(kind=AccountKind(side.kind)))
     lines = [
         AccountLine(
@@ -76,6 +77,7 @@ def export_own_beancount(*, actor: Actor, period: DayPeriod) -> Iterator[str]:
             closing_uc=closing.get(account_id, Change()).posted_uc,
         )
         for account_id in sorted(own)
+        if account_id in sides or opening.get(account_id, Change()).posted_uc
     ]
     others = sorted({name for account_id, name in names.items() if account_id not in own})
     return render_beancount(
@@ -89,11 +91,11 @@ def export_own_beancount(*, actor: Actor, period: DayPeriod) -> Iterator[str]:
     )
 
 
-def _list_own_moves(own: Collection[str], period: DayPeriod) -> list[Transfer]:
+def _list_own_moves(own: QuerySet[Account], period: DayPeriod) -> list[Transfer]:
     """Return what moved on an organisation's accounts, in one order whatever the database."""
     found = _find_moves(begin=period.begin, end=period.end).select_related("debit_account", "credit_account")
     # Either side has an index of its own; one query for both would read all of the accounts' transfers.
-    sides = (Q(debit_account__in=own), Q(credit_account__in=own))
+    sides = (Q(debit_account__in=own.values("pk")), Q(credit_account__in=own.values("pk")))
     moves = {row.id: row for side in sides for row in found.filter(side)}
     return sorted(moves.values(), key=lambda row: (row.effective_at, row.recorded_at, row.id))
 
