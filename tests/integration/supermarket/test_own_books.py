@@ -6,13 +6,14 @@ import pytest
 
 from lilong.common.periods import DayPeriod
 from lilong.common.permissions import PUBLIC
-from lilong.foundation.ledger.queries.beancount import export_own_beancount
+from lilong.foundation.ledger.queries.accounts import sum_until
+from lilong.foundation.ledger.queries.beancount import BooksMoving, export_own_beancount
 from lilong.platforms.funding.models import Voucher
 from lilong.platforms.supermarket.core.policy import DISPUTE_WINDOW
 from lilong.platforms.supermarket.models import Provider
 from lilong.platforms.supermarket.reactions import reconcile
 from tests.beancount import find_bean_errors
-from tests.market import CREDIT, buy, finish, found_buyer, open_stall, wallet_of
+from tests.market import CREDIT, buy, finish, found_buyer, open_stall, pay_in, wallet_of
 from tests.pools import at, make_spec
 from tests.programmes import give_voucher
 
@@ -100,3 +101,21 @@ def test_a_month_is_the_same_bytes_whenever_it_is_exported(buyer, seller):
 def test_whoever_has_no_organisation_has_no_books(buyer):
     assert list_balances(export(PUBLIC)) == []
     assert "Assets:" not in export(PUBLIC)
+
+
+@pytest.mark.parametrize(("posts", "is_refused"), [(2, False), (99, True)])
+def test_what_is_posted_while_they_are_read_is_in_them_or_they_are_refused(buyer, monkeypatch, posts, is_refused):
+    left = iter(range(posts))
+
+    def read_after_a_post(**asked):
+        if next(left, None) is not None:
+            pay_in(wallet_of(buyer), CREDIT)
+        return sum_until(**asked)
+
+    monkeypatch.setattr("lilong.foundation.ledger.queries.beancount.sum_until", read_after_a_post)
+
+    if is_refused:
+        with pytest.raises(BooksMoving):
+            export(buyer)
+    else:
+        assert any(held == "95.000000" for _, _, held in list_balances(export(buyer)))

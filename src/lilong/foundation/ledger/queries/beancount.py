@@ -1,11 +1,14 @@
 """Books as Beancount files: those of the whole hub, and those of one organisation."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Min, Q, QuerySet
 
+from lilong.common.errors import Conflict
 from lilong.common.periods import DayPeriod
 from lilong.common.permissions import Actor
 from lilong.foundation.ledger.core.accounts import AccountKind
@@ -19,6 +22,16 @@ from lilong.foundation.ledger.sql import sum_transfers
 from lilong.foundation.members.public.people import name_organisations
 
 ROWS_AT_ONCE = 2_000
+TRIES_MAX = 5
+
+
+class BooksMoving(Conflict):
+    """An organisation's books changed each time that they were read."""
+
+    code = "ledger.books_moving"
+    title = "These books change while they are read"
+    next_step = "Ask again, or for a period that is over; if that fails too, the operator runs `lilong ledger verify`."
+    retryable = True
 
 
 def export_beancount(*, title: str, begins_on: date | None, end: datetime) -> Iterator[str]:
@@ -57,38 +70,77 @@ def export_own_beancount(*, actor: Actor, period: DayPeriod) -> Iterator[str]:
     """Yield the books of the actor's organisation as Beancount text; of others they show kinds of accounts alone.
 
     Assets are what it can spend and what it has earned. Cost: linear in its transfers of the period, and see
-    `sum_until`.
+    `sum_until`. Raises BooksMoving.
     """
-    accounts = Account.objects.filter(owner_id=actor.organisation_id).exclude(owner_id="")
-    own = {row.id: row for row in accounts}
-    opening = sum_until(account_ids=list(own), at=period.begin - SHORTEST) if own else {}
-    closing = sum_until(account_ids=list(own), at=period.end - SHORTEST) if own else {}
-    moves = _list_own_moves(accounts, period)
+    books = _read_own_books(actor.organisation_id, period)
     organisation = name_organisations(organisation_ids=[actor.organisation_id]).get(actor.organisation_id, "Nobody")
-    names = {row.id: name_own(account_id=row.id, kind=AccountKind(row.kind)) for row in own.values()}
-    sides = {side.id: side for row in moves for side in (row.debit_account, row.credit_account)}
-    for side in sides.values():
-        names.setdefault(side.id, name_other(kind=AccountKind(side.kind)))
+    sides = {side.id: side for row in books.moves for side in (row.debit_account, row.credit_account)}
+    names = {row.id: name_own(account_id=row.id, kind=AccountKind(row.kind)) for row in books.accounts}
+    others = {side.id: name_other(kind=AccountKind(side.kind)) for side in sides.values() if side.id not in names}
     lines = [
         AccountLine(
             name=names[account_id],
             opened_on=period.begins_on,
-            opening_uc=opening.get(account_id, Change()).posted_uc,
-            closing_uc=closing.get(account_id, Change()).posted_uc,
+            opening_uc=books.opening_uc[account_id],
+            closing_uc=books.closing_uc[account_id],
         )
-        for account_id in sorted(own)
-        if account_id in sides or opening.get(account_id, Change()).posted_uc
+        for account_id in sorted(names)
+        if account_id in sides or books.opening_uc[account_id]
     ]
-    others = sorted({name for account_id, name in names.items() if account_id not in own})
+    lines += [AccountLine(name, period.begins_on, opening_uc=0, closing_uc=None) for name in sorted({*others.values()})]
+    names |= others
     return render_beancount(
         title=f"{organisation} at {settings.LILONG.hub_name}",
-        accounts=[*lines, *(AccountLine(name, period.begins_on, opening_uc=0, closing_uc=None) for name in others)],
+        accounts=lines,
         transfers=[
-            _write(row, to_name=names[row.credit_account_id], from_name=names[row.debit_account_id]) for row in moves
+            _write(row, to_name=names[row.credit_account_id], from_name=names[row.debit_account_id])
+            for row in books.moves
         ],
         begins_on=period.begins_on,
         ends_on=period.ends_on,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnBooks:
+    """An organisation's accounts, what they hold at both ends of a period, and what moved in between."""
+
+    accounts: Sequence[Account]
+    opening_uc: Mapping[str, int]
+    closing_uc: Mapping[str, int]
+    moves: Sequence[Transfer]
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether nobody posted between the questions."""
+        sums = Counter(self.opening_uc)
+        for row in self.moves:
+            sums[row.credit_account_id] += row.amount_uc
+            sums[row.debit_account_id] -= row.amount_uc
+        return all(sums[each.id] == self.closing_uc[each.id] for each in self.accounts)
+
+
+def _read_own_books(organisation_id: str, period: DayPeriod) -> _OwnBooks:
+    """Return books that add up; reads again when somebody posted meanwhile."""
+    own = Account.objects.filter(owner_id=organisation_id).exclude(owner_id="")
+    for _ in range(TRIES_MAX):
+        accounts = list(own)
+        books = _OwnBooks(
+            accounts=accounts,
+            opening_uc=_sum_posted(accounts, at=period.begin - SHORTEST),
+            moves=_list_own_moves(own, period),
+            closing_uc=_sum_posted(accounts, at=period.end - SHORTEST),
+        )
+        if books.adds_up:
+            return books
+    raise BooksMoving
+
+
+def _sum_posted(accounts: Sequence[Account], *, at: datetime) -> Counter[str]:
+    if not accounts:
+        return Counter()
+    sums = sum_until(account_ids=[each.id for each in accounts], at=at)
+    return Counter({account_id: change.posted_uc for account_id, change in sums.items()})
 
 
 def _list_own_moves(own: QuerySet[Account], period: DayPeriod) -> list[Transfer]:

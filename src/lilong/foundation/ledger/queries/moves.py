@@ -26,27 +26,33 @@ class Move:
 def list_moves(*, owner_id: str, begin: datetime, end: datetime) -> list[Move]:
     """Return what counts for `begin` <= moment < `end` on the owner's wallet, budgets and vouchers, holds left out.
 
-    In the order of moment, group and id, whatever the database. Three queries. Cost: linear in moves.
+    In the order of moment, group and id, whatever the database. Two queries. Cost: linear in moves.
     """
-    own = {row.id: row for row in Account.objects.filter(owner_id=owner_id, kind__in=PAYING_KINDS)}
+    own = Account.objects.filter(owner_id=owner_id, kind__in=PAYING_KINDS).values("pk")
     within = Transfer.objects.filter(
         kind__in=MOVING_KINDS, amount_uc__gt=0, effective_at__gte=begin, effective_at__lt=end
     ).select_related("debit_account", "credit_account")
     # Either side has an index of its own; one query for both would read all of the accounts' transfers.
-    left = view_transfers(rows=within.filter(debit_account__in=own))
-    entered = view_transfers(rows=within.filter(credit_account__in=own))
     moves = [
-        *(_view(each, own[each.debit_account], each.credit_kind, -each.amount_uc) for each in left),
-        *(_view(each, own[each.credit_account], each.debit_kind, each.amount_uc) for each in entered),
+        *(_leave(row) for row in within.filter(debit_account__in=own)),
+        *(_enter(row) for row in within.filter(credit_account__in=own)),
     ]
     return sorted(moves, key=lambda move: (move.transfer.effective_at, move.transfer.group_id, move.transfer.id))
 
 
-def _view(transfer: TransferView, account: Account, other_kind: AccountKind, change_uc: int) -> Move:
+def _leave(row: Transfer) -> Move:
+    return _view(row, own=row.debit_account, other=row.credit_account, change_uc=-row.amount_uc)
+
+
+def _enter(row: Transfer) -> Move:
+    return _view(row, own=row.credit_account, other=row.debit_account, change_uc=row.amount_uc)
+
+
+def _view(row: Transfer, *, own: Account, other: Account, change_uc: int) -> Move:
     return Move(
-        transfer=transfer,
-        kind=AccountKind(account.kind),
-        purpose=account.purpose,
-        other_kind=other_kind,
+        transfer=view_transfers(rows=[row])[0],
+        kind=AccountKind(own.kind),
+        purpose=own.purpose,
+        other_kind=AccountKind(other.kind),
         change_uc=change_uc,
     )

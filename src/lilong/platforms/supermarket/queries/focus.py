@@ -36,7 +36,7 @@ PAYMENTS = frozenset(
 def export_focus(*, actor: Actor, period: DayPeriod) -> bytes:
     """Return what the actor's organisation was charged in a period as FOCUS 1.2 in CSV: equal books, equal bytes.
 
-    Raises RateMissing. Cost: linear in the period's charges; nine queries for the first 999 orders.
+    Raises RateMissing. Cost: linear in the period's charges; eight queries for the first 999 orders.
     """
     charges = list_charges_of(organisation_id=actor.organisation_id, period=period)
     parties, rates = _name_parties(actor.organisation_id, charges), list_rates()
