@@ -21,7 +21,7 @@ import lilong
 from lilong.cli.main import app
 from lilong.cli.output import EXIT_CODES, EXIT_RUN_FAILED, EXIT_SIGNALLED, EXIT_TRY_LATER, EXIT_UNEXPECTED
 from lilong.common.errors import LilongError, list_error_classes
-from lilong.web.config import OidcProvider, SamlProvider, Settings
+from lilong.web.config import CreditRate, OidcProvider, SamlProvider, Settings
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 PACKAGE = REFERENCE.parents[1] / "src" / "lilong"
@@ -59,12 +59,17 @@ def render_settings() -> str:
         "else from its default. An unknown name in the file is an error."
     )
     table = _table(("In the environment", "In `settings.toml`", "Type", "Default", "What it is"), rows)
-    oidc, saml = _render_providers("oidc_providers", OidcProvider), _render_providers("saml_providers", SamlProvider)
-    return _page("Settings", "`Settings` in `lilong/web/config.py`", intro, f"{table}\n\n{oidc}\n\n{saml}")
+    tables: dict[str, type[BaseModel]] = {
+        "oidc_providers": OidcProvider,
+        "saml_providers": SamlProvider,
+        "credit_rates": CreditRate,
+    }
+    inner = [_render_table(setting, model) for setting, model in tables.items()]
+    return _page("Settings", "`Settings` in `lilong/web/config.py`", intro, "\n\n".join([table, *inner]))
 
 
-def _render_providers(setting: str, provider: type[BaseModel]) -> str:
-    fields = provider.model_json_schema()["properties"]
+def _render_table(setting: str, model: type[BaseModel]) -> str:
+    fields = model.model_json_schema()["properties"]
     rows = [
         (
             f"`{name}`",
@@ -72,7 +77,7 @@ def _render_providers(setting: str, provider: type[BaseModel]) -> str:
             "" if field.is_required() or field.default in (None, "") else f"`{_plain(field.default)}`",
             field.description or "",
         )
-        for name, field in provider.model_fields.items()
+        for name, field in model.model_fields.items()
     ]
     table = _table(("Field", "Type", "Default", "What it is"), rows)
     return f"## `[[{setting}]]`\n\nOne table for each; in the environment a JSON list of objects.\n\n{table}"
@@ -111,15 +116,17 @@ def _render_exit_codes() -> str:
     return f"## Exit codes\n\n{_table(('Exit code', 'What it means'), rows)}"
 
 
-def list_commands() -> list[tuple[str, TyperCommand]]:
+def list_commands() -> list[tuple[str, TyperCommand | TyperGroup]]:
     """Return every command that does something, by its path: `lilong ledger verify`."""
-    found: list[tuple[str, TyperCommand]] = []
+    found: list[tuple[str, TyperCommand | TyperGroup]] = []
     todo = [("lilong", typer.main.get_command(app))]
     while todo:
         path, command = todo.pop()
         if isinstance(command, TyperGroup):
             todo += [(f"{path} {name}", inner) for name, inner in command.commands.items()]
-        elif isinstance(command, TyperCommand) and not command.hidden:
+            if not command.invoke_without_command or path == "lilong":
+                continue
+        if isinstance(command, TyperCommand | TyperGroup) and not command.hidden:
             found.append((path, command))
     return sorted(found, key=lambda entry: entry[0])
 

@@ -8,7 +8,7 @@ import fcntl
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,27 +83,39 @@ def find_tree(suite: str, *, trees: Path = TREES) -> Tree:
         fcntl.flock(lock, fcntl.LOCK_EX)
         tree = Tree(suite=suite, root=root)
         if not root.exists() or not tree.wrong_clock.exists():  # an earlier list of packages was without it
-            with _fresh_folder(trees, prefix=f"{suite}.new-") as folder:
-                _fetch(suite=suite, folder=folder / "apt")
-                _unpack(archives=folder / "apt" / "cache" / "archives", root=folder / "tree")
+            with fresh_folder(trees, prefix=f"{suite}.new-") as folder:
+                unpack_packages(PACKAGES, suite=suite, folder=folder)
+                missing = [name for name, path in PROGRAMS.items() if not (folder / "tree" / path).exists()]
+                if missing:
+                    raise RuntimeError(f"Debian's packages no longer hold {', '.join(missing)}")
                 if root.exists():
                     root.rename(folder / "old")
                 (folder / "tree").rename(root)
     return tree
 
 
+def unpack_packages(packages: Sequence[str], *, suite: str, folder: Path) -> Path:
+    """Unpack packages of a suite, with what they depend on, below `folder` and return the root of that system.
+
+    Raises SlurmMissing where they cannot be had.
+    """
+    _fetch(packages, suite=suite, folder=folder / "apt")
+    _unpack(archives=folder / "apt" / "cache" / "archives", root=folder / "tree")
+    return folder / "tree"
+
+
 @contextmanager
-def _fresh_folder(parent: Path, *, prefix: str) -> Iterator[Path]:
+def fresh_folder(parent: Path, *, prefix: str) -> Iterator[Path]:
     for left_by_a_killed_run in parent.glob(f"{prefix}*"):
         shutil.rmtree(left_by_a_killed_run)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
         yield Path(folder)
 
 
-def _fetch(*, suite: str, folder: Path) -> None:
-    """Download PACKAGES and what they depend on with an apt that knows this suite alone and an empty system."""
+def _fetch(packages: Sequence[str], *, suite: str, folder: Path) -> None:
+    """Download packages and what they depend on with an apt that knows this suite alone and an empty system."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise SlurmMissing("Slurm comes as Debian's packages, and there is no apt-get here: use Debian or Ubuntu")
+        raise SlurmMissing("It comes as Debian's packages, and there is no apt-get here: use Debian or Ubuntu")
     if not KEYRING.exists():
         raise SlurmMissing(f"{KEYRING} is missing: apt-get install debian-archive-keyring")
     for name in ("etc", "lists/partial", "cache/archives/partial"):
@@ -113,7 +125,7 @@ def _fetch(*, suite: str, folder: Path) -> None:
     (folder / "etc" / "sources.list").write_text(source, encoding="utf-8")
     settings = folder / "apt.conf"
     settings.write_text(_apt_settings(folder), encoding="utf-8")
-    for command in (["update"], ["install", "--yes", "--download-only", *PACKAGES]):
+    for command in (["update"], ["install", "--yes", "--download-only", *packages]):
         done = subprocess.run(
             ["apt-get", f"--config-file={settings}", "-qq", *command],
             check=False,
@@ -171,7 +183,4 @@ def _unpack(*, archives: Path, root: Path) -> None:
             subprocess.run(unpack, check=True, stdin=content.stdout)
         if content.returncode != 0:
             raise RuntimeError(f"{package.name} could not be unpacked")
-    missing = [name for name, path in PROGRAMS.items() if not (root / path).exists()]
-    if missing:
-        raise RuntimeError(f"Debian's packages no longer hold {', '.join(missing)}")
     root.chmod(0o755)

@@ -186,18 +186,23 @@ def ledger_verify(home: Home = HOME_DEFAULT, as_json: AsJson = False) -> None:
 def ledger_export(
     file: Annotated[Path, typer.Argument(help="File to write; one of this name is replaced.")],
     home: Home = HOME_DEFAULT,
+    since: Annotated[str, typer.Option(help="A day such as 2026-01-01; the first one if left out.")] = "",
     until: Annotated[str, typer.Option(help="A moment such as 2026-03-01T00:00:00Z; now if left out.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write the whole books as a Beancount file: all that counts before `until`, or before now."""
+    """Write the hub's books as a Beancount file: all that counts from `since` on and before `until`, or before now."""
     with errors_as_exit_codes(as_json=as_json):
         require_home(home)
-        written = ask_hub(home, "ledger_export", str(file.resolve()), *(["--until", until] if until else []))
+        written = ask_hub(home, "ledger_export", str(file.resolve()), *_period(since, until))
         if as_json:
             print_json(written)
             return
         messages.print(f"The books until {written['until']} are in {escape(str(file))}.")
         print_next_step(f"`bean-check {file}` recomputes them.")
+
+
+def _period(since: str, until: str) -> list[str]:
+    return [*(["--since", since] if since else []), *(["--until", until] if until else [])]
 
 
 def _become(arguments: Sequence[str], *, home: Path) -> None:

@@ -52,8 +52,9 @@ def _add(part: typer.Typer, *, panel: str, name: str | None = None) -> None:
     app.add_typer(part, name=name, rich_help_panel=panel)
 
 
-for _part in (account.app, shop.app, jobs.app, orders.app, wallet.app):
+for _part in (account.app, shop.app, jobs.app, orders.app):
     _add(_part, panel=MEMBERS)
+_add(wallet.app, panel=MEMBERS, name="wallet")
 _add(secrets.app, panel=MEMBERS, name="secrets")
 _add(volumes.app, panel=MEMBERS, name="volumes")
 _add(tokens.app, panel=MEMBERS, name="tokens")

@@ -1,7 +1,7 @@
 """Money: accounts and what went through them, top-ups, pay-outs, and the operator's view of the books."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 
 from lilong.sdk.noun import Answer, Noun, address
 
@@ -120,6 +120,18 @@ class Wallet(Noun):
         """Note that an approved pay-out was sent; for operators."""
         path = address("pay-outs", pay_out_id, "sent")
         return self._post(PayOut, path, json={"bank_reference": bank_reference})
+
+    def download_focus(self, *, begins_on: date, ends_on: date) -> bytes:
+        """Return what the organisation was charged from a day on and before another, of UTC, as FOCUS 1.2 in CSV."""
+        return self._download("focus", begins_on=begins_on, ends_on=ends_on)
+
+    def download_beancount(self, *, begins_on: date, ends_on: date) -> bytes:
+        """Return the organisation's books from a day on and before another, of UTC, as a Beancount file."""
+        return self._download("beancount", begins_on=begins_on, ends_on=ends_on)
+
+    def _download(self, form: str, *, begins_on: date, ends_on: date) -> bytes:
+        params = {"begins_on": begins_on.isoformat(), "ends_on": ends_on.isoformat()}
+        return self._transport.request("GET", address("statements", form), params=params).content
 
     def verify_ledger(self) -> Verification:
         """Recompute every balance of the hub from the transfers; for operators."""

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from collections import Counter
+from decimal import Decimal
 from functools import lru_cache
 from importlib.util import find_spec
 from ipaddress import ip_network
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -122,6 +123,20 @@ class SamlProvider(BaseModel):
         return self
 
 
+class CreditRate(BaseModel):
+    """What a credit is worth in a currency, from a moment on until the next rate begins."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    currency: str = Field(pattern=r"^[A-Z]{3}$", description="Three letters of ISO 4217, such as CNY.")
+    per_credit: Decimal = Field(
+        gt=0, le=1_000_000, decimal_places=6, description="Units of the currency that one credit is worth."
+    )
+    valid_from: AwareDatetime = Field(description="Moment from which it counts.")
+    source: str = Field(min_length=1, max_length=200, description="Who decided it, where and when.")
+    is_example: bool = Field(default=False, description="Whether it is made up; papers then say so.")
+
+
 class Settings(BaseSettings):
     """Settings of one hub. Every field is described in docs/reference/settings.md, generated from here."""
 
@@ -196,6 +211,11 @@ class Settings(BaseSettings):
         description="File with the token that reads /metrics, from the home; empty: loopback alone.",
     )
 
+    credit_rates: tuple[CreditRate, ...] = Field(
+        default=(),
+        description="What a credit is worth, each a table `[[credit_rates]]`; empty: no papers in a currency.",
+    )
+
     record_origin: str = Field(default="", description="Name of the record in its heads; empty: HOST/record.")
     witnesses: tuple[str, ...] = Field(
         default=(), description="Who cosigns the record: each `URL KEY`, as `lilong witness serve` prints them."
@@ -213,6 +233,13 @@ class Settings(BaseSettings):
         if providers and not HAS_SAML:
             raise ValueError("SAML needs more packages: install lilong[hub,saml].")
         return providers
+
+    @field_validator("credit_rates")
+    @classmethod
+    def _require_dates(cls, rates: tuple[CreditRate, ...]) -> tuple[CreditRate, ...]:
+        if len({rate.valid_from for rate in rates}) < len(rates):
+            raise ValueError("Two rates begin at the same moment.")
+        return rates
 
     @model_validator(mode="after")
     def _require_own_ids(self) -> "Settings":

@@ -205,6 +205,8 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "GET runs/<str:run_id>/log/tail": "OWN_LOGS",
         "GET runs/<str:run_id>/files/<int:attempt_number>/<str:sha256>": "OWN_BYTES",
         "GET runs/<str:run_id>": "OWN",
+        "GET wallet/books.beancount": "MEMBERS",
+        "GET wallet/focus.csv": "MEMBERS",
         "GET wallet/statement.csv": "MEMBERS",
         "POST cases/<str:case_id>/documents": "PROOF_OWN",
         "GET notices": "MEMBERS",

@@ -1,9 +1,9 @@
 """Accounts, transfers, top-ups, pay-outs and the operator's view of the books over HTTP."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import AwareDatetime, Field
 
@@ -11,12 +11,14 @@ from lilong.common.django.fields import RequestBody
 from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, get_actor
 from lilong.common.paging import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
+from lilong.common.periods import DayPeriod
 from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.core.payments import PayOutState, TopUpState
 from lilong.foundation.ledger.core.transfers import AMOUNT_MAX_UC, TransferKind
 from lilong.foundation.ledger.queries import accounts, payments, transfers, verification
+from lilong.foundation.ledger.queries.beancount import export_own_beancount
 from lilong.foundation.ledger.queries.periods import get_period, list_periods
 from lilong.foundation.ledger.services.payments import PAYERS, confirm_pay_out, request_pay_out, request_top_up
 from lilong.foundation.ledger.services.periods import close_period
@@ -28,6 +30,8 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT_MAX)]
 Text = Annotated[str, Field(min_length=1, max_length=140)]
 Amount = Annotated[int, Field(ge=1, le=AMOUNT_MAX_UC)]
 OrganisationId = Annotated[str, Field(max_length=64)]
+_BOOKS = {"description": "A Beancount file", "content": {"text/plain": {"schema": {"type": "string"}}}}
+_TEXT = {"responses": {200: _BOOKS}}
 
 
 class BalanceOut(Schema):
@@ -229,6 +233,18 @@ def list_transfers(
     """List what went into and out of an account, with holds, latest first."""
     actor = get_actor(request)
     return transfers.list_account_transfers(actor=actor, account_id=account_id, cursor=cursor, limit=limit)
+
+
+@router.get(
+    "/statements/beancount",
+    openapi_extra=allow(ALL_ROLES, Scope.READ) | _TEXT,
+    response={200: None, **PROBLEMS},
+)
+def download_beancount(request: HttpRequest, begins_on: date, ends_on: date) -> HttpResponse:
+    """Download your organisation's books from a day on and before another, of UTC, as a Beancount file."""
+    period = DayPeriod(begins_on=begins_on, ends_on=ends_on)
+    lines = export_own_beancount(actor=get_actor(request), period=period)
+    return HttpResponse("".join(lines), content_type="text/plain; charset=utf-8")
 
 
 @router.post("/top-ups", openapi_extra=allow(PAYERS, Scope.PAY), response={202: CaseOpenedOut, **PROBLEMS})

@@ -2,8 +2,9 @@
 
 from ninja import Router
 
-from lilong.platforms.supermarket.api import orders, shelf
+from lilong.platforms.supermarket.api import orders, shelf, statements
 
 router = Router()
 router.add_router("", shelf.router)
 router.add_router("", orders.router)
+router.add_router("", statements.router)

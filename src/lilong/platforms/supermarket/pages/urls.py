@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import checkout, home, orders, selling
+from lilong.platforms.supermarket.pages import checkout, home, orders, selling, statements
 
 urlpatterns = [
     path("home", home.show_home, name="home"),
@@ -20,4 +20,5 @@ urlpatterns = [
     path("orders/<str:order_id>/again", checkout.order_again, name="order_again"),
     path("orders/<str:order_id>/cancel", orders.cancel, name="order_cancel"),
     path("orders/<str:order_id>/exports/<str:name>", orders.download_export, name="order_export"),
+    path("wallet/focus.csv", statements.download_focus, name="focus_csv"),
 ]
