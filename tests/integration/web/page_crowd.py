@@ -90,6 +90,14 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
     }
     job = b"name: first-job\ncommand: python3 train.py\nwalltime: 10m\n"
     return {
+        "POST accelerators/<str:name>/claims": {
+            "property": "memory_gb",
+            "value": "94",
+            "tier": "press",
+            "confidence": "low",
+            "source_title": "Somebody",
+        },
+        "POST claims/<str:claim_id>/withdraw": {"reason": "Wrong."},
         "POST account/organisation/": {"organisation_id": crowd.own.owner.organisation_id},
         "POST account/organisations/new/": {"kind": "maker", "name": "Maker"},
         "POST cases/<str:case_id>": {"reason": "Look again."},

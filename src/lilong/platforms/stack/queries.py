@@ -13,7 +13,7 @@ from lilong.common.permissions import Actor
 from lilong.platforms.stack.core.claims import Claim, Confidence, Finding, Source, Tier, arrange_claims
 from lilong.platforms.stack.core.releases import Release, Shipped, merge_releases, read_release
 from lilong.platforms.stack.models import AddedClaim, Withdrawal
-from lilong.protocol.accelerators import Accelerator, list_accelerators, resolve
+from lilong.protocol.accelerators import Accelerator, AcceleratorUnknown, list_accelerators, resolve
 
 RELEASES: Mapping[str, str] = {
     "accelerators-1.toml": "86e6276283d8bc0baf56b989149f4dd1824432106fd96c4b046bad37e54f09d6",
@@ -30,6 +30,14 @@ class ReleaseAltered(InvariantBroken):
     code = "claim.release_altered"
     title = "The claims that ship with Lilong were altered"
     next_step = "Install Lilong again; what you know better, add as a claim of this hub."
+
+
+class AcceleratorMissing(NotFound):
+    """No accelerator has this name; `detail` names the nearest."""
+
+    code = "accelerator.missing"
+    title = "There is no such accelerator"
+    next_step = "Use a name that is proposed here, or look at the list of accelerators."
 
 
 class ClaimMissing(NotFound):
@@ -86,9 +94,17 @@ def load_shipped() -> Shipped:
     return merge_releases(releases)
 
 
+def get_accelerator(*, name: str) -> Accelerator:
+    """Return the accelerator with this id or any other name. Raises AcceleratorMissing with the nearest names."""
+    try:
+        return resolve(name)
+    except AcceleratorUnknown as unknown:
+        raise AcceleratorMissing(detail=unknown.detail) from unknown
+
+
 def get_dossier(*, actor: Actor, name: str) -> Dossier:
-    """Return all that is claimed of an accelerator, by any of its names. Two queries. Raises AcceleratorUnknown."""
-    accelerator = resolve(name)
+    """Return all that is claimed of an accelerator, by any of its names. Two queries. Raises AcceleratorMissing."""
+    accelerator = get_accelerator(name=name)
     rows = AddedClaim.objects.visible_to(actor).filter(accelerator=accelerator.id)
     ends = Withdrawal.objects.filter(accelerator=accelerator.id)
     return _compile(accelerator, _view_all(rows, ends=ends))

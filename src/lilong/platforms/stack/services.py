@@ -12,8 +12,7 @@ from lilong.foundation.record.public import append
 from lilong.platforms.stack.core.checks import ClaimInvalid, Draft, check_draft
 from lilong.platforms.stack.core.claims import Claim, Tier
 from lilong.platforms.stack.models import REASON_MAX, AddedClaim, Withdrawal
-from lilong.platforms.stack.queries import get_claim, get_dossier, view_claim
-from lilong.protocol.accelerators import resolve
+from lilong.platforms.stack.queries import get_accelerator, get_claim, get_dossier, view_claim
 
 OPERATORS = frozenset({Role.OPERATOR})
 CLAIMS_MAX = 1000
@@ -46,7 +45,7 @@ class ClaimsFull(LimitReached):
 def add_claim(*, actor: Actor, name: str, draft: Draft, now: datetime) -> str:
     """Add a claim about an accelerator, by any of its names, and return its id. For operators.
 
-    Raises AcceleratorUnknown, ClaimInvalid, ClaimDoubled, ClaimsFull.
+    Raises AcceleratorMissing, ClaimInvalid, ClaimDoubled, ClaimsFull.
     """
     require(may(actor, roles=OPERATORS, scope=Scope.OPERATE))
     row = _build_row(name=name, draft=draft, now=now)
@@ -63,7 +62,7 @@ def hand_in_measurement(*, name: str, draft: Draft, run_id: str, now: datetime) 
     """Add what a run of this hub measured and return the claim's id: for later rooms, in their transaction or alone.
 
     A run measures a property under the same conditions once: handed in again, it is the claim of the first time.
-    Raises AcceleratorUnknown, ClaimInvalid, ClaimsFull.
+    Raises AcceleratorMissing, ClaimInvalid, ClaimsFull.
     """
     if draft.tier is not Tier.MEASURED or not run_id:
         problem = FieldProblem("tier", "claim.not_measured", "What is handed in was measured by a run.")
@@ -114,7 +113,7 @@ def _build_row(*, name: str, draft: Draft, now: datetime) -> AddedClaim:
     source = draft.source
     return AddedClaim(
         id=new_id("clm"),
-        accelerator=resolve(name).id,
+        accelerator=get_accelerator(name=name).id,
         property=draft.property,
         value=check_draft(draft=draft, today=now.date()),
         conditions=draft.conditions.strip(),

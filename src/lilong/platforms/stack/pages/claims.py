@@ -30,9 +30,8 @@ from lilong.platforms.stack.core.claims import Confidence, Source, Tier
 from lilong.platforms.stack.core.properties import PROPERTIES as KNOWN
 from lilong.platforms.stack.models import REASON_MAX
 from lilong.platforms.stack.pages.words import CONFIDENCES, PROPERTIES, TIER_CHOICES
-from lilong.platforms.stack.queries import get_claim
+from lilong.platforms.stack.queries import get_accelerator, get_claim
 from lilong.platforms.stack.services import add_claim, withdraw_claim
-from lilong.protocol.accelerators import resolve
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -130,7 +129,7 @@ class WithdrawalForm(forms.Form):
 @for_operator
 def add(request: HttpRequest, name: str) -> HttpResponseBase:
     """Add a claim about an accelerator."""
-    accelerator = resolve(name)
+    accelerator = get_accelerator(name=name)
     form = ClaimForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         add_claim(actor=find_actor(request), name=name, draft=form.to_draft(), now=utc_now())
@@ -152,7 +151,7 @@ def withdraw(request: HttpRequest, claim_id: str) -> HttpResponseBase:
         messages.success(request, gettext("Withdrawn; it stays to be read with your reason."))
         return redirect("accelerator", name=view.claim.accelerator)
     context = {
-        "accelerator": resolve(view.claim.accelerator),
+        "accelerator": get_accelerator(name=view.claim.accelerator),
         "view": view,
         "property": PROPERTIES[view.claim.property],
         "unit": KNOWN[view.claim.property].unit,

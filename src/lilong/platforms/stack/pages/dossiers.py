@@ -72,7 +72,7 @@ class Comparison:
 
 
 def read_sheet(*, actor: Actor, name: str) -> DossierSheet:
-    """Return the page of one accelerator, by any of its names. Two queries. Raises AcceleratorUnknown."""
+    """Return the page of one accelerator, by any of its names. Two queries. Raises AcceleratorMissing."""
     dossier = get_dossier(actor=actor, name=name)
     return DossierSheet(
         dossier=dossier,
