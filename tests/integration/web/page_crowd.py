@@ -78,7 +78,13 @@ def make_loss(own: Belongings) -> str:
     return FactorLoss.objects.get(person=person_id).id
 
 
-CLAIM = {"property": "memory_gb", "value": "94", "tier": "press", "confidence": "low", "source_title": "Somebody"}
+CLAIM: dict[str, object] = {
+    "property": "memory_gb",
+    "value": "94",
+    "tier": "press",
+    "confidence": "low",
+    "source_title": "Somebody",
+}
 
 
 def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
