@@ -20,6 +20,8 @@ CHROMIUM_ARGUMENTS = [
 PAGES = {
     "front": "/",
     "verify": "/verify",
+    "accelerators": "/accelerators",
+    "accelerator": "/accelerators/ascend-910b",
     "style": "/style",
     "missing": "/nowhere",
     "method": "/preferences",

@@ -20,6 +20,7 @@ from lilong.foundation.outbox.models import Delivery, WaitingEvent
 from lilong.foundation.record.public import seal
 from lilong.foundation.runs.core.maintenance import Maintenance
 from lilong.foundation.runs.services.pools import announce_maintenance
+from lilong.platforms.stack.queries import load_shipped
 from lilong.platforms.supermarket.models import Order, Provider
 from lilong.platforms.supermarket.reactions import reconcile as keep_shop
 from lilong.platforms.supermarket.services.disputes import open_dispute
@@ -213,6 +214,9 @@ class Neighbourhood:
                 "pools": "/desk/pools",
                 "dead letters": "/desk/dead-letters",
                 "undelivered": "/desk/undelivered",
+                "accelerator": "/accelerators/h100-sxm5",
+                "new claim": "/accelerators/h100-sxm5/claims",
+                "withdrawal": f"/claims/{min(load_shipped().claims)}/withdraw",
             },
             "provider": {
                 "provider desk": "/provider",

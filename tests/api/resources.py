@@ -33,6 +33,8 @@ from lilong.foundation.outbox.models import Delivery
 from lilong.foundation.outbox.public import Event, deliver, emit
 from lilong.foundation.record.models import Entry
 from lilong.foundation.runs.services.volumes import create_volume, put_volume
+from lilong.platforms.stack.public import Confidence, Draft, Source, Tier
+from lilong.platforms.stack.services import add_claim
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.reactions import reconcile
@@ -41,7 +43,7 @@ from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import AttemptState, Submit
 from tests.bytes import digest, fresh, fresh_document, upload
 from tests.market import CREDIT, Seller, ask, buy, finish, open_stall, pay_in, wallet_of
-from tests.people import NOW, found_owner, join
+from tests.people import NOW, found_operator, found_owner, join
 from tests.pools import at, make_spec
 from tests.programmes import make_programme
 from tests.record_hub import seal_all
@@ -93,6 +95,18 @@ def upload_folder(organisation_id: str) -> str:
     upload(FILE, organisation_id=organisation_id)
     manifest_sha256: str = upload(FOLDER, organisation_id=organisation_id)
     return manifest_sha256
+
+
+def make_claim(_: Belongings) -> str:
+    """Let an operator claim something of an accelerator."""
+    draft = Draft(
+        property="memory_gb",
+        value="94",
+        tier=Tier.PRESS,
+        confidence=Confidence.LOW,
+        source=Source(title=f"Somebody, {new_id('src')}"),
+    )
+    return add_claim(actor=found_operator(), name="h100-sxm5", draft=draft, now=NOW)
 
 
 def make_dead_letter(_: Belongings) -> str:
@@ -237,8 +251,10 @@ def make_dead_mail(own: Belongings) -> str:
 
 MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
     {
+        "accelerators": lambda _: "h100-sxm5",
         "accounts": lambda own: wallet_of(own.owner),
         "attempts": lambda own: own.attempt.attempt_id,
+        "claims": make_claim,
         "cases": lambda own: Case.objects.get(subject_id=make_top_up(own)).id,
         "dead-letters": make_dead_letter,
         "deliveries": make_delivery,
@@ -292,6 +308,14 @@ def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
     return {
         "PATCH /api/v1/pools/{pool_id}": {"draining": True},
         "PUT /api/v1/pools/{pool_id}/maintenance": {"starts_at": str(now), "ends_at": str(now + timedelta(hours=1))},
+        "POST /api/v1/accelerators/{name}/claims": {
+            "property": "memory_gb",
+            "value": "96",
+            "tier": "press",
+            "confidence": "low",
+            "source": {"title": "Somebody"},
+        },
+        "POST /api/v1/claims/{claim_id}/withdraw": {"reason": "Wrong."},
         "POST /api/v1/cases/{case_id}/appeals": {"reason": "Look again."},
         "PUT /api/v1/cases/{case_id}/assignment": {"person_id": ""},
         "PUT /api/v1/notices/preferences/{kind}": {"by_mail": "no"},

@@ -23,6 +23,9 @@ from tests.sessions import browse_as
 
 FOR_PEOPLE = [operation for operation in list_operations() if operation.rule.audience is Audience.PEOPLE]
 PUBLIC = {
+    "GET /api/v1/accelerators",
+    "GET /api/v1/accelerators/{name}",
+    "GET /api/v1/claims/{claim_id}",
     "GET /api/v1/health/live",
     "GET /api/v1/health/ready",
     "POST /api/v1/organisations",

@@ -41,6 +41,7 @@ CHECKS = [
 MAKE_NOTHING = {
     "POST /api/v1/cases/{case_id}/decisions",
     "POST /api/v1/cases/{case_id}/evidence/{evidence_id}/verify",
+    "POST /api/v1/claims/{claim_id}/withdraw",
     "POST /api/v1/objects/find",
     "POST /api/v1/orders/{order_id}/cancel",
     "POST /api/v1/organisations/{organisation_id}/standings/{standing_id}/end",

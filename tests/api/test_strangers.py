@@ -20,6 +20,8 @@ from tests.market import open_stall, wallet_of
 from tests.people import make_member_token, make_operator_token, make_own_token
 
 OPERATORS_ALONE = {
+    "POST /api/v1/accelerators/{name}/claims",
+    "POST /api/v1/claims/{claim_id}/withdraw",
     "DELETE /api/v1/record/entries/{entry_id}/payload",
     "GET /api/v1/cases/{case_id}/evidence",
     "GET /api/v1/cases/{case_id}/evidence/{evidence_id}/content",
@@ -43,6 +45,8 @@ OPERATORS_ALONE = {
 """Members of no organisation get here: their role turns them away before the id is read."""
 
 OPEN_TO_STRANGERS = {
+    "GET /api/v1/accelerators/{name}": "what is claimed of accelerators is published",
+    "GET /api/v1/claims/{claim_id}": "claims are published, and nobody's",
     "GET /api/v1/links/{token}": "whoever has the link may read the one object",
     "GET /api/v1/offers/{offer_id}/prices": "everybody who is signed in sees the shelf",
     "PUT /api/v1/notices/preferences/{kind}": "the kinds are the same for all, and the choice is the caller's own",

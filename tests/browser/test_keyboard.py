@@ -33,7 +33,19 @@ STOP = """
 }
 """
 DESK = {
-    "operator": ("desk", "cases", "case", "organisations", "providers", "ledger", "pools", "dead letters"),
+    "operator": (
+        "desk",
+        "cases",
+        "case",
+        "organisations",
+        "providers",
+        "ledger",
+        "pools",
+        "dead letters",
+        "accelerator",
+        "new claim",
+        "withdrawal",
+    ),
     "provider": ("provider desk", "pool", "new pool", "offer", "new offer", "pay-outs"),
     "buyer": ("own case",),
     "": ("record", "record entry"),

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from lilong.cli import (
+    accelerators,
     account,
     agent,
     cases,
@@ -52,7 +53,7 @@ def _add(part: typer.Typer, *, panel: str, name: str | None = None) -> None:
     app.add_typer(part, name=name, rich_help_panel=panel)
 
 
-for _part in (account.app, shop.app, jobs.app, orders.app):
+for _part in (account.app, shop.app, accelerators.app, jobs.app, orders.app):
     _add(_part, panel=MEMBERS)
 _add(wallet.app, panel=MEMBERS, name="wallet")
 _add(secrets.app, panel=MEMBERS, name="secrets")

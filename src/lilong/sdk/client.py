@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from lilong.sdk.accelerators import Accelerators
 from lilong.sdk.cases import Cases
 from lilong.sdk.consents import Consents
 from lilong.sdk.evidence import Evidence
@@ -35,6 +36,7 @@ class Lilong:
 
     def __init__(self, *, url: str, token: str = "") -> None:
         self._transport = Transport(url=url, token=token)
+        self.accelerators = Accelerators(self._transport)
         self.cases = Cases(self._transport)
         self.consents = Consents(self._transport)
         self.evidence = Evidence(self._transport)

@@ -11,6 +11,7 @@ from lilong.foundation.outbox import api as outbox
 from lilong.foundation.record import api as record
 from lilong.foundation.runs import api as runs
 from lilong.platforms.funding import api as funding
+from lilong.platforms.stack import api as stack
 from lilong.platforms.supermarket import api as supermarket
 from lilong.web import health
 from lilong.web.auth import enforce_rule
@@ -55,6 +56,7 @@ for router in (
     ledger.router,
     runs.router,
     funding.router,
+    stack.router,
     supermarket.router,
 ):
     api.add_router("", router)

@@ -36,6 +36,15 @@ def format_count(count: int, *, language: str) -> str:
     return format_decimal(count, locale=find_locale(language))
 
 
+def format_decimal_number(number: Decimal, *, language: str) -> str:
+    """Return a number with its groups and at most three decimals.
+
+    >>> format_decimal_number(Decimal("1390.5"), language="en"), format_decimal_number(Decimal(64), language="zh-hans")
+    ('1,390.5', '64')
+    """
+    return format_decimal(number, format="#,##0.###", locale=find_locale(language))
+
+
 def format_share(part: int, *, whole: int, language: str) -> str:
     """Return what part is of whole in whole per cent, rounded down; a dash of nothing.
 

@@ -72,6 +72,7 @@ class Link:
 
 ENTRIES: tuple[Entry, ...] = (
     Entry(label=_("Overview"), url_name="front", is_shown=_for_strangers),
+    Entry(label=_("Accelerators"), url_name="accelerators", is_shown=_for_strangers),
     Entry(label=_("Home"), url_name="home", is_shown=_for_members),
     Entry(label=_("Shelf"), url_name="shelf", is_shown=_for_members),
     Entry(label=_("Orders"), url_name="orders", is_shown=_for_members),

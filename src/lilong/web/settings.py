@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "lilong.foundation.ledger",
     "lilong.foundation.runs",
     "lilong.platforms.funding",
+    "lilong.platforms.stack",
     "lilong.platforms.supermarket",
     "lilong.web",
 ]

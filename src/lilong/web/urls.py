@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-from lilong.web import desks, pages
+from lilong.web import accelerators, desks, pages
 from lilong.web.api import agent_api, api
 from lilong.web.metrics_page import show_metrics
 
@@ -24,9 +24,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("lilong.foundation.runs.pages.pool_urls")),
     path("", include("lilong.foundation.ledger.pages.urls")),
     path("", include("lilong.foundation.runs.pages.urls")),
+    path("", include("lilong.platforms.stack.pages.urls")),
     path("", include("lilong.platforms.supermarket.pages.urls")),
     path("", pages.show_front, name="front"),
     path("metrics", show_metrics, name="metrics"),
+    path("accelerators", accelerators.show_accelerators, name="accelerators"),
+    path("accelerators/<str:name>", accelerators.show_accelerator, name="accelerator"),
     path("desk", desks.show_desk, name="desk"),
     path("organisation", pages.show_organisation, name="organisation"),
     path("provider", desks.show_provider, name="provider"),

@@ -12,7 +12,7 @@ from tests.sign_ins import Browser
 pytestmark = pytest.mark.django_db(transaction=True)
 
 QUERIES_MAX = 12
-NAMED_BY_PEOPLE = {"offer", "organisation", "pool", "second factor", "transfer"}
+NAMED_BY_PEOPLE = {"accelerator", "offer", "organisation", "pool", "second factor", "transfer"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -73,4 +73,4 @@ def test_the_header_leads_everybody_to_their_own_desk(filled):
     assert find_desks(filled.operator) == ["Desk"]
     assert find_desks(filled.seller.owner) == ["Provider desk", "Cases"]
     assert find_desks(filled.buyer) == ["Cases"]
-    assert read_header(Browser()) == ["Overview", "The record"]
+    assert read_header(Browser()) == ["Overview", "Accelerators", "The record"]

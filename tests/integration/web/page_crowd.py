@@ -78,6 +78,15 @@ def make_loss(own: Belongings) -> str:
     return FactorLoss.objects.get(person=person_id).id
 
 
+CLAIM: dict[str, object] = {
+    "property": "memory_gb",
+    "value": "94",
+    "tier": "press",
+    "confidence": "low",
+    "source_title": "Somebody",
+}
+
+
 def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
     """Return a right form for every page that does nothing with an empty one."""
     today = str(utc_now().date())
@@ -90,6 +99,8 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
     }
     job = b"name: first-job\ncommand: python3 train.py\nwalltime: 10m\n"
     return {
+        "POST accelerators/<str:name>/claims": CLAIM,
+        "POST claims/<str:claim_id>/withdraw": {"reason": "Wrong."},
         "POST account/organisation/": {"organisation_id": crowd.own.owner.organisation_id},
         "POST account/organisations/new/": {"kind": "maker", "name": "Maker"},
         "POST cases/<str:case_id>": {"reason": "Look again."},

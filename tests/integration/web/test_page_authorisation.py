@@ -12,7 +12,7 @@ from tests.people import make_own_token
 
 NOT_TAKEN = "405"
 STRANGERS = ("buyer", "provider")
-NO_IDS = {"", "record", "oidc", "keys", "saml", "stop", "outcomes", "verify"}
+NO_IDS = {"", "accelerators", "record", "oidc", "keys", "saml", "stop", "outcomes", "verify"}
 """What stands before parts of addresses that are open to everybody, or one's own numbers."""
 
 ON_THE_SHELF = {"offers", "pools", "providers", "programmes", "related"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django import template
 from django.utils.html import format_html
@@ -31,6 +32,12 @@ def _language() -> str:
 def count(number: int) -> str:
     """Write a whole number with its groups: `{{ members|count }}`."""
     return formatting.format_count(number, language=_language())
+
+
+@register.filter
+def decimal(number: Decimal) -> str:
+    """Write a number with its groups and at most three decimals: `{{ claim.read_number|decimal }}`."""
+    return formatting.format_decimal_number(number, language=_language())
 
 
 @register.filter

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Min
+
 from lilong.common.django.paging import page_newest_first
 from lilong.common.paging import Page
 from lilong.foundation.members.public.people import name_organisations
@@ -111,12 +113,15 @@ def get_offer_now(*, offer: Offer, now: datetime) -> OfferView:
     return _view(offer, PriceRow.objects.in_force(now=now).filter(offer=offer).first())
 
 
-def list_stock(*, now: datetime, limit: int) -> tuple[StockView, ...]:
+def list_stock(*, now: datetime, limit: int, accelerator: str | None = None) -> tuple[StockView, ...]:
     """Return what is on the shelf as people choose from it: with a price first, then by accelerator and price.
 
-    At most `limit` offers, the newest. Four queries.
+    accelerator: as for `list_offers`. At most `limit` offers, the newest. Four queries.
     """
-    offers = list(Offer.objects.on_shelf().select_related("service_level", "provider").order_by("-id")[:limit])
+    found = (
+        Offer.objects.on_shelf() if accelerator is None else Offer.objects.on_shelf().filter(accelerator=accelerator)
+    )
+    offers = list(found.select_related("service_level", "provider").order_by("-id")[:limit])
     rows = PriceRow.objects.in_force(now=now).filter(offer__in=[offer.id for offer in offers])
     prices = {row.offer_id: row for row in rows}
     sellers = name_organisations(organisation_ids=[offer.provider.organisation_id for offer in offers])
@@ -133,6 +138,15 @@ def list_stock(*, now: datetime, limit: int) -> tuple[StockView, ...]:
         for offer in offers
     ]
     return tuple(sorted(stock, key=_rank_stock))
+
+
+def get_lowest_prices(*, now: datetime) -> dict[str, int]:
+    """Return what one accelerator of each kind costs an hour where it is cheapest, by kind. One query."""
+    rows = PriceRow.objects.in_force(now=now).filter(offer__withdrawn_at=None).exclude(offer__accelerator="")
+    lowest = rows.values_list("offer__accelerator").annotate(Min("price_uc"))
+    return {
+        accelerator: price_time(price_uc=price_uc, units=1, duration_ms=HOUR_MS) for accelerator, price_uc in lowest
+    }
 
 
 def _count_units(pool: PoolView, *, accelerator: str) -> dict[str, int | None]:

@@ -1,0 +1,1 @@
+"""What accelerators are and can do: claims with their sources."""

@@ -1,0 +1,1 @@
+"""Which claims there can be, which of them comes first, and which contradict each other. Pure."""
