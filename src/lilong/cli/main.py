@@ -19,6 +19,7 @@ from lilong.cli import (
     organisations,
     people,
     pools,
+    programmes,
     record,
     seal,
     secrets,
@@ -57,6 +58,7 @@ for _part in (account.app, shop.app, jobs.app, orders.app, wallet.app):
 _add(secrets.app, panel=MEMBERS, name="secrets")
 _add(volumes.app, panel=MEMBERS, name="volumes")
 _add(tokens.app, panel=MEMBERS, name="tokens")
+_add(programmes.app, panel=MEMBERS, name="programmes")
 _add(members.app, panel=MEMBERS, name="members")
 _add(evidence.app, panel=MEMBERS, name="evidence")
 _add(organisations.app, panel=MEMBERS, name="organisations")

@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("lilong.foundation.runs.pages.pool_urls")),
     path("", include("lilong.foundation.ledger.pages.urls")),
     path("", include("lilong.foundation.runs.pages.urls")),
+    path("", include("lilong.platforms.funding.pages.urls")),
     path("", include("lilong.platforms.supermarket.pages.urls")),
     path("", pages.show_front, name="front"),
     path("metrics", show_metrics, name="metrics"),
