@@ -24,7 +24,7 @@ def test_the_page_says_what_is_paid_and_what_would_change_it_before_anything_is_
 
     assert "Not entitled" in said
     assert "at most 300 people; you declare nothing" in said
-    answer = browser.post(PAGE, {"head_count": "12", "purposes": ["research"], "country": "kr"}, page=PAGE)
+    answer = browser.post(PAGE, {"head_count": "12", "purposes": "research", "country": "kr"}, page=PAGE)
     assert answer.status_code == 302
     said = read(browser)
     assert "95%" in said
