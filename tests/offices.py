@@ -1,9 +1,11 @@
 """An organisation with documents, owners and standings, some of them asked for, and the people who look at them."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from lilong.common.money import UC_PER_CREDIT
 from lilong.common.permissions import Actor, Role
 from lilong.foundation.cases.services.standings import ask_for_standing
 from lilong.foundation.members.core.standings import StandingKind
@@ -14,9 +16,16 @@ from lilong.foundation.members.services.evidence import give_evidence, withdraw_
 from lilong.foundation.members.services.ownership import DeclaredOwner, declare_ownership
 from lilong.foundation.members.services.standings import grant_standing
 from lilong.foundation.record.public import seal
+from lilong.platforms.funding.core.rules import Purpose, read_pack
+from lilong.platforms.funding.public import create_programme, issue_voucher
+from lilong.platforms.funding.queries.entitlement import load_examples
+from lilong.platforms.funding.services.declarations import declare_facts
+from lilong.platforms.funding.services.vouchers import VoucherRefused
 from tests.bytes import fresh_document, upload
 from tests.desks import browse_as
 from tests.people import found_operator, found_owner, join
+
+EXAMPLES = ("hangzhou-like", "korea-like", "shanghai-like-model")
 
 
 class Office:
@@ -43,8 +52,33 @@ class Office:
         self.case_id = ask_for_standing(
             actor=self.owner, kind=StandingKind.SPONSOR, reason="We fund a programme for students.", now=now
         )
+        self.publish_programmes()
         with transaction.atomic():
             seal(now=now)
+
+    def publish_programmes(self) -> None:
+        """Publish three programmes: one pays, one would pay a smaller organisation, one is for what nobody sells."""
+        rules = {name: read_pack(text=load_examples()[name]) for name in EXAMPLES}
+        ids = {
+            name: create_programme(actor=self.operator, name=name, rule=rule, now=self.now)
+            for name, rule in rules.items()
+        }
+        declare_facts(
+            actor=self.owner,
+            country="CN",
+            founded_on=self.today - timedelta(days=900),
+            head_count=320,
+            purposes=[Purpose.RESEARCH],
+            now=self.now,
+        )
+        with suppress(VoucherRefused):
+            issue_voucher(
+                actor=self.operator,
+                programme_id=ids["korea-like"],
+                organisation_id=self.owner.organisation_id,
+                amount_uc=5 * UC_PER_CREDIT,
+                now=self.now,
+            )
 
     def give(self, kind: str, title: str, *, age_days: int, good_days: int | None = None) -> EvidenceView:
         """Put a document into the owner's wallet."""
@@ -99,6 +133,7 @@ class Office:
                 "standings": "/organisation/standings",
                 "apply": "/organisation/standings/ask?kind=sponsor",
                 "apply without documents": "/organisation/standings/ask?kind=provider",
+                "programmes": "/organisation/programmes",
                 "consents": "/organisation/consents",
                 "questions": "/organisation/outcomes/half_year",
                 "own case": f"/cases/{self.case_id}",
@@ -106,6 +141,7 @@ class Office:
             "viewer": {
                 "evidence of a viewer": "/organisation/evidence",
                 "ownership of a viewer": "/organisation/ownership",
+                "programmes of a viewer": "/organisation/programmes",
             },
             "operator": {
                 "desk case": f"/desk/cases/{self.case_id}",

@@ -336,7 +336,7 @@ def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
         "POST /api/v1/pay-outs/{pay_out_id}/sent": {"bank_reference": "1"},
         "POST /api/v1/people/{person_id}/erase": {"reason": "Asked for."},
         "POST /api/v1/programmes/{programme_id}/fund": {"amount_uc": 1, "reference": "payment 1"},
-        "POST /api/v1/programmes/{programme_id}/rules": {"rate_ppm": 1, "cap_uc": 1, "expires_in_days": 1},
+        "POST /api/v1/programmes/{programme_id}/rules": {"rule": {"rate_ppm": 1, "cap_uc": 1, "expires_in_days": 1}},
         "POST /api/v1/providers/{provider_id}/offers": offer,
         "POST /api/v1/providers/{provider_id}/service-levels": {"name": "gold", "credit_ppm": 5},
         "PUT /api/v1/secrets/{name}": {"value": "four five six"},

@@ -126,7 +126,7 @@ def test_a_programme_is_made_funded_and_gives_a_voucher_over_http(buyer_token):
     assert (voucher["id"], voucher["available_uc"]) == (voucher_id, 2 * CREDIT)
     assert get("vouchers/usable", buyer_token) == {"usable": [voucher_id], "refused": []}
     assert get("programmes", buyer_token)["items"][0]["available_uc"] == 3 * CREDIT
-    assert post(f"programmes/{programme_id}/rules", operator, {**rule, "rate_ppm": 1})["version"] == 2
+    assert post(f"programmes/{programme_id}/rules", operator, {"rule": {**rule, "rate_ppm": 1}})["version"] == 2
 
 
 def test_the_reserve_takes_no_more_than_the_fees():

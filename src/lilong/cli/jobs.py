@@ -120,7 +120,7 @@ def print_quote(offered: Quote, *, spec: RunSpec, providers: dict[str, str]) -> 
             f" (basis: {offered.expected_basis})",
             "Maximum": f"{credits_text(offered.max_uc)} for {_duration(offered.max_ms)}: held now, the rest comes back",
             "Of it vouchers": f"{credits_text(voucher_uc)} of the maximum; from your wallet at most "
-            f"{credits_text(offered.max_uc - voucher_uc)}",
+            f"{credits_text(offered.wallet_max_uc)}",
             "Secrets": f"{', '.join(spec.secrets)} will be seen by {', '.join(sellers)}" if spec.secrets else "none",
             "Valid until": f"{offered.expires_at:%Y-%m-%d %H:%M:%S} UTC",
         }

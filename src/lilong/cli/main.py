@@ -20,6 +20,7 @@ from lilong.cli import (
     organisations,
     people,
     pools,
+    programmes,
     record,
     seal,
     secrets,
@@ -59,6 +60,7 @@ _add(wallet.app, panel=MEMBERS, name="wallet")
 _add(secrets.app, panel=MEMBERS, name="secrets")
 _add(volumes.app, panel=MEMBERS, name="volumes")
 _add(tokens.app, panel=MEMBERS, name="tokens")
+_add(programmes.app, panel=MEMBERS, name="programmes")
 _add(members.app, panel=MEMBERS, name="members")
 _add(evidence.app, panel=MEMBERS, name="evidence")
 _add(organisations.app, panel=MEMBERS, name="organisations")

@@ -62,8 +62,10 @@ def wallet(
             )
             for voucher in vouchers
         ]
-        columns = ("Voucher of", "Pays", "Available", "Reserved", "Expires")
-        print_table(title="Vouchers", columns=columns, rows=rows, right=frozenset({"Pays", "Available", "Reserved"}))
+        columns = ("Voucher of", "Pays at most", "Available", "Reserved", "Expires")
+        print_table(
+            title="Vouchers", columns=columns, rows=rows, right=frozenset({"Pays at most", "Available", "Reserved"})
+        )
         lines = [
             (
                 format_time(transfer.effective_at),

@@ -1,7 +1,8 @@
 """Aware UTC moments and their one text form. `utc_now` is for the outermost callers; all else is handed `now`."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lilong.common.errors import InputInvalid
 
@@ -74,6 +75,20 @@ def list_weeks(*, now: datetime, count: int) -> list[datetime]:
     today = list_days(now=now, count=1)[0]
     monday = today - timedelta(days=today.weekday())
     return [monday + timedelta(weeks=1 - back) for back in range(count, -1, -1)]
+
+
+def find_zone(*, name: str) -> tzinfo:
+    """Return the time zone of this name; raises ValueError where this machine knows none.
+
+    >>> find_zone(name="UTC")
+    datetime.timezone.utc
+    """
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no time zone that this machine knows.") from error
 
 
 def parse_duration_s(text: str) -> int:

@@ -1,20 +1,71 @@
 """Programmes that fund vouchers, and vouchers."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from lilong.sdk.noun import Answer, Noun, address
 
 
+class Rate(Answer):
+    """A share of the price in ppm where all of its conditions hold."""
+
+    rate_ppm: int
+    accelerator: str | None = None
+    provider: str | None = None
+    age_months_below: int | None = None
+    head_count_at_most: int | None = None
+    purposes: tuple[str, ...] = ()
+
+
+class ClawBack(Answer):
+    """Within how many months a programme may ask for its money back, and for what."""
+
+    within_months: int
+    reasons: tuple[str, ...]
+
+
+class Words(Answer):
+    """One text in English and Chinese."""
+
+    en: str
+    zh: str
+
+
+class Source(Answer):
+    """Where a rule is published."""
+
+    title: str
+    link: str
+    published_on: date | None = None
+
+
+class About(Answer):
+    """What people read of a programme; an example is modelled on its sources and nobody's order."""
+
+    name: Words
+    purpose: Words
+    sources: tuple[Source, ...] = ()
+    is_example: bool = False
+
+
 class VoucherRule(Answer):
-    """Share of the price in ppm, most per order, life in days, worth of a starter voucher (0: none)."""
+    """What a programme's vouchers carry; docs/reference/voucher-rules.md tells every field."""
 
     rate_ppm: int
     cap_uc: int
     expires_in_days: int
     starter_uc: int = 0
+    rates: tuple[Rate, ...] = ()
+    jurisdiction: str = ""
+    earmark: str = "compute"
+    year_cap_uc: int | None = None
+    year_budget_uc: int | None = None
+    priority: int = 0
+    stacking: str = "combines"
+    claw_back: ClawBack | None = None
+    about: About | None = None
 
 
 class Programme(Answer):
@@ -25,7 +76,66 @@ class Programme(Answer):
     account_id: str
     rule: VoucherRule
     rule_version: int
+    rule_sha256: str
     available_uc: int
+
+
+class Threshold(Answer):
+    """How far a fact is from what a rule asks; distance where both are figures."""
+
+    condition: str
+    wanted: str
+    actual: str
+    distance: int | None = None
+
+
+class Pays(Answer):
+    """What a rule pays on offers of one origin: a rate, or why none and what would make it pass."""
+
+    accelerator: str
+    provider: str
+    rate_ppm: int
+    code: str
+    message: str
+    thresholds: tuple[Threshold, ...]
+
+
+class Entitlement(Answer):
+    """What a programme's rule says of the organisation now. year_used_uc: live quotes and orders included."""
+
+    programme_id: str
+    programme_name: str
+    rule: VoucherRule
+    rule_version: int
+    rule_sha256: str
+    available_uc: int
+    is_entitled: bool
+    year_used_uc: int
+    pays: tuple[Pays, ...]
+
+
+class Decision(Answer):
+    """Whether a voucher was given, by which version of the rule, and if not, why."""
+
+    id: str
+    programme_id: str
+    programme_name: str
+    organisation_id: str
+    rule_version: int
+    rule_sha256: str
+    amount_uc: int
+    voucher_id: str
+    code: str
+    reason: str
+    thresholds: tuple[Threshold, ...]
+    decided_at: datetime
+
+
+class Example(Answer):
+    """A rule that comes as an example, as TOML."""
+
+    name: str
+    pack: str
 
 
 class Voucher(Answer):
@@ -54,6 +164,14 @@ class UsableVouchers(Answer):
     usable: tuple[str, ...] = Field(default=())
 
 
+class _Entitlements(Answer):
+    items: tuple[Entitlement, ...]
+
+
+class _Examples(Answer):
+    items: tuple[Example, ...]
+
+
 class _CaseOpened(Answer):
     case_id: str
 
@@ -63,20 +181,52 @@ class _RulePublished(Answer):
 
 
 class Programmes(Noun):
-    """Create programmes, fund them, change their rule; for operators."""
+    """Say what programmes pay; for operators: create them, fund them, change their rule.
 
-    def create(self, *, name: str, rule: VoucherRule) -> str:
+    A rule is given as a `VoucherRule`, or as what a TOML file of one says.
+    """
+
+    def create(self, *, name: str, rule: VoucherRule | Mapping[str, JsonValue]) -> str:
         """Create a programme with an empty fund and return its id."""
-        return self._create(address("programmes"), json={"name": name, "rule": rule.model_dump()})
+        return self._create(address("programmes"), json={"name": name, "rule": _dump(rule)})
 
     def list(self) -> Iterator[Programme]:
         """Yield the programmes with their published rules, newest first."""
         return self._list(Programme, address("programmes"))
 
-    def publish_rule(self, programme_id: str, *, rule: VoucherRule) -> int:
+    def list_entitlements(self) -> tuple[Entitlement, ...]:
+        """Return of each programme whether the organisation is entitled now, why or why not, and what it would pay."""
+        return self._get(_Entitlements, address("programmes", "entitlements")).items
+
+    def list_decisions(self) -> Iterator[Decision]:
+        """Yield the decisions on vouchers of the organisation, newest first; operators get all."""
+        return self._list(Decision, address("programmes", "decisions"))
+
+    def list_examples(self) -> tuple[Example, ...]:
+        """Return the voucher rules that come as examples."""
+        return self._get(_Examples, address("programmes", "examples")).items
+
+    def declare(
+        self,
+        *,
+        country: str = "",
+        founded_on: date | None = None,
+        head_count: int | None = None,
+        purposes: Sequence[str] = (),
+    ) -> None:
+        """Declare of the organisation what voucher rules ask; what is left out is declared no more."""
+        body = {
+            "country": country,
+            "founded_on": founded_on.isoformat() if founded_on else None,
+            "head_count": head_count,
+            "purposes": list(purposes),
+        }
+        self._do("POST", address("programmes", "declarations"), json=body)
+
+    def publish_rule(self, programme_id: str, *, rule: VoucherRule | Mapping[str, JsonValue]) -> int:
         """Publish the next version of the rule and return its number; issued vouchers keep theirs."""
         path = address("programmes", programme_id, "rules")
-        return self._post(_RulePublished, path, json=rule.model_dump()).version
+        return self._post(_RulePublished, path, json={"rule": _dump(rule)}).version
 
     def fund(self, programme_id: str, *, amount_uc: int, reference: str) -> str:
         """Ask for a payment to be entered into the fund and return the id of the case that two others decide."""
@@ -99,3 +249,7 @@ class Vouchers(Noun):
     def get_usable(self) -> UsableVouchers:
         """Return which vouchers would pay for an order quoted now."""
         return self._get(UsableVouchers, address("vouchers", "usable"))
+
+
+def _dump(rule: VoucherRule | Mapping[str, JsonValue]) -> JsonValue:
+    return rule.model_dump(mode="json") if isinstance(rule, VoucherRule) else dict(rule)

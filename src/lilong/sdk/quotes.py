@@ -53,10 +53,14 @@ class QuotedVoucher(Answer):
     account_id: str
     rate_ppm: int
     cap_uc: int
+    other_rates_ppm: dict[str, int] | None = None
 
 
 class Quote(Answer):
-    """A signed quote. quoted_uc: expected; max_uc: what an order holds; voucher_max_uc: the vouchers' part of it."""
+    """A signed quote. quoted_uc: expected; max_uc: the most that it can cost.
+
+    voucher_max_uc, wallet_max_uc: the most that either can have to pay, which an order holds.
+    """
 
     quote_id: str
     order_id: str
@@ -71,6 +75,7 @@ class Quote(Answer):
     quoted_uc: int
     max_uc: int
     voucher_max_uc: int
+    wallet_max_uc: int
     expires_at: datetime
     notes: tuple[Note, ...]
     quote_sha256: str

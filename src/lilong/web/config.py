@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from lilong.common.errors import FieldProblem, InputInvalid
+from lilong.common.time import find_zone
 
 EVERYWHERE = {"", "0.0.0.0", "[::]"}  # noqa: S104 - how an address that takes all is known
 HAS_SAML = find_spec("onelogin") is not None
@@ -150,6 +151,7 @@ class Settings(BaseSettings):
         description="Address under which people reach the hub; by default that of `bind`.",
     )
     hub_name: str = Field(default="Lilong", description="Name of the hub, shown to people and in signed documents.")
+    time_zone: str = Field(default="UTC", description="Where years of voucher rules begin, as Asia/Shanghai.")
     allowed_hosts: tuple[str, ...] = Field(default=("127.0.0.1", "localhost"), description="Accepted Host headers.")
     web_threads: int = Field(default=16, ge=2, le=256, description="Threads of the web process.")
     web_streams: int = Field(
@@ -221,6 +223,12 @@ class Settings(BaseSettings):
         default=(), description="Who cosigns the record: each `URL KEY`, as `lilong witness serve` prints them."
     )
     witnesses_required: int = Field(default=1, ge=1, le=16, description="How many witnesses must cosign each head.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _require_zone(cls, name: str) -> str:
+        find_zone(name=name)
+        return name
 
     @field_validator("webhook_networks_allowed")
     @classmethod

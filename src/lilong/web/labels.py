@@ -51,6 +51,14 @@ LABELS: dict[str, dict[str, Label]] = {
         "cancelled": Label(_("run", "Cancelled"), Tone.NEUTRAL),
         "timed_out": Label(_("run", "Out of time"), Tone.WARN),
     },
+    "entitlement": {
+        "entitled": Label(_("entitlement", "Entitled"), Tone.GOOD),
+        "refused": Label(_("entitlement", "Not entitled"), Tone.NEUTRAL),
+    },
+    "voucher_decision": {
+        "given": Label(_("voucher decision", "Given"), Tone.GOOD),
+        "refused": Label(_("voucher decision", "Refused"), Tone.BAD),
+    },
     "attempt": {
         "created": Label(_("attempt", "Prepared"), Tone.BUSY),
         "submitted": Label(_("attempt", "Handed over"), Tone.BUSY),

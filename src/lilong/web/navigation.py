@@ -95,6 +95,11 @@ ORGANISATION: tuple[Entry, ...] = (
     Entry(
         label=_("Ownership"), url_name="own_ownership", about=_("Who owns it: programmes ask who is related to whom.")
     ),
+    Entry(
+        label=_("Programmes"),
+        url_name="own_programmes",
+        about=_("Which vouchers it is entitled to, why or why not, and what would change that."),
+    ),
     Entry(label=_("Consents"), url_name="own_consents", about=_("What the hub may use its data for: nothing unasked.")),
     Entry(
         label=pgettext_lazy("access", "Tokens"),

@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("lilong.foundation.ledger.pages.urls")),
     path("", include("lilong.foundation.runs.pages.urls")),
     path("", include("lilong.platforms.stack.pages.urls")),
+    path("", include("lilong.platforms.funding.pages.urls")),
     path("", include("lilong.platforms.supermarket.pages.urls")),
     path("", pages.show_front, name="front"),
     path("metrics", show_metrics, name="metrics"),

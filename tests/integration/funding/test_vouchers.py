@@ -8,7 +8,8 @@ from lilong.foundation.ledger.public import AccountKind, get_balances, open_acco
 from lilong.foundation.members.public import OrganisationKind, OrganisationState, admit_organisation
 from lilong.foundation.record.models import Entry
 from lilong.platforms.funding.models import Voucher
-from lilong.platforms.funding.public import issue_voucher, list_usable, list_vouchers, publish_rule, return_expired
+from lilong.platforms.funding.public import issue_voucher, list_vouchers, publish_rule, return_expired
+from lilong.platforms.funding.public.orders import list_usable
 from lilong.platforms.funding.reactions import on_organisation_admitted, reconcile
 from lilong.platforms.funding.services.vouchers import FundShort, VoucherRefused
 from tests.books import available_uc, link, pend, post, void
@@ -78,8 +79,8 @@ def test_a_voucher_keeps_the_rule_that_it_was_issued_under():
     issue(programme, owner.organisation_id)
     publish_rule(actor=operator, programme_id=programme.id, rule=replace(RULE, rate_ppm=1), now=NOW)
 
-    (voucher,) = list_usable(organisation_id=owner.organisation_id, now=NOW).usable
-    assert (voucher.rate_ppm, voucher.rule_version) == (RULE.rate_ppm, 1)
+    (chosen,) = list_usable(organisation_id=owner.organisation_id, offers=(), now=NOW).usable
+    assert (chosen.share.rate_ppm, chosen.voucher.rule_version) == (RULE.rate_ppm, 1)
 
 
 def test_vouchers_of_others_are_not_seen():
@@ -88,7 +89,7 @@ def test_vouchers_of_others_are_not_seen():
 
     assert len(list_vouchers(actor=owner, cursor=None, limit=10).items) == 1
     assert list_vouchers(actor=other, cursor=None, limit=10).items == []
-    assert list_usable(organisation_id=other.organisation_id, now=NOW).usable == ()
+    assert list_usable(organisation_id=other.organisation_id, offers=(), now=NOW).usable == ()
 
 
 def test_an_expired_voucher_returns_what_is_left_to_its_programme():
@@ -124,7 +125,7 @@ def test_a_reserved_voucher_says_that_it_is_reserved():
     voucher = Voucher.objects.get(id=give_voucher(owner.organisation_id, amount_uc=CREDIT))
     hold_in_escrow(voucher, CREDIT)
 
-    choice = list_usable(organisation_id=owner.organisation_id, now=NOW)
+    choice = list_usable(organisation_id=owner.organisation_id, offers=(), now=NOW)
     assert choice.usable == ()
     assert [problem.code for _, problem in choice.refused] == ["voucher.reserved"]
 
@@ -149,8 +150,8 @@ def test_the_starter_comes_by_reconciliation_alone():
     owner = found_owner()
     reconcile(now=NOW)
 
-    (voucher,) = list_usable(organisation_id=owner.organisation_id, now=NOW).usable
-    assert voucher.available_uc == 2 * CREDIT
+    (chosen,) = list_usable(organisation_id=owner.organisation_id, offers=(), now=NOW).usable
+    assert chosen.voucher.purse.available_uc == 2 * CREDIT
 
 
 def test_a_starter_waits_for_money_in_the_fund():

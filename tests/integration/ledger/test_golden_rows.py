@@ -3,7 +3,7 @@
 import pytest
 
 from lilong.foundation.ledger.public import AccountKind, export_csv, post_many, require_posted
-from lilong.platforms.funding.public import Share, split_due
+from lilong.platforms.funding.core.split import Share, split_due
 from tests.books import NOW, link, open_funded, pend, post, settle
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from lilong.foundation.ledger.public import (
     require_posted,
     roll_hold,
 )
-from lilong.platforms.funding.public import Share, split_due
+from lilong.platforms.funding.core.split import Share, split_due
 from tests.books import NOW, link, open_funded, pend, post, settle
 
 pytestmark = pytest.mark.django_db

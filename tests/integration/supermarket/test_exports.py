@@ -3,20 +3,23 @@
 import random
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from lilong.common.errors import NotFound
 from lilong.foundation.record.public import get_key_ring
+from lilong.platforms.funding.core.rules import Origin, Rate
+from lilong.platforms.funding.services.declarations import declare_facts
 from lilong.platforms.supermarket.queries.exports import NotSettledYet, export_order
 from lilong.platforms.supermarket.reactions import reconcile
 from lilong.protocol.exports import KEYS_FILE
 from lilong.protocol.messages import AttemptState, Reason
 from tests.architecture.house import REPOSITORY
 from tests.market import CREDIT, buy, finish, found_buyer, open_stall
-from tests.people import found_operator, found_owner
+from tests.people import NOW, found_operator, found_owner
 from tests.pools import at, make_spec
-from tests.programmes import give_voucher
+from tests.programmes import RULE, give_voucher
 from tests.record_hub import running_auditors, seal_all, trust_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,6 +52,24 @@ def settle_one(*, credit_ppm=0):
     return buyer, order
 
 
+def settle_at_two_rates():
+    """Buy where a voucher pays more at one provider, which fails, and let the other finish it; settle."""
+    cheap, dear = open_stall(name="a"), open_stall(name="b", price_uc=375_000)
+    declare_facts(actor=cheap.owner, country="CA", founded_on=None, head_count=None, purposes=(), now=NOW)
+    buyer = found_buyer()
+    rule = replace(RULE, jurisdiction="CA", rates=(Rate(rate_ppm=600_000, provider=Origin.HOME),))
+    give_voucher(buyer.organisation_id, amount_uc=10 * CREDIT, rule=rule)
+    order = buy(buyer, spec=make_spec(walltime_s=20_000))
+    taken = cheap.agent.take(seconds=1)
+    cheap.agent.sync(cheap.agent.see(taken, AttemptState.RUNNING, seconds=4, ms=1_000), seconds=4)
+    dear.agent.sync(seconds=5)
+    lost = cheap.agent.see(taken, AttemptState.LOST, seconds=6, ms=1_000, reason=Reason.NODE_LOST, nodes=("n0",))
+    cheap.agent.sync(lost, seconds=6)
+    finish(dear.agent, ms=5_000_123, seconds=30)
+    reconcile(now=at(9_000))
+    return buyer, order
+
+
 def write(folder, actor, order):
     for file in export_order(actor=actor, order_id=order.id):
         (folder / file.name).write_bytes(file.content)
@@ -69,6 +90,15 @@ def test_an_outsider_recomputes_the_charge_and_verifies_the_record(auditors, tmp
     seal_all(at(9_001))
     write(tmp_path, buyer, order)
 
+    assert is_accepted(tmp_path)
+
+
+def test_an_outsider_recomputes_an_order_of_which_vouchers_pay_other_rates_at_other_providers(auditors, tmp_path):
+    buyer, order = settle_at_two_rates()
+    seal_all(at(9_001))
+    write(tmp_path, buyer, order)
+
+    assert b"other_rates_ppm" in (tmp_path / "quote.json").read_bytes()
     assert is_accepted(tmp_path)
 
 

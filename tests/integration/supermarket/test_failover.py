@@ -8,12 +8,18 @@
 Lost are 1 000.2 s, worth 250 050 uc at a's price; a tenth of that is credited.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from lilong.foundation.ledger.public import AccountKind, get_balances, list_transfers, open_account
+from lilong.foundation.members.services.ownership import DeclaredOwner, declare_ownership
 from lilong.foundation.runs.public import RunState
-from lilong.platforms.funding.models import Voucher
+from lilong.platforms.funding.core.rules import Origin, Rate
+from lilong.platforms.funding.models import Voucher, VoucherUse
+from lilong.platforms.funding.services.declarations import declare_facts
 from lilong.platforms.supermarket.core.policy import DISPUTE_WINDOW
+from lilong.platforms.supermarket.core.promise import read_promise
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import Provider
 from lilong.platforms.supermarket.reactions import reconcile
@@ -24,7 +30,7 @@ from tests.bytes import digest, fresh
 from tests.market import CREDIT, buy, finish, found_buyer, open_stall, pay_in, wallet_of
 from tests.people import NOW
 from tests.pools import at, bring, get_input, look, make_spec
-from tests.programmes import give_voucher
+from tests.programmes import RULE, give_voucher
 
 pytestmark = pytest.mark.django_db(transaction=True)
 S = AttemptState
@@ -35,11 +41,16 @@ SETTLED_AT = at(11_000)
 class Market:
     """Two providers, one buyer with a voucher, one order that begins on the cheap pool."""
 
-    def __init__(self):
+    def __init__(self, *, rule=RULE, homes=()):
         self.cheap = open_stall(name="a", price_uc=250_000, fee_ppm=50_000, credit_ppm=100_000)
         self.dear = open_stall(name="b", price_uc=375_000, fee_ppm=100_000)
+        for seller, country in zip((self.cheap, self.dear), homes, strict=False):
+            declare_facts(
+                actor=seller.owner, country=country, founded_on=None, head_count=None, purposes=(), now=at(-1)
+            )
         self.buyer = found_buyer()
-        self.voucher = Voucher.objects.get(id=give_voucher(self.buyer.organisation_id, amount_uc=10 * CREDIT))
+        voucher_id = give_voucher(self.buyer.organisation_id, amount_uc=10 * CREDIT, rule=rule)
+        self.voucher = Voucher.objects.get(id=voucher_id)
         self.order = buy(self.buyer, spec=make_spec(walltime_s=20_000, checkpoint={"path": "state"}))
         self.fees = open_account(kind=AccountKind.HUB_FEE, owner_id="hub", purpose="", now=NOW)
         self.reserve = open_account(kind=AccountKind.SERVICE_RESERVE, owner_id="hub", purpose="", now=NOW)
@@ -156,3 +167,55 @@ def test_what_is_settled_of_a_failover_stays_however_often_it_is_reconciled_and_
     providers = [Provider.objects.get(id=seller.provider_id) for seller in (market.cheap, market.dear)]
     assert [available_uc(provider.available_account_id) for provider in providers] == [687_519, 2_025_101]
     assert market.timeline()[-1] == ("release", "released", 687_519 + 2_025_101)
+
+
+HOME_MORE = replace(RULE, rate_ppm=500_000, jurisdiction="CA", rates=(Rate(rate_ppm=600_000, provider=Origin.HOME),))
+"""60 % at providers from home, 50 % at others. Of a's 750 025 uc it pays the first 600 000; of b's 2 250 112 uc half of
+each whole credit and the first 250 112 of the rest. Most of 7.5 credits are 4.7 at a for the voucher and 3.5 at b for
+the wallet; both hold two credits more, one for each rate."""
+
+
+def test_a_failover_to_a_provider_at_another_rate_is_split_attempt_by_attempt_and_never_beyond_the_holds():
+    market = Market(rule=HOME_MORE, homes=("CA", "US"))
+    promise = read_promise(content=market.order.quote.document.encode())
+    (voucher,) = promise.vouchers
+    assert [(each.offer_id, each.wallet_uc) for each in promise.offers] == [
+        (market.cheap.offer_id, 2_000_000),
+        (market.dear.offer_id, 3_500_000),
+    ]
+    assert (voucher.rate_ppm, voucher.other_rates_ppm) == (600_000, {market.dear.offer_id: 500_000})
+    assert (promise.max_uc, promise.voucher_max_uc) == (HELD_UC, 6_700_000)
+    assert available_uc(market.voucher.account_id) == 10 * CREDIT - 6_700_000
+    assert available_uc(wallet_of(market.buyer)) == 100 * CREDIT - 5_500_000
+
+    _, seen = market.run_on_cheap(kept_ms=3_000_100)
+    market.dear.agent.sync(seconds=4_059)
+    told_by_the_agent(market.cheap.agent, seen)
+    market.finish_on_dear()
+
+    assert market.order.due_uc == DUE_A_UC + DUE_B_UC
+    assert market.order.settlement.voucher_uc == 600_000 + 1_250_112
+    assert available_uc(market.voucher.account_id) == 10 * CREDIT - 1_850_112
+    assert available_uc(wallet_of(market.buyer)) == 100 * CREDIT - 1_150_025 + 25_005
+    assert market.order.settlement.refunded_uc == 12_200_000 - 3_000_137
+    assert VoucherUse.objects.get().amount_uc == 1_850_112
+
+
+def test_a_failover_to_a_provider_that_is_related_is_paid_by_the_wallet_alone():
+    market = Market(rule=RULE)
+    join_as_owner(market)
+    order = buy(market.buyer, spec=make_spec(walltime_s=20_000, checkpoint={"path": "state"}), seconds=1)
+    promise = read_promise(content=order.quote.document.encode())
+    (voucher,) = promise.vouchers
+
+    assert voucher.other_rates_ppm == {market.dear.offer_id: 0}
+    assert [offer.wallet_uc for offer in promise.offers] == [5_000_000 - 1_500_000, 7_500_000]
+    assert [note["code"] for note in order.quote.notes if note["path"].startswith("offers.")] == [
+        "voucher.related_party"
+    ]
+
+
+def join_as_owner(market):
+    """Let the buyer's organisation declare that the dear provider owns half of it."""
+    owner = DeclaredOwner(share_ppm=500_000, organisation_id=market.dear.owner.organisation_id)
+    declare_ownership(actor=market.buyer, owners=[owner], starts_on=NOW.date(), now=NOW)

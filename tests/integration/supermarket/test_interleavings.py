@@ -2,14 +2,16 @@
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db.models import Sum
 
 from lilong.common.errors import LilongError
 from lilong.common.permissions import Role
 from lilong.foundation.ledger.public import AccountKind, get_balances, list_open_holds, open_account
-from lilong.platforms.funding.models import Voucher
+from lilong.platforms.funding.models import Voucher, VoucherUse
 from lilong.platforms.funding.reactions import reconcile as reconcile_funding
 from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES, Order, Provider
 from lilong.platforms.supermarket.reactions import reconcile
@@ -29,12 +31,13 @@ WALLET_UC = 2 * CREDIT
 class Chance:
     """One market in which everything that may happen happens in any order."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, *, rule=RULE):
         self.random = random.Random(seed)
         self.seconds = 1.0
         self.seller, self.buyer = open_stall(), found_buyer(wallet_uc=WALLET_UC)
         self.people = [self.buyer, join(self.buyer, Role.MEMBER)]
-        self.voucher = Voucher.objects.get(id=give_voucher(self.buyer.organisation_id, amount_uc=CREDIT))
+        voucher_id = give_voucher(self.buyer.organisation_id, amount_uc=CREDIT, rule=rule)
+        self.voucher = Voucher.objects.get(id=voucher_id)
         self.running: list[Submit] = []
 
     def step(self):
@@ -131,3 +134,22 @@ def test_whatever_happens_in_any_order_the_voucher_pays_its_worth_and_no_more_an
 
     reconcile_funding(now=NOW + timedelta(days=RULE.expires_in_days, seconds=1))
     assert balance_of(market.voucher.programme.account_id).available_uc == CREDIT - voucher_uc
+
+
+YEAR_CAP_UC = 300_000
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_in_any_order_a_cap_of_the_year_counts_live_quotes_and_is_never_exceeded(seed):
+    market = Chance(seed, rule=replace(RULE, year_cap_uc=YEAR_CAP_UC))
+    for _ in range(STEPS):
+        market.step()
+        voucher = balance_of(market.voucher.account_id)
+        counted_uc = VoucherUse.objects.aggregate(sum=Sum("amount_uc"))["sum"] or 0
+        assert counted_uc == CREDIT - voucher.posted_uc + voucher.pending_out_uc <= YEAR_CAP_UC
+    market.run_dry()
+
+    paid_uc = VoucherUse.objects.aggregate(sum=Sum("amount_uc"))["sum"]
+    assert 0 < paid_uc <= YEAR_CAP_UC
+    assert balance_of(market.voucher.account_id).available_uc == CREDIT - paid_uc
+    assert set(VoucherUse.objects.values_list("year", flat=True)) == {NOW.year}

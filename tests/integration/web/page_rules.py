@@ -217,6 +217,8 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "GET notices/preferences": "MEMBERS",
         "POST notices/preferences": "SELVES",
         "GET organisation": "MEMBERS",
+        "GET organisation/programmes": "MEMBERS",
+        "POST organisation/programmes": "KEEP",
         "GET organisation/consents": "MEMBERS",
         "POST organisation/consents": "KEEP",
         "GET organisation/consents/export": "MEMBERS",

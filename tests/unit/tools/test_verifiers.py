@@ -10,8 +10,9 @@ from types import CodeType
 
 import pytest
 
+from lilong.common.canonical import Json
 from lilong.protocol.exports import KEYS_FILE, QUOTE_FILE, RECORD_FILE, TRANSFERS_FILE, USAGE_FILE
-from tests.order_exports import LOG, WITNESSES, Order, attempt, transfer, write_exports
+from tests.order_exports import LOG, WITNESSES, Order, attempt, make_quote, transfer, write_exports
 
 TOOLS = Path(__file__).parents[3] / "tools"
 FILES = (TRANSFERS_FILE, USAGE_FILE, QUOTE_FILE, RECORD_FILE, KEYS_FILE)
@@ -203,6 +204,54 @@ def test_a_charge_of_nothing_is_recomputed_as_nothing(tmp_path):
     write_exports(tmp_path, order)
 
     assert not is_refused(tmp_path)
+
+
+def make_graded_voucher(other_ppm: int) -> dict[str, Json]:
+    """Return the voucher of the exports, at another rate on the second offer."""
+    rates: dict[str, Json] = {"rate_ppm": 500_000, "other_rates_ppm": {"off_2": other_ppm}}
+    return {"account_id": "acc_vou", "cap_uc": 40_000_000, "voucher_id": "vou_1", **rates}
+
+
+def make_failover() -> Order:
+    """Return an order that failed over to an offer on which the voucher pays 20 % instead of 50 %."""
+    offers: list[Json] = [
+        {"offer_id": f"off_{number}", "price_uc": 25_000_000, "unit": "core_s", "units": 4} for number in (1, 2)
+    ]
+    quote: dict[str, Json] = {**make_quote(), "offers": offers, "vouchers": [make_graded_voucher(200_000)]}
+    # 31.234 s on the first, 20 s on the second, at 0.1 credit a second: 3.1234 and 2 credits.
+    usage = [attempt(1, 31_234, "nobody", "lost"), {**attempt(2, 20_000, "nobody", "succeeded"), "offer_id": "off_2"}]
+    # By turns: 3 × 0.5 + 0.1234 of the first, 2 × 0.2 of the second, the rest is the wallet's.
+    return Order(
+        quote=quote,
+        usage=usage,
+        transfers=[
+            transfer("3", "pend", "vou", "esc", amount_uc=17_000_000, code="hold"),
+            transfer("4", "pend", "wal", "esc", amount_uc=26_000_000, code="hold"),
+            transfer("5", "settle", "vou", "esc", amount_uc=2_023_400, code="settle", pending="3"),
+            transfer("6", "settle", "wal", "esc", amount_uc=3_100_000, code="settle", pending="4"),
+            transfer("7", "post", "esc", "pro", amount_uc=5_123_400, code="settle"),
+        ],
+        charge={
+            "charged_uc": 5_123_400,
+            "max_uc": 30_000_000,
+            "refunded_uc": 43_000_000 - 5_123_400,
+            "voucher_uc": 2_023_400,
+        },
+    )
+
+
+def test_each_offer_is_split_at_its_own_rates(tmp_path):
+    write_exports(tmp_path, make_failover())
+
+    assert not is_refused(tmp_path)
+
+
+def test_a_rate_of_one_offer_that_is_used_for_another_is_refused(tmp_path):
+    order = make_failover()
+    order.quote["vouchers"] = [make_graded_voucher(300_000)]
+    write_exports(tmp_path, order)
+
+    assert refuses(RECOMPUTE, str(tmp_path))
 
 
 def test_a_charge_is_capped_by_the_hold(tmp_path):

@@ -1,9 +1,11 @@
 """Programmes and vouchers over HTTP."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Annotated
 
 from django.http import HttpRequest
 from ninja import Router, Schema, Status
+from pydantic import Field, StringConstraints
 
 from lilong.common.django.fields import (
     PAGE_LIMIT_DEFAULT,
@@ -20,35 +22,54 @@ from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, get_actor
 from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
-from lilong.platforms.funding.core.rules import VoucherRule
-from lilong.platforms.funding.queries import list_programmes, list_usable, list_vouchers
+from lilong.platforms.funding.core.deciding import explain, list_facts
+from lilong.platforms.funding.core.rules import HEAD_COUNT_MAX, Origin, Purpose, VoucherRule
+from lilong.platforms.funding.queries import list_programmes, list_vouchers
+from lilong.platforms.funding.queries.entitlement import (
+    Entitlement,
+    list_decisions,
+    list_entitlements,
+    list_usable,
+    load_examples,
+)
+from lilong.platforms.funding.services.declarations import DECLARERS, declare_facts
 from lilong.platforms.funding.services.programmes import create_programme, fund_programme, publish_rule
 from lilong.platforms.funding.services.vouchers import issue_voucher
 
 router = Router(tags=["funding"])
 
 OPERATORS = frozenset({Role.OPERATOR})
+ENTITLEMENT_FIGURES = (
+    "programme_id",
+    "programme_name",
+    "rule",
+    "rule_version",
+    "rule_sha256",
+    "available_uc",
+    "year_used_uc",
+)
 
 
 class RuleBody(RequestBody):
-    """A voucher rule: share of the price in ppm, most per order, life in days, worth of a starter (0: none)."""
+    """The next version of a voucher rule."""
 
-    rate_ppm: int
-    cap_uc: int
-    expires_in_days: int
-    starter_uc: int = 0
+    rule: VoucherRule
 
-    @property
-    def rule(self) -> VoucherRule:
-        """Return the rule as the core knows it."""
-        return VoucherRule(**self.model_dump())
+
+class DeclarationBody(RequestBody):
+    """What the organisation declares of itself: country by two letters, founding, people, purposes."""
+
+    country: Annotated[str, StringConstraints(pattern=r"^([A-Z]{2})?$")] = ""
+    founded_on: date | None = None
+    head_count: Annotated[int, Field(ge=0, le=HEAD_COUNT_MAX, strict=True)] | None = None
+    purposes: Annotated[list[Purpose], Field(max_length=len(Purpose))] = Field(default_factory=list)
 
 
 class ProgrammeBody(RequestBody):
     """A new programme."""
 
     name: Name
-    rule: RuleBody
+    rule: VoucherRule
 
 
 class FundBody(RequestBody):
@@ -66,22 +87,13 @@ class VoucherBody(RequestBody):
     amount_uc: PositiveUc
 
 
-class RuleOut(Schema):
-    """A voucher rule."""
-
-    rate_ppm: int
-    cap_uc: int
-    expires_in_days: int
-    starter_uc: int
-
-
 class ProgrammeOut(Schema):
     """A programme, its rule in force and what its fund holds."""
 
     id: str
     name: str
     account_id: str
-    rule: RuleOut
+    rule: VoucherRule
     rule_version: int
     rule_sha256: str
     available_uc: int
@@ -131,6 +143,86 @@ class NoteOut(Schema):
     message: str
 
 
+class ThresholdOut(Schema):
+    """How far a fact is from what the rule asks; distance where both are figures."""
+
+    condition: str
+    wanted: str
+    actual: str
+    distance: int | None
+
+
+class PaysOut(Schema):
+    """What a rule pays on offers of one origin: a rate, or the code of the refusal and what would make it pass."""
+
+    accelerator: Origin
+    provider: Origin
+    rate_ppm: int
+    code: str
+    message: str
+    thresholds: list[ThresholdOut]
+
+
+class EntitlementOut(Schema):
+    """What a programme's rule in force says of the organisation now, before any form.
+
+    `pays` tells apart what the rule tells apart; `year_used_uc` includes what live quotes and orders hold.
+    """
+
+    programme_id: str
+    programme_name: str
+    rule: VoucherRule
+    rule_version: int
+    rule_sha256: str
+    available_uc: int
+    is_entitled: bool
+    year_used_uc: int
+    pays: list[PaysOut]
+
+
+class EntitlementsOut(Schema):
+    """All programmes, by name."""
+
+    items: list[EntitlementOut]
+
+
+class DecisionOut(Schema):
+    """Whether a voucher was given, by which version of the rule, and if not, why and how far it is from passing."""
+
+    id: str
+    programme_id: str
+    programme_name: str
+    organisation_id: str
+    rule_version: int
+    rule_sha256: str
+    amount_uc: int
+    voucher_id: str
+    code: str
+    reason: str
+    thresholds: list[ThresholdOut]
+    decided_at: datetime
+
+
+class DecisionPageOut(Schema):
+    """A page of decisions, newest first."""
+
+    items: list[DecisionOut]
+    next_cursor: str | None
+
+
+class ExampleOut(Schema):
+    """A rule that comes with Lilong as an example, as TOML to begin with."""
+
+    name: str
+    pack: str
+
+
+class ExamplesOut(Schema):
+    """The examples, by name."""
+
+    items: list[ExampleOut]
+
+
 class UsableOut(Schema):
     """Which vouchers would pay for an order quoted now, in the order in which they pay, and why others would not."""
 
@@ -159,7 +251,7 @@ class CaseOut(Schema):
 @router.post("/programmes", openapi_extra=allow(OPERATORS, Scope.OPERATE), response={201: CreatedOut, **PROBLEMS})
 def create(request: HttpRequest, body: ProgrammeBody) -> object:
     """Create a programme with an empty fund and the first version of its rule."""
-    programme_id = create_programme(actor=get_actor(request), name=body.name, rule=body.rule.rule, now=utc_now())
+    programme_id = create_programme(actor=get_actor(request), name=body.name, rule=body.rule, now=utc_now())
     return Status(201, {"id": programme_id})
 
 
@@ -169,6 +261,45 @@ def show_programmes(
 ) -> object:
     """List the programmes with their published rules."""
     return list_programmes(actor=get_actor(request), cursor=cursor, limit=limit)
+
+
+@router.get("/programmes/examples", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: ExamplesOut, **PROBLEMS})
+def show_examples(request: HttpRequest) -> object:
+    """List the voucher rules that come as examples, each modelled on a published one."""
+    return {"items": [{"name": name, "pack": pack} for name, pack in load_examples().items()]}
+
+
+@router.get(
+    "/programmes/entitlements", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: EntitlementsOut, **PROBLEMS}
+)
+def show_entitlements(request: HttpRequest) -> object:
+    """Say of each programme whether the organisation is entitled now, why or why not, and what it would pay."""
+    entitlements = list_entitlements(actor=get_actor(request), now=utc_now())
+    return {"items": [_entitlement_out(each) for each in entitlements]}
+
+
+@router.get(
+    "/programmes/decisions", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: DecisionPageOut, **PROBLEMS}
+)
+def show_decisions(
+    request: HttpRequest, cursor: CursorInQuery = None, limit: LimitInQuery = PAGE_LIMIT_DEFAULT
+) -> object:
+    """List the decisions on vouchers of the organisation, given and refused; operators see all."""
+    return list_decisions(actor=get_actor(request), cursor=cursor, limit=limit)
+
+
+@router.post("/programmes/declarations", openapi_extra=allow(DECLARERS, Scope.MANAGE), response={204: None, **PROBLEMS})
+def declare(request: HttpRequest, body: DeclarationBody) -> object:
+    """Declare what voucher rules ask of the organisation; it counts for what is quoted and issued from now on."""
+    declare_facts(
+        actor=get_actor(request),
+        country=body.country,
+        founded_on=body.founded_on,
+        head_count=body.head_count,
+        purposes=body.purposes,
+        now=utc_now(),
+    )
+    return Status(204, None)
 
 
 @router.post(
@@ -223,8 +354,26 @@ def show_vouchers(
 @router.get("/vouchers/usable", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: UsableOut, **PROBLEMS})
 def show_usable(request: HttpRequest) -> object:
     """Say which of the organisation's vouchers would pay for an order quoted now, and why others would not."""
-    choice = list_usable(organisation_id=get_actor(request).organisation_id, now=utc_now())
+    choice = list_usable(organisation_id=get_actor(request).organisation_id, offers=(), now=utc_now())
     return {
-        "usable": [voucher.voucher_id for voucher in choice.usable],
+        "usable": [chosen.voucher.voucher_id for chosen in choice.usable],
         "refused": [problem for _, problem in choice.refused],
+    }
+
+
+def _entitlement_out(entitlement: Entitlement) -> dict[str, object]:
+    return {
+        **{name: getattr(entitlement, name) for name in ENTITLEMENT_FIGURES},
+        "is_entitled": entitlement.refused is None,
+        "pays": [
+            {
+                "accelerator": pays.accelerator,
+                "provider": pays.provider,
+                "rate_ppm": pays.rate_ppm,
+                "code": pays.refused.code.value if pays.refused else "",
+                "message": explain(refused=pays.refused) if pays.refused else "",
+                "thresholds": list_facts(refused=pays.refused) if pays.refused else [],
+            }
+            for pays in entitlement.pays
+        ],
     }

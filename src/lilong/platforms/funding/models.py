@@ -1,11 +1,12 @@
-"""Tables of programmes, the versions of their rules, requests to fund them, and vouchers."""
+"""Tables of programmes, the versions of their rules, requests to fund them, vouchers, and what each of them pays."""
+
+import json
 
 from django.db import models
 from django.db.models import Q
 
-from lilong.common.money import PPM
 from lilong.common.permissions import Actor
-from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, VALID_DAYS_MAX, VoucherRule
+from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, VoucherRule, read_rule
 
 
 class ProgrammeQuerySet(models.QuerySet["Programme"]):
@@ -28,40 +29,25 @@ class Programme(models.Model):
 
 
 class RuleVersion(models.Model):
-    """One published version of a programme's rule; never changed. Vouchers keep the version of their issue."""
+    """One published version of a programme's rule; never changed. Vouchers keep the version of their issue.
+
+    document: the canonical JSON of which `sha256` is the hash.
+    """
 
     id = models.CharField(max_length=64, primary_key=True)
     programme = models.ForeignKey(Programme, models.PROTECT, related_name="rules")
     version = models.PositiveIntegerField()
-    rate_ppm = models.PositiveIntegerField()
-    cap_uc = models.BigIntegerField()
-    expires_in_days = models.PositiveIntegerField()
-    starter_uc = models.BigIntegerField()
+    document = models.TextField()
     sha256 = models.CharField(max_length=64)
     published_at = models.DateTimeField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["programme", "version"], name="funding_rule_version_once"),
-            models.CheckConstraint(condition=Q(rate_ppm__gte=1, rate_ppm__lte=PPM), name="funding_rule_rate"),
-            models.CheckConstraint(condition=Q(cap_uc__gte=1, cap_uc__lte=AMOUNT_MAX_UC), name="funding_rule_cap"),
-            models.CheckConstraint(
-                condition=Q(expires_in_days__gte=1, expires_in_days__lte=VALID_DAYS_MAX), name="funding_rule_days"
-            ),
-            models.CheckConstraint(
-                condition=Q(starter_uc__gte=0, starter_uc__lte=AMOUNT_MAX_UC), name="funding_rule_starter"
-            ),
-        ]
+        constraints = [models.UniqueConstraint(fields=["programme", "version"], name="funding_rule_version_once")]
 
     @property
     def rule(self) -> VoucherRule:
         """Return the rule as the core knows it."""
-        return VoucherRule(
-            rate_ppm=self.rate_ppm,
-            cap_uc=self.cap_uc,
-            expires_in_days=self.expires_in_days,
-            starter_uc=self.starter_uc,
-        )
+        return read_rule(document=json.loads(self.document))
 
 
 class FundRequest(models.Model):
@@ -123,3 +109,82 @@ class Voucher(models.Model):
             models.CheckConstraint(condition=Q(issued_uc__gte=1), name="funding_voucher_amount"),
         ]
         indexes = [models.Index(fields=["expires_at"], condition=Q(closed_at=None), name="funding_voucher_expiry")]
+
+
+class VoucherUse(models.Model):
+    """What a voucher pays for one order: the most that it may while quote and order live, then what it paid.
+
+    year: the hub's calendar year in which it was settled; while it is None, it counts in whatever year it is.
+    """
+
+    id = models.BigAutoField(primary_key=True)  # never shown, so without a prefix
+    order_id = models.CharField(max_length=64)
+    voucher = models.ForeignKey(Voucher, models.PROTECT, related_name="uses")
+    amount_uc = models.BigIntegerField()
+    year = models.PositiveSmallIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order_id", "voucher"], name="funding_use_once"),
+            models.CheckConstraint(condition=Q(amount_uc__gte=0), name="funding_use_amount"),
+        ]
+        indexes = [models.Index(fields=["voucher", "year"], name="funding_use_year")]
+
+
+class Declaration(models.Model):
+    """What an organisation declares of itself for voucher rules; never changed, the latest counts.
+
+    country: by two letters, where it is registered; purposes: codes of `Purpose`.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    organisation_id = models.CharField(max_length=64)
+    country = models.CharField(max_length=2, blank=True)
+    founded_on = models.DateField(null=True)
+    head_count = models.PositiveIntegerField(null=True)
+    purposes = models.JSONField()
+    declared_by = models.CharField(max_length=64)
+    declared_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["organisation_id", "id"], name="funding_declaration_latest")]
+
+
+class DecisionQuerySet(models.QuerySet["Decision"]):
+    """Filters of decisions."""
+
+    def visible_to(self, actor: Actor) -> "DecisionQuerySet":
+        """Keep those about the actor's organisation; operators see all."""
+        if actor.is_operator:
+            return self
+        return self.filter(organisation_id=actor.organisation_id) if actor.organisation_id else self.none()
+
+
+class Decision(models.Model):
+    """Whether an organisation was given a voucher that was asked for, by which version of the rule, and why not.
+
+    voucher_id: what was given, else empty; code, reason and thresholds: what refused it, and how far it is from
+    passing. decided_by: the operator, empty for a starter.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    rule = models.ForeignKey(RuleVersion, models.PROTECT, related_name="decisions")
+    organisation_id = models.CharField(max_length=64)
+    amount_uc = models.BigIntegerField()
+    voucher_id = models.CharField(max_length=64, blank=True)
+    code = models.CharField(max_length=60, blank=True)
+    reason = models.CharField(max_length=2000, blank=True)
+    thresholds = models.JSONField()
+    decided_by = models.CharField(max_length=64, blank=True)
+    decided_at = models.DateTimeField()
+
+    objects = DecisionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=(Q(code="") & ~Q(voucher_id="")) | (~Q(code="") & Q(voucher_id="")),
+                name="funding_decision_either",
+            )
+        ]
+        indexes = [models.Index(fields=["organisation_id", "id"], name="funding_decision_owner")]

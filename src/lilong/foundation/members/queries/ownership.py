@@ -1,7 +1,7 @@
 """Reads of who owns what, as declared."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -87,10 +87,22 @@ def are_related(*, first_id: str, second_id: str, day: date) -> RelatedAnswer:
     For rooms that forbid dealings between related parties; keep the answer's rule with the decision.
     At most 2 · CHAIN_MAX queries, mostly four.
     """
-    rule = load_related_rule()
-    shares = _load_shares([first_id, second_id], day)
-    relation = find_relation(first=first_id, second=second_id, shares=shares, threshold_ppm=rule.threshold_ppm)
-    return RelatedAnswer(relation=relation, rule=rule)
+    relation = find_relations(first_id=first_id, other_ids=[second_id], day=day).get(second_id)
+    return RelatedAnswer(relation=relation, rule=load_related_rule())
+
+
+def find_relations(*, first_id: str, other_ids: Collection[str], day: date) -> dict[str, Relation]:
+    """Return to which of the others an organisation was related on a day, and why, by their ids.
+
+    As many queries as for two of them.
+    """
+    threshold_ppm = load_related_rule().threshold_ppm
+    shares = _load_shares([first_id, *other_ids], day)
+    relations = {
+        other_id: find_relation(first=first_id, second=other_id, shares=shares, threshold_ppm=threshold_ppm)
+        for other_id in other_ids
+    }
+    return {other_id: relation for other_id, relation in relations.items() if relation is not None}
 
 
 def check_related(*, actor: Actor, first_id: str, second_id: str, now: datetime) -> RelatedAnswer:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from lilong.common.canonical import canonical_json
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
@@ -147,10 +148,7 @@ def _add_version(programme: Programme, rule: VoucherRule, *, version: int, now: 
         id=new_id("rul"),
         programme=programme,
         version=version,
-        rate_ppm=rule.rate_ppm,
-        cap_uc=rule.cap_uc,
-        expires_in_days=rule.expires_in_days,
-        starter_uc=rule.starter_uc,
+        document=canonical_json(rule.document).decode(),
         sha256=rule.sha256,
         published_at=now,
     )

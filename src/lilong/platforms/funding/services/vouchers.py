@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models import Sum
 
 from lilong.common.errors import FieldProblem, InputInvalid, LimitReached
 from lilong.common.ids import new_id
@@ -24,9 +25,17 @@ from lilong.foundation.ledger.public import (
 from lilong.foundation.members.public import OrganisationState, OrganisationView, get_organisations
 from lilong.foundation.notices.public import list_posted, post_notice
 from lilong.foundation.record.public import append
-from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, EARMARK, expiry_of
-from lilong.platforms.funding.models import Programme, Voucher
+from lilong.platforms.funding.core.deciding import Refused, check_budget, explain, list_facts
+from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, expiry_of
+from lilong.platforms.funding.models import Decision, Programme, RuleVersion, Voucher
 from lilong.platforms.funding.queries import find_rule_at, is_newcomer
+from lilong.platforms.funding.queries.entitlement import (
+    find_hub_zone,
+    find_refusal,
+    get_member_facts,
+    list_pays,
+    sum_year_uses,
+)
 from lilong.platforms.funding.services.programmes import lock_programme
 
 TELL_BEFORE = timedelta(days=7)
@@ -52,7 +61,10 @@ class FundShort(LimitReached):
 
 
 def issue_voucher(*, actor: Actor, programme_id: str, organisation_id: str, amount_uc: int, now: datetime) -> str:
-    """Move money from a programme's fund into a new voucher of an admitted organisation; return the voucher's id."""
+    """Move money from a programme's fund into a new voucher of an admitted organisation; return the voucher's id.
+
+    The programme's rule decides whether the organisation is entitled; either decision is kept with its reason.
+    """
     require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.PAY))
     problems: list[FieldProblem] = []
     organisation = get_organisations(organisation_ids=[organisation_id]).get(organisation_id)
@@ -62,14 +74,19 @@ def issue_voucher(*, actor: Actor, programme_id: str, organisation_id: str, amou
     if not 1 <= amount_uc <= AMOUNT_MAX_UC:
         message = f"It must be from 1 to {AMOUNT_MAX_UC}."
         problems.append(FieldProblem(path="amount_uc", code="funding.out_of_range", message=message))
-    if problems:
+    if problems or organisation is None:
         raise VoucherRefused(fields=problems)
     with transaction.atomic():
         programme = lock_programme(programme_id=programme_id)
         rule = programme.rules.latest("version")
-        voucher = Voucher(programme=programme, rule=rule, organisation_id=organisation_id, issued_uc=amount_uc)
-        _fund(voucher, now=now)
-    return voucher.id
+        refused = _find_refusal(rule, organisation, amount_uc=amount_uc, now=now)
+        if refused is None:
+            voucher = Voucher(programme=programme, rule=rule, organisation_id=organisation_id, issued_uc=amount_uc)
+            _fund(voucher, by=actor.person_id, now=now)
+            return voucher.id
+        _keep_decision(rule, organisation_id, amount_uc=amount_uc, refused=refused, by=actor.person_id, now=now)
+    message = f"By version {rule.version} of the rule: {explain(refused=refused)}"
+    raise VoucherRefused(fields=[FieldProblem(path="organisation_id", code=refused.code.value, message=message)])
 
 
 def grant_starters(*, organisation_id: str, now: datetime) -> int:
@@ -104,23 +121,84 @@ def return_expired(*, voucher_ids: Sequence[str], now: datetime) -> int:
 
 def _grant_starter(programme: Programme, organisation: OrganisationView, *, now: datetime) -> bool:
     rule = find_rule_at(versions=list(programme.rules.order_by("version")), moment=organisation.created_at)
-    if rule is None or not rule.starter_uc:
+    starter_uc = rule.rule.starter_uc if rule else 0
+    if rule is None or not starter_uc:
         return False
     if Voucher.objects.filter(programme=programme, organisation_id=organisation.id, starter=True).exists():
         return False
     available_uc = get_balances(account_ids=[programme.account_id])[programme.account_id].available_uc
-    if available_uc < rule.starter_uc:
+    if _find_refusal(rule, organisation, amount_uc=starter_uc, now=now):
+        return False
+    if available_uc < starter_uc:
         log.warning("starter_waits_for_funds", programme=programme.id, organisation=organisation.id)
         return False
     voucher = Voucher(
-        programme=programme, rule=rule, organisation_id=organisation.id, issued_uc=rule.starter_uc, starter=True
+        programme=programme, rule=rule, organisation_id=organisation.id, issued_uc=starter_uc, starter=True
     )
-    _fund(voucher, now=now)
+    _fund(voucher, by="", now=now)
     return True
 
 
-def _fund(voucher: Voucher, *, now: datetime) -> None:
-    """Open the voucher's account, move the money, store and record it; raises FundShort."""
+def _find_refusal(
+    rule: RuleVersion, organisation: OrganisationView, *, amount_uc: int, now: datetime
+) -> Refused | None:
+    """Return why a rule gives the organisation no voucher of this amount now, or None; the programme is locked."""
+    zone = find_hub_zone()
+    year = now.astimezone(zone).year
+    member = get_member_facts(organisation=organisation, zone=zone)
+    used = sum_year_uses(organisation_id=organisation.id, programme_ids=[rule.programme_id], year=year)
+    pays = list_pays(rule=rule.rule, member=member, year_used_uc=used.get(rule.programme_id, 0), now=now, zone=zone)
+    begin, end = (datetime(each, 1, 1, tzinfo=zone) for each in (year, year + 1))
+    issued = Voucher.objects.filter(programme_id=rule.programme_id, issued_at__gte=begin, issued_at__lt=end)
+    issued_uc = issued.aggregate(sum=Sum("issued_uc"))["sum"] or 0
+    return find_refusal(pays=pays) or check_budget(
+        rule=rule.rule, issued_uc=issued_uc, amount_uc=amount_uc, now=now, zone=zone
+    )
+
+
+def _keep_decision(
+    rule: RuleVersion,
+    organisation_id: str,
+    *,
+    amount_uc: int,
+    voucher_id: str = "",
+    refused: Refused | None = None,
+    by: str,
+    now: datetime,
+) -> None:
+    """Keep and record what was decided; whom it is about can read why."""
+    decision = Decision.objects.create(
+        id=new_id("dec"),
+        rule=rule,
+        organisation_id=organisation_id,
+        amount_uc=amount_uc,
+        voucher_id=voucher_id,
+        code=refused.code.value if refused else "",
+        reason=explain(refused=refused) if refused else "",
+        thresholds=list_facts(refused=refused) if refused else [],
+        decided_by=by,
+        decided_at=now,
+    )
+    append(
+        kind="funding.voucher_decision",
+        subject_id=decision.id,
+        payload={
+            "amount_uc": amount_uc,
+            "code": decision.code,
+            "organisation_id": organisation_id,
+            "programme_id": rule.programme_id,
+            "rule_sha256": rule.sha256,
+            "thresholds": decision.thresholds,
+            "version": rule.version,
+            "voucher_id": voucher_id,
+        },
+        organisation_id=organisation_id,
+        now=now,
+    )
+
+
+def _fund(voucher: Voucher, *, by: str, now: datetime) -> None:
+    """Open the voucher's account, move the money, store and record it; raises FundShort. by: the operator, or empty."""
     programme, rule = voucher.programme, voucher.rule
     voucher.id = new_id("vou")
     voucher.issued_at, voucher.expires_at = now, expiry_of(rule=rule.rule, issued_at=now)
@@ -128,7 +206,7 @@ def _fund(voucher: Voucher, *, now: datetime) -> None:
         kind=AccountKind.VOUCHER,
         owner_id=voucher.organisation_id,
         purpose=voucher.id,
-        restriction=EARMARK,
+        restriction=rule.rule.earmark.value,
         now=now,
     )
     transfer = Transfer(
@@ -147,6 +225,7 @@ def _fund(voucher: Voucher, *, now: datetime) -> None:
         detail = f"A voucher of {asked} credits was asked for. {result.refusal.detail}"
         raise FundShort(detail=detail, facts=result.refusal.facts)
     voucher.save(force_insert=True)
+    _keep_decision(rule, voucher.organisation_id, amount_uc=voucher.issued_uc, voucher_id=voucher.id, by=by, now=now)
     append(
         kind="funding.voucher_issued",
         subject_id=voucher.id,

@@ -143,6 +143,7 @@ def _quote_out(view: QuoteView) -> dict[str, object]:
         **view.promise.model_dump(mode="json"),
         "name": view.name,
         "state": view.state,
+        "wallet_max_uc": view.wallet_max_uc,
         "notes": view.notes,
         "signature": {"key_id": view.key_id, "hex": view.signature},
         "quote_sha256": view.sha256,

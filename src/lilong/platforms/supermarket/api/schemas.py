@@ -86,13 +86,14 @@ class QuotedOfferOut(TermsOut):
 
 
 class QuotedVoucherOut(Schema):
-    """A voucher that pays, with rate and cap frozen."""
+    """A voucher that pays, with rate and cap frozen; on offers that `other_rates_ppm` names it pays that rate."""
 
     voucher_id: str
     account_id: str
     rate_ppm: int
     cap_uc: int
     rule_sha256: str
+    other_rates_ppm: dict[str, int] | None
 
 
 class SignatureOut(Schema):
@@ -103,7 +104,11 @@ class SignatureOut(Schema):
 
 
 class QuoteOut(Schema):
-    """A quote: what was signed, and beside it state, notes, signature and the hash of its export."""
+    """A quote: what was signed, and beside it state, notes, signature and the hash of its export.
+
+    `voucher_max_uc` and `wallet_max_uc` are the most that vouchers and wallet can have to pay, which they hold:
+    together `max_uc`, or more where vouchers pay other rates on other offers. What is null was not signed.
+    """
 
     form: str
     quote_id: str
@@ -125,6 +130,7 @@ class QuoteOut(Schema):
     expires_at: str
     name: str
     state: OrderState
+    wallet_max_uc: int
     notes: list[FieldProblemOut]
     signature: SignatureOut
     quote_sha256: str

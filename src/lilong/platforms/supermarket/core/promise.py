@@ -1,7 +1,7 @@
 """What a quote promises, as one document: built once, signed, stored as it was signed, and read back to act on."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
@@ -22,13 +22,17 @@ class Part(BaseModel):
 
 
 class QuotedVoucher(Part):
-    """A voucher that pays, in the order of the quote, with the rate, the cap and the rule frozen."""
+    """A voucher that pays, in the order of the quote, with the rate, the cap and the rule frozen.
+
+    other_rates_ppm: its rate on those offers, by id, on which it is another; left out where it is one on all.
+    """
 
     voucher_id: str
     account_id: str
     rate_ppm: int
     cap_uc: int
     rule_sha256: str
+    other_rates_ppm: dict[str, int] | None = None
 
 
 class QuotedOffer(Terms):
@@ -48,8 +52,9 @@ class Promise(Part):
     """A quote's content.
 
     offers: first choice first; environments: digest of the resolved environment by pool id; max_ms: time authorised
-    over all attempts; quoted_uc: expected cost on the first choice; max_uc: the hold; voucher_max_uc: the vouchers'
-    part of the hold; expected_basis: billed time of earlier runs of that name, or the whole walltime.
+    over all attempts; quoted_uc: expected cost on the first choice; max_uc: the most that it can cost; voucher_max_uc:
+    the most that vouchers can pay of it, which they hold; expected_basis: billed time of earlier runs of that name, or
+    the whole walltime.
     """
 
     form: Literal["lilong.quote.1"] = "lilong.quote.1"
@@ -77,9 +82,14 @@ class Promise(Part):
         return {offer.offer_id: offer for offer in self.offers}
 
     @property
+    def document(self) -> dict[str, Any]:
+        """Return the members that are signed; what says nothing is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @property
     def content(self) -> bytes:
         """Return the bytes that are signed."""
-        return canonical_json(self.model_dump(mode="json"))
+        return canonical_json(self.document)
 
 
 def read_promise(*, content: bytes) -> Promise:

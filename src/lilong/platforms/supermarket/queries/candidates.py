@@ -6,9 +6,11 @@ from datetime import datetime
 
 from lilong.common.errors import FieldProblem, InputInvalid
 from lilong.foundation.runs.public import PoolView, check_spec, get_pools
+from lilong.platforms.funding.public.orders import OfferOrigin
 from lilong.platforms.supermarket.core.pricing import Terms, count_units
 from lilong.platforms.supermarket.core.starts import Starts, estimate_start
 from lilong.platforms.supermarket.models import Offer, PriceRow
+from lilong.protocol.accelerators import list_accelerators
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_rules import find_spec_problems
 
@@ -71,6 +73,20 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
         left_out=tuple(left_out),
         delays=tuple(_note_delays(terms, waits)),
     )
+
+
+def trace_origins(*, offers: Sequence[Terms]) -> list[OfferOrigin]:
+    """Return where these offers come from: what decides which vouchers pay on them. One query."""
+    rows = Offer.objects.select_related("provider").in_bulk([offer.offer_id for offer in offers])
+    countries = {accelerator.id: accelerator.country for accelerator in list_accelerators()}
+    return [
+        OfferOrigin(
+            offer_id=row.id,
+            accelerator_country=countries.get(row.accelerator, ""),
+            provider_organisation_id=row.provider.organisation_id,
+        )
+        for row in rows.values()
+    ]
 
 
 def _estimate_start(pool: PoolView, spec: RunSpec, *, waits: bool) -> Starts:

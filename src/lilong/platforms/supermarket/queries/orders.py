@@ -214,7 +214,7 @@ def view_order(*, order: Order) -> OrderView:
     """Return an order in one line; its quote and settlement are loaded."""
     settlement = getattr(order, "settlement", None)
     quote = getattr(order, "quote", None)
-    refunded_uc = None if order.due_uc is None or order.max_uc is None else order.max_uc - order.due_uc
+    corrected_uc = (order.due_uc or 0) - settlement.charged_uc if settlement else 0
     return OrderView(
         id=order.id,
         quote_id=quote.id if quote else None,
@@ -227,7 +227,7 @@ def view_order(*, order: Order) -> OrderView:
         max_uc=order.max_uc,
         charged_uc=order.due_uc,
         voucher_uc=settlement.voucher_uc if settlement else None,
-        refunded_uc=refunded_uc,
+        refunded_uc=settlement.refunded_uc - corrected_uc if settlement else None,
         created_at=order.created_at,
         placed_at=order.placed_at,
         cancel_requested_at=order.cancel_requested_at,

@@ -11,6 +11,7 @@ from lilong.common.permissions import Actor
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import Order, Quote
+from lilong.platforms.supermarket.queries.splits import split_hold
 from lilong.protocol.exports import render_json
 
 
@@ -18,7 +19,8 @@ from lilong.protocol.exports import render_json
 class QuoteView:
     """A quote, what it promises, its signature, and notes: what was left out or is missing, and why.
 
-    state: of its order. sha256: of the exported quote.json, which the record holds.
+    state: of its order. wallet_max_uc: what the wallet holds, the most that it can have to pay. sha256: of the exported
+    quote.json, which the record holds.
     """
 
     id: str
@@ -26,6 +28,7 @@ class QuoteView:
     name: str
     state: OrderState
     promise: Promise
+    wallet_max_uc: int
     notes: tuple[FieldProblem, ...]
     key_id: str
     signature: str
@@ -53,16 +56,18 @@ def render_quote(*, quote: Quote) -> bytes:
     """Return quote.json: the members that were signed, and beside them the signature."""
     promise = read_promise(content=quote.document.encode())
     signature = {"key_id": quote.key_id, "hex": quote.signature}
-    return render_json({**promise.model_dump(mode="json"), "signature": signature})
+    return render_json({**promise.document, "signature": signature})
 
 
 def _view(quote: Quote) -> QuoteView:
+    promise = read_promise(content=quote.document.encode())
     return QuoteView(
         id=quote.id,
         order_id=quote.order_id,
         name=quote.order.name,
         state=OrderState(quote.order.state),
-        promise=read_promise(content=quote.document.encode()),
+        promise=promise,
+        wallet_max_uc=split_hold(promise=promise).wallet_uc,
         notes=tuple(FieldProblem(**note) for note in quote.notes),
         key_id=quote.key_id,
         signature=quote.signature,

@@ -7,7 +7,7 @@ from datetime import datetime
 from lilong.common.permissions import Actor
 from lilong.foundation.members.public.people import name_organisations
 from lilong.foundation.runs.public import RunView, get_runs
-from lilong.platforms.supermarket.core.pricing import HOUR_MS, charge_usage, price_time
+from lilong.platforms.supermarket.core.pricing import HOUR_MS, ChargeLine, charge_usage, price_time
 from lilong.platforms.supermarket.core.promise import Promise, QuotedOffer, read_promise
 from lilong.platforms.supermarket.models import Offer, Order
 from lilong.platforms.supermarket.queries.orders import (
@@ -19,7 +19,7 @@ from lilong.platforms.supermarket.queries.orders import (
     view_order,
 )
 from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote
-from lilong.platforms.supermarket.queries.splits import split_promise
+from lilong.platforms.supermarket.queries.splits import split_lines
 from lilong.platforms.supermarket.queries.usage import read_usage
 from lilong.protocol.spec import RunSpec
 
@@ -67,7 +67,7 @@ def get_order_sheet(*, actor: Actor, order_id: str, now: datetime) -> OrderSheet
     promise = read_promise(content=quote.document.encode()) if quote else None
     run = get_runs(run_ids=[order.run_id], now=now).get(order.run_id) if order.run_id else None
     reckoning = reckon_order(order=order, run=run, now=now)
-    so_far_uc = reckoning.so_far_uc
+    lines = _charge_attempts(order, promise, run) if promise and run else ()
     return OrderSheet(
         order=view_order(order=order),
         spec=RunSpec.model_validate(order.spec),
@@ -75,10 +75,10 @@ def get_order_sheet(*, actor: Actor, order_id: str, now: datetime) -> OrderSheet
         offers=name_offers(promise=promise) if promise else (),
         promise=promise,
         run=run,
-        charges=_charge_attempts(order, promise, run) if promise and run else {},
-        so_far_uc=so_far_uc,
-        so_far_voucher_uc=sum(split_promise(promise=promise, due_uc=so_far_uc).vouchers_uc)
-        if promise and so_far_uc is not None
+        charges={line.usage.attempt_id: line.due_uc for line in lines},
+        so_far_uc=reckoning.so_far_uc,
+        so_far_voucher_uc=sum(split_lines(promise=promise, lines=lines).vouchers_uc)
+        if promise and reckoning.so_far_uc is not None
         else None,
         cancel_costs_at_most_uc=reckoning.cancel_costs_at_most_uc,
         expires_at=order.expires_at,
@@ -95,8 +95,13 @@ class QuoteSheet:
 
     @property
     def wallet_max_uc(self) -> int:
-        """The wallet's part of the hold."""
-        return self.quote.promise.max_uc - self.quote.promise.voucher_max_uc
+        """What the wallet holds: the most that it can have to pay."""
+        return self.quote.wallet_max_uc
+
+    @property
+    def are_rates_equal(self) -> bool:
+        """Whether vouchers pay the same on all offers: only then do both parts add up to the maximum."""
+        return not any(voucher.other_rates_ppm for voucher in self.quote.promise.vouchers)
 
 
 def get_quote_sheet(*, actor: Actor, quote_id: str) -> QuoteSheet:
@@ -106,9 +111,8 @@ def get_quote_sheet(*, actor: Actor, quote_id: str) -> QuoteSheet:
     return QuoteSheet(quote=view, spec=RunSpec.model_validate(order.spec), offers=name_offers(promise=view.promise))
 
 
-def _charge_attempts(order: Order, promise: Promise, run: RunView) -> dict[str, int]:
-    lines = charge_usage(usages=read_usage(run=run), terms=promise.terms, max_uc=order.max_uc or promise.max_uc)
-    return {line.usage.attempt_id: line.due_uc for line in lines}
+def _charge_attempts(order: Order, promise: Promise, run: RunView) -> tuple[ChargeLine, ...]:
+    return charge_usage(usages=read_usage(run=run), terms=promise.terms, max_uc=order.max_uc or promise.max_uc)
 
 
 def name_offers(*, promise: Promise) -> tuple[SheetOffer, ...]:

@@ -1,6 +1,6 @@
 """From planned postings to the ledger's transfers, and the timeline that shows the money beside each step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from lilong.common.ids import new_id
@@ -14,12 +14,13 @@ from lilong.foundation.ledger.public import (
     post_many,
 )
 from lilong.foundation.notices.public import post_notice
+from lilong.platforms.funding.public.orders import Split
 from lilong.platforms.supermarket.core.postings import Hold, Posting
 from lilong.platforms.supermarket.core.pricing import ChargeLine
 from lilong.platforms.supermarket.core.promise import Promise
 from lilong.platforms.supermarket.core.states import OrderState, OrderStep, take_step
 from lilong.platforms.supermarket.models import Order, Provider, TimelineEntry
-from lilong.platforms.supermarket.queries.splits import split_promise
+from lilong.platforms.supermarket.queries.splits import split_hold
 
 HUB = "hub"
 NOTICES = {
@@ -51,16 +52,20 @@ def post_group(*, group_id: str, postings: Sequence[Posting], order_id: str, now
     return post_many(groups=[LinkGroup(id=group_id, transfers=transfers)], now=now) if transfers else []
 
 
-def name_parts(*, promise: Promise, due_uc: int) -> dict[str, int]:
-    """Return what each payer pays of `due_uc`, by account: vouchers in their order, then the wallet."""
-    split = split_promise(promise=promise, due_uc=due_uc)
+def name_parts(*, promise: Promise, split: Split) -> dict[str, int]:
+    """Return a split of the quote by account: vouchers in their order, then the wallet."""
     accounts = (*(voucher.account_id for voucher in promise.vouchers), promise.wallet_account)
     return dict(zip(accounts, (*split.vouchers_uc, split.wallet_uc), strict=True))
 
 
+def name_voucher_parts(*, promise: Promise, split: Split) -> dict[str, int]:
+    """Return what a split takes from vouchers, by voucher id."""
+    return {voucher.voucher_id: part for voucher, part in zip(promise.vouchers, split.vouchers_uc, strict=True)}
+
+
 def list_reserves(*, promise: Promise) -> tuple[Hold, ...]:
     """Return the reservations that a quote made, each under the id that it always has."""
-    parts = split_promise(promise=promise, due_uc=promise.max_uc).vouchers_uc
+    parts = split_hold(promise=promise).vouchers_uc
     return tuple(
         Hold(id=f"{promise.order_id}.reserve.{number}", account_id=voucher.account_id, held_uc=part_uc)
         for number, (voucher, part_uc) in enumerate(zip(promise.vouchers, parts, strict=True))
@@ -70,12 +75,17 @@ def list_reserves(*, promise: Promise) -> tuple[Hold, ...]:
 
 def list_holds(*, promise: Promise) -> tuple[Hold, ...]:
     """Return the holds of an order, each under the id that it always has."""
-    parts = name_parts(promise=promise, due_uc=promise.max_uc)
+    parts = name_parts(promise=promise, split=split_hold(promise=promise))
     return tuple(
         Hold(id=f"{promise.order_id}.hold.{number}", account_id=account_id, held_uc=part_uc)
         for number, (account_id, part_uc) in enumerate(parts.items())
         if part_uc
     )
+
+
+def sum_held(*, holds: Iterable[Hold]) -> int:
+    """Return what is held in all: more than the order can cost where rates differ by offer."""
+    return sum(hold.held_uc for hold in holds)
 
 
 def list_accruing(*, lines: Sequence[ChargeLine]) -> dict[str, str]:

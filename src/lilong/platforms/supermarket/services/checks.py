@@ -20,7 +20,7 @@ from lilong.platforms.supermarket.core.postings import Hold
 from lilong.platforms.supermarket.core.pricing import price_time
 from lilong.platforms.supermarket.core.promise import Promise
 from lilong.platforms.supermarket.models import Order, PriceRow
-from lilong.platforms.supermarket.queries.splits import split_promise
+from lilong.platforms.supermarket.queries.splits import split_hold
 from lilong.platforms.supermarket.services.books import name_parts
 from lilong.protocol.spec import RunSpec
 
@@ -91,7 +91,7 @@ def require_belongings(*, organisation_id: str, spec: RunSpec) -> None:
 
 
 def _list_sources(spec: RunSpec, promise: Promise, *, reserves: Sequence[Hold]) -> list[Source]:
-    needed = name_parts(promise=promise, due_uc=promise.max_uc)
+    needed = name_parts(promise=promise, split=split_hold(promise=promise))
     reserved = {reserve.account_id: reserve.held_uc for reserve in reserves}
     balances = get_balances(account_ids=list(needed))
     sources = [
@@ -120,7 +120,7 @@ def _advise_walltime(spec: RunSpec, promise: Promise, *, available_uc: int) -> s
             price_time(price_uc=offer.price_uc, units=offer.units, duration_ms=walltime_s * 1000)
             for offer in promise.offers
         )
-        return split_promise(promise=promise, due_uc=dearest_uc).wallet_uc
+        return split_hold(promise=promise, max_uc=dearest_uc).wallet_uc
 
     covered_s = bisect_right(range(1, spec.walltime_s + 1), available_uc, key=wallet_part_uc)
     return f"It would do for walltime_s: {format_duration(covered_s)}." if covered_s else ""

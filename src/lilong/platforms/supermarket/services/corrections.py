@@ -11,6 +11,7 @@ from lilong.foundation.ledger.public import AccountKind, TransferKind, list_tran
 from lilong.foundation.record.public import append
 from lilong.foundation.runs.public import get_runs
 from lilong.platforms.funding.public import return_expired
+from lilong.platforms.funding.public.orders import find_short_use, settle_uses
 from lilong.platforms.supermarket.core.postings import (
     HUB_FAULT,
     SERVICE_CREDIT,
@@ -23,10 +24,12 @@ from lilong.platforms.supermarket.core.pricing import ChargeLine, charge_usage, 
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import Order, Provider, Turnover
+from lilong.platforms.supermarket.queries.splits import split_lines
 from lilong.platforms.supermarket.queries.usage import read_usage
 from lilong.platforms.supermarket.services.books import (
     list_accruing,
     name_parts,
+    name_voucher_parts,
     note_step,
     open_hub_account,
     post_group,
@@ -53,25 +56,33 @@ def correct_order(*, order: Order, lines: Sequence[ChargeLine], reason: str, now
     """
     promise = read_promise(content=order.quote.document.encode())
     due_uc = sum(line.due_uc for line in lines)
-    if due_uc == order.due_uc:
-        return True
     before = _sum_flows(order.id, codes=CHARGE_CODES)
-    after = _plan_flows(promise, lines, due_uc=due_uc, now=now)
+    after = _plan_flows(promise, lines, now=now)
+    differences_uc = {
+        account: before[account] - after[account] for account in {*before, *after} - {promise.escrow_account}
+    }
+    if not any(differences_uc.values()):
+        return True
+    difference = format_credits(due_uc - (order.due_uc or 0))
+    parts_uc = name_voucher_parts(promise=promise, split=split_lines(promise=promise, lines=lines))
+    short = find_short_use(order_id=order.id, parts_uc=parts_uc)
+    if short:
+        why = f"Voucher {short} would pay more than its programme may in a year."
+        note_step(order=order, step="correct_refused", now=now, detail=f"{reason}: {difference}. {why}")
+        return False
     prefix = f"{order.id}.c{order.timeline.filter(step='correct').count() + 1}"
     postings = plan_correction(
         id_prefix=prefix,
         escrow=promise.escrow_account,
-        differences_uc={
-            account: before[account] - after[account] for account in {*before, *after} - {promise.escrow_account}
-        },
+        differences_uc=differences_uc,
         corrects=_find_corrected(order.id),
     )
     results = post_group(group_id=prefix, postings=postings, order_id=order.id, now=now)
-    difference = format_credits(due_uc - (order.due_uc or 0))
     refusal = next((result.refusal for result in results if result.refusal), None)
     if refusal is not None:
         note_step(order=order, step="correct_refused", now=now, detail=f"{reason}: {difference}. {refusal.detail}")
         return False
+    settle_uses(order_id=order.id, parts_uc=parts_uc, now=now)
     append(
         kind="supermarket.correction",
         subject_id=order.id,
@@ -130,10 +141,10 @@ def _plan_release(order_id: str) -> tuple[Posting, ...]:
     )
 
 
-def _plan_flows(promise: Promise, lines: Sequence[ChargeLine], *, due_uc: int, now: datetime) -> Counter[str]:
+def _plan_flows(promise: Promise, lines: Sequence[ChargeLine], *, now: datetime) -> Counter[str]:
     """Return what each account gives (below zero) and gets by a charge of `lines`."""
     flows: Counter[str] = Counter()
-    for account, part_uc in name_parts(promise=promise, due_uc=due_uc).items():
+    for account, part_uc in name_parts(promise=promise, split=split_lines(promise=promise, lines=lines)).items():
         flows[account] -= part_uc
     accruing = list_accruing(lines=lines)
     fee_account = open_hub_account(kind=AccountKind.HUB_FEE, now=now)

@@ -21,13 +21,14 @@ from lilong.platforms.supermarket.core.states import OrderState, OrderStep, Step
 from lilong.platforms.supermarket.events import OrderPlaced
 from lilong.platforms.supermarket.models import RUNNING_STATES, Order, Quote
 from lilong.platforms.supermarket.queries.quotes import render_quote
-from lilong.platforms.supermarket.queries.splits import split_promise
+from lilong.platforms.supermarket.queries.splits import split_hold
 from lilong.platforms.supermarket.services.books import (
     advance,
     list_holds,
     list_reserves,
     note_step,
     post_group,
+    sum_held,
     tell_order,
 )
 from lilong.platforms.supermarket.services.checks import check_promise
@@ -124,13 +125,14 @@ def _hold(order: Order, spec: RunSpec, promise: Promise, *, now: datetime) -> No
     refusals = check_promise(order=order, spec=spec, promise=promise, reserves=reserves, now=now)
     if refusals:
         raise gather_refusals(refusals=refusals)
+    holds = list_holds(promise=promise)
     postings = (
         *plan_void(holds=reserves, escrow=promise.escrow_account, code="unreserve"),
-        *plan_pend(holds=list_holds(promise=promise), escrow=promise.escrow_account, code="hold"),
+        *plan_pend(holds=holds, escrow=promise.escrow_account, code="hold"),
     )
     require_posted(results=post_group(group_id=f"{order.id}.hold", postings=postings, order_id=order.id, now=now))
     order.live_slot = None
-    advance(order=order, step=OrderStep.HOLD, now=now, money="held", amount_uc=promise.max_uc)
+    advance(order=order, step=OrderStep.HOLD, now=now, money="held", amount_uc=sum_held(holds=holds))
 
 
 def _submit(order: Order, spec: RunSpec, promise: Promise, *, quote: Quote, now: datetime) -> None:
@@ -156,6 +158,6 @@ def _submit(order: Order, spec: RunSpec, promise: Promise, *, quote: Quote, now:
 def _find_charge_code(promise: Promise) -> str:
     """Return the programme that carries most of the hold, empty when the wallet carries all of it."""
     programmes = find_programmes(voucher_ids=[voucher.voucher_id for voucher in promise.vouchers])
-    parts_uc = split_promise(promise=promise, due_uc=promise.max_uc).vouchers_uc
+    parts_uc = split_hold(promise=promise).vouchers_uc
     payers = [programmes[voucher.voucher_id] for voucher in promise.vouchers]
     return choose_charge_code(parts=list(zip(payers, parts_uc, strict=True)))

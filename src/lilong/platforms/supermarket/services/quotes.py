@@ -1,6 +1,6 @@
 """Quote: a draft is written first, the environment is resolved outside of any transaction, then the quote is signed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,17 @@ from lilong.foundation.members.public import OrganisationState, find_order_refus
 from lilong.foundation.outbox.public import KeyReused
 from lilong.foundation.record.public import append, sign
 from lilong.foundation.runs.public import resolve_environment
-from lilong.platforms.funding.public import EARMARK, Choice, VoucherFacts, list_usable, split_due
+from lilong.platforms.funding.public.orders import (
+    Choice,
+    Chosen,
+    Earmark,
+    find_most,
+    list_usable,
+    lock_vouchers,
+    reserve_uses,
+    settle_uses,
+    split_dues,
+)
 from lilong.platforms.supermarket.core.checks import (
     FundsShort,
     LiveQuotesReached,
@@ -33,9 +43,10 @@ from lilong.platforms.supermarket.core.ranking import Priced, Ranking, expect_ms
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.core.states import OrderState, OrderStep
 from lilong.platforms.supermarket.models import LIVE_SLOTS, Order, Quote
-from lilong.platforms.supermarket.queries.candidates import Candidates, find_candidates
+from lilong.platforms.supermarket.queries.candidates import Candidates, find_candidates, trace_origins
 from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote, render_quote
-from lilong.platforms.supermarket.services.books import advance, list_reserves, post_group
+from lilong.platforms.supermarket.queries.splits import split_hold
+from lilong.platforms.supermarket.services.books import advance, list_reserves, name_voucher_parts, post_group
 from lilong.platforms.supermarket.services.checks import check_promise, require_belongings
 from lilong.protocol.messages import EnvironmentLock
 from lilong.protocol.spec import RunSpec
@@ -104,6 +115,7 @@ def end_live_quote(*, order: Order, step: OrderStep, now: datetime) -> None:
         released_uc = sum(reserve.held_uc for reserve in reserves)
         postings = plan_void(holds=reserves, escrow=promise.escrow_account, code="unreserve")
         require_posted(results=post_group(group_id=f"{order.id}.void", postings=postings, order_id=order.id, now=now))
+        settle_uses(order_id=order.id, parts_uc={}, now=now)
     else:
         order.request_name = None
     order.live_slot = None
@@ -204,7 +216,10 @@ def _sign(order_id: str, candidates: Candidates, *, locks: Mapping[str, Environm
     if order.state == OrderState.QUOTED:
         return order.quote.id
     spec = RunSpec.model_validate(order.spec)
-    vouchers = list_usable(organisation_id=order.organisation_id, now=now)
+    lock_vouchers(organisation_id=order.organisation_id)
+    vouchers = list_usable(
+        organisation_id=order.organisation_id, offers=trace_origins(offers=candidates.terms), now=now
+    )
     expected = _expect(order, max_ms=spec.walltime_s * 1000)
     ranking = _rank(candidates, spec, max_cost_uc=order.max_cost_uc, vouchers=vouchers, expected=expected)
     promise = _build_promise(
@@ -215,11 +230,14 @@ def _sign(order_id: str, candidates: Candidates, *, locks: Mapping[str, Environm
         *candidates.delays,
         *ranking.left_out,
         *(problem for _, problem in vouchers.refused),
+        *(note for note in vouchers.limited if note.path.removeprefix("offers.") in promise.terms),
         *_note_funds(order, spec, promise, now=now),
     ]
     reserves = list_reserves(promise=promise)
     postings = plan_pend(holds=reserves, escrow=promise.escrow_account, code="reserve")
     require_posted(results=post_group(group_id=f"{order.id}.reserve", postings=postings, order_id=order.id, now=now))
+    parts_uc = name_voucher_parts(promise=promise, split=split_hold(promise=promise))
+    reserve_uses(order_id=order.id, parts_uc=parts_uc)
     signature = sign(content=promise.content)
     stored = Quote.objects.create(
         id=promise.quote_id,
@@ -265,12 +283,12 @@ def _rank(
     candidates: Candidates, spec: RunSpec, *, max_cost_uc: int | None, vouchers: Choice, expected: Expected
 ) -> Ranking:
     """Price and rank the candidates; raises MaxCostExceeded when the member's limit leaves none."""
-    shares = [voucher.share for voucher in vouchers.usable]
+    shares = [chosen.share for chosen in vouchers.usable]
 
     def price(terms: Terms) -> Priced:
         expected_uc = price_time(price_uc=terms.price_uc, units=terms.units, duration_ms=expected.duration_ms)
         max_uc = price_time(price_uc=terms.price_uc, units=terms.units, duration_ms=spec.walltime_s * 1000)
-        wallet_uc = split_due(due_uc=expected_uc, shares=shares).wallet_uc
+        wallet_uc = split_dues(dues_uc={terms.offer_id: expected_uc}, shares=shares).wallet_uc
         return Priced(terms=terms, expected_uc=expected_uc, max_uc=max(max_uc, 1), wallet_uc=wallet_uc)
 
     ranking = rank_offers(offers=[price(terms) for terms in candidates.terms], max_cost_uc=max_cost_uc)
@@ -291,12 +309,14 @@ def _build_promise(
     now: datetime,
 ) -> Promise:
     max_uc = max(ranked.priced.max_uc for ranked in ranking.chosen)
-    shares = [voucher.share for voucher in vouchers.usable]
+    offer_ids = [ranked.priced.terms.offer_id for ranked in ranking.chosen]
+    paying = [chosen for chosen in vouchers.usable if any(chosen.share.rate_on(each) for each in offer_ids)]
+    most = find_most(max_uc=max_uc, offer_ids=offer_ids, shares=[chosen.share for chosen in paying])
     accounts = {
         kind: open_account(kind=kind, owner_id=order.organisation_id, purpose=purpose, restriction=restriction, now=now)
         for kind, purpose, restriction in (
             (AccountKind.WALLET, "", ""),
-            (AccountKind.ORDER_ESCROW, order.id, EARMARK),
+            (AccountKind.ORDER_ESCROW, order.id, Earmark.COMPUTE.value),
         )
     }
     offers = tuple(
@@ -317,7 +337,7 @@ def _build_promise(
         spec_sha256=order.spec_sha256,
         offers=offers,
         environments={offer.pool_id: locks[offer.pool_id].digest for offer in offers},
-        vouchers=tuple(_freeze(voucher) for voucher in vouchers.usable),
+        vouchers=tuple(_freeze(chosen, offers) for chosen in paying),
         wallet_account=accounts[AccountKind.WALLET],
         escrow_account=accounts[AccountKind.ORDER_ESCROW],
         expected_ms=expected.duration_ms,
@@ -325,19 +345,24 @@ def _build_promise(
         max_ms=spec.walltime_s * 1000,
         quoted_uc=offers[0].expected_uc,
         max_uc=max_uc,
-        voucher_max_uc=sum(split_due(due_uc=max_uc, shares=shares).vouchers_uc),
+        voucher_max_uc=sum(most.vouchers_uc),
         quoted_at=now,
-        expires_at=min([now + QUOTE_LIFE, *(voucher.expires_at for voucher in vouchers.usable)]),
+        expires_at=min([now + QUOTE_LIFE, *(chosen.voucher.purse.expires_at for chosen in paying)]),
     )
 
 
-def _freeze(voucher: VoucherFacts) -> QuotedVoucher:
+def _freeze(chosen: Chosen, offers: Sequence[QuotedOffer]) -> QuotedVoucher:
+    """Return what a voucher carries, with its rates on those offers alone that the quote names."""
+    rates_ppm = {offer.offer_id: chosen.share.rate_on(offer.offer_id) for offer in offers}
+    first_ppm = rates_ppm[offers[0].offer_id]
+    others = {offer_id: rate_ppm for offer_id, rate_ppm in rates_ppm.items() if rate_ppm != first_ppm}
     return QuotedVoucher(
-        voucher_id=voucher.voucher_id,
-        account_id=voucher.account_id,
-        rate_ppm=voucher.share.rate_ppm,
-        cap_uc=voucher.share.cap_uc,
-        rule_sha256=voucher.rule_sha256,
+        voucher_id=chosen.voucher.voucher_id,
+        account_id=chosen.voucher.account_id,
+        rate_ppm=first_ppm,
+        cap_uc=chosen.share.cap_uc,
+        rule_sha256=chosen.voucher.rule.sha256,
+        other_rates_ppm=others or None,
     )
 
 

@@ -15,6 +15,7 @@ from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import append
 from lilong.foundation.runs.public import AttemptView, RunState, RunView, get_runs
 from lilong.platforms.funding.public import return_expired
+from lilong.platforms.funding.public.orders import settle_uses
 from lilong.platforms.supermarket.core.policy import DISPUTE_WINDOW
 from lilong.platforms.supermarket.core.postings import (
     SERVICE_CREDIT,
@@ -33,15 +34,18 @@ from lilong.platforms.supermarket.events import OrderSettled
 from lilong.platforms.supermarket.models import RUNNING_STATES, Order, Settlement, Turnover
 from lilong.platforms.supermarket.queries.exports import render_usage
 from lilong.platforms.supermarket.queries.quotes import render_quote
+from lilong.platforms.supermarket.queries.splits import split_lines
 from lilong.platforms.supermarket.queries.usage import read_usage
 from lilong.platforms.supermarket.services.books import (
     advance,
     list_accruing,
     list_holds,
     name_parts,
+    name_voucher_parts,
     note_step,
     open_hub_account,
     post_group,
+    sum_held,
 )
 from lilong.platforms.supermarket.services.disputes import open_hub_dispute
 from lilong.protocol.exports import SETTLEMENT_KIND
@@ -97,23 +101,25 @@ def _settle(order: Order, run: RunView, *, now: datetime) -> None:
     order.due_uc = sum(line.due_uc for line in lines)
     payees = sum_payees(lines=lines)
     accruing = list_accruing(lines=lines)
+    split = split_lines(promise=promise, lines=lines)
     postings = plan_settlement(
         order_id=order.id,
         escrow=promise.escrow_account,
         holds=list_holds(promise=promise),
-        parts_uc=name_parts(promise=promise, due_uc=order.due_uc),
+        parts_uc=name_parts(promise=promise, split=split),
         payees=payees,
         accruing=accruing,
         fee_account=open_hub_account(kind=AccountKind.HUB_FEE, now=now),
     )
     require_posted(results=post_group(group_id=f"{order.id}.settle", postings=postings, order_id=order.id, now=now))
     _require_empty(promise.escrow_account)
+    settle_uses(order_id=order.id, parts_uc=name_voucher_parts(promise=promise, split=split), now=now)
     order.settled_at, order.releasable_at = now, now + DISPUTE_WINDOW
     order.billable_ms = sum(usage.billable_ms for usage in usages)
     advance(order=order, step=OrderStep.SETTLE, now=now, money="charged", amount_uc=order.due_uc)
     Turnover.objects.create(orders=1, due_uc=order.due_uc)
     _record(order, promise, lines, relief=_plan_relief(order, promise, lines, payees, accruing, now=now), now=now)
-    note_step(order=order, step="refund", now=now, money="refunded", amount_uc=promise.max_uc - order.due_uc)
+    note_step(order=order, step="refund", now=now, money="refunded", amount_uc=order.settlement.refunded_uc)
     _relieve(order, now=now)
     _question(order, run, lines, now=now)
     emit(event=OrderSettled(order_id=order.id, charged_uc=order.due_uc))
@@ -173,10 +179,10 @@ def _record(
     order: Order, promise: Promise, lines: Sequence[ChargeLine], *, relief: Sequence[Posting], now: datetime
 ) -> None:
     """Write the exports as they are now, and their hashes into the record."""
-    charged_uc = sum(line.due_uc for line in lines)
-    parts = name_parts(promise=promise, due_uc=charged_uc)
+    split = split_lines(promise=promise, lines=lines)
+    charged_uc, voucher_uc = split.total_uc, sum(split.vouchers_uc)
+    refunded_uc = sum_held(holds=list_holds(promise=promise)) - charged_uc
     transfers, usage = export_csv(subject=order.id), render_usage(lines=lines)
-    voucher_uc = charged_uc - parts[promise.wallet_account]
     entry_id = append(
         kind=SETTLEMENT_KIND,
         subject_id=order.id,
@@ -185,7 +191,7 @@ def _record(
             "max_uc": promise.max_uc,
             "order_id": order.id,
             "quote_sha256": sha256_hex(render_quote(quote=order.quote)),
-            "refunded_uc": promise.max_uc - charged_uc,
+            "refunded_uc": refunded_uc,
             "transfers_sha256": sha256_hex(transfers),
             "usage_sha256": sha256_hex(usage),
             "voucher_uc": voucher_uc,
@@ -198,7 +204,7 @@ def _record(
         order=order,
         charged_uc=charged_uc,
         voucher_uc=voucher_uc,
-        refunded_uc=promise.max_uc - charged_uc,
+        refunded_uc=refunded_uc,
         transfers_csv=transfers.decode(),
         usage_csv=usage.decode(),
         relief=[asdict(posting) for posting in relief],

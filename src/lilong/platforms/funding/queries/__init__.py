@@ -14,8 +14,9 @@ from lilong.foundation.members.public import (
     OrganisationView,
     list_organisations_in,
 )
-from lilong.platforms.funding.core.rules import Choice, VoucherFacts, VoucherRule, choose_vouchers
+from lilong.platforms.funding.core.rules import VoucherRule
 from lilong.platforms.funding.models import Programme, RuleVersion, Voucher
+from lilong.platforms.funding.queries.entitlement import find_rules
 
 STARTER_KINDS = frozenset({OrganisationKind.RESIDENT, OrganisationKind.VIRTUAL, OrganisationKind.MAKER})
 
@@ -36,7 +37,7 @@ class ProgrammeView:
 
 @dataclass(frozen=True, slots=True)
 class VoucherView:
-    """A voucher as it stands: what is available and what quotes and orders reserve."""
+    """A voucher as it stands: what is available and what quotes and orders reserve. rate_ppm: the most that it pays."""
 
     id: str
     programme_id: str
@@ -59,8 +60,7 @@ class VoucherView:
 def list_programmes(*, actor: Actor, cursor: str | None, limit: int) -> Page[ProgrammeView]:
     """Return a page of programmes, newest first. Three queries."""
     page = page_newest_first(Programme.objects.visible_to(actor), cursor=cursor, limit=limit)
-    versions = RuleVersion.objects.filter(programme__in=[each.id for each in page.items]).order_by("version")
-    rules = {row.programme_id: row for row in versions}
+    rules = find_rules(programme_ids=[each.id for each in page.items])
     balances = get_balances(account_ids=[each.account_id for each in page.items])
     views = [
         ProgrammeView(
@@ -90,8 +90,8 @@ def list_vouchers(*, actor: Actor, cursor: str | None, limit: int) -> Page[Vouch
             programme_name=each.programme.name,
             organisation_id=each.organisation_id,
             account_id=each.account_id,
-            rate_ppm=each.rule.rate_ppm,
-            cap_uc=each.rule.cap_uc,
+            rate_ppm=each.rule.rule.highest_ppm,
+            cap_uc=each.rule.rule.cap_uc,
             rule_version=each.rule.version,
             rule_sha256=each.rule.sha256,
             issued_uc=each.issued_uc,
@@ -105,33 +105,6 @@ def list_vouchers(*, actor: Actor, cursor: str | None, limit: int) -> Page[Vouch
         for each in page.items
     ]
     return Page(items=views, next_cursor=page.next_cursor)
-
-
-def list_usable(*, organisation_id: str, now: datetime) -> Choice:
-    """Return which vouchers of an organisation would pay for an order quoted now, and why others would not.
-
-    Two queries. Vouchers that expired and were returned are left out.
-    """
-    open_vouchers = Voucher.objects.filter(organisation_id=organisation_id, closed_at=None)
-    rows = list(open_vouchers.select_related("programme", "rule").order_by("id"))
-    balances = get_balances(account_ids=[row.account_id for row in rows])
-    vouchers = [
-        VoucherFacts(
-            voucher_id=row.id,
-            account_id=row.account_id,
-            programme_id=row.programme_id,
-            programme_account_id=row.programme.account_id,
-            rule_version=row.rule.version,
-            rule_sha256=row.rule.sha256,
-            rate_ppm=row.rule.rate_ppm,
-            cap_uc=row.rule.cap_uc,
-            available_uc=balances[row.account_id].available_uc,
-            reserved_uc=balances[row.account_id].pending_out_uc,
-            expires_at=row.expires_at,
-        )
-        for row in rows
-    ]
-    return choose_vouchers(vouchers=vouchers, now=now)
 
 
 def find_programmes(*, voucher_ids: Sequence[str]) -> dict[str, str]:
@@ -167,7 +140,7 @@ def list_starters_due() -> list[str]:
     rules: dict[Programme, list[RuleVersion]] = {}
     for version in RuleVersion.objects.select_related("programme").order_by("version"):
         rules.setdefault(version.programme, []).append(version)
-    givers = [programme for programme, versions in rules.items() if any(each.starter_uc for each in versions)]
+    givers = [programme for programme, versions in rules.items() if any(each.rule.starter_uc for each in versions)]
     if not givers:
         return []
     organisations = list_organisations_in(state=OrganisationState.ADMITTED)
@@ -180,7 +153,7 @@ def list_starters_due() -> list[str]:
             rule = find_rule_at(versions=rules[programme], moment=organisation.created_at)
             if (
                 rule is not None
-                and 0 < rule.starter_uc <= balances[programme.account_id].available_uc
+                and 0 < rule.rule.starter_uc <= balances[programme.account_id].available_uc
                 and (programme.id, organisation.id) not in given
             ):
                 due[organisation.id] = None

@@ -1,0 +1,1 @@
+"""Pages of programmes: who is entitled to which vouchers, and why."""

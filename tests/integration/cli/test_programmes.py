@@ -1,0 +1,51 @@
+"""Programmes from the command line: an example is printed, created, published anew, and told to who is entitled."""
+
+import json
+
+import pytest
+
+from lilong.common.time import utc_now
+from tests.integration.cli.commands import lilong
+from tests.people import found_organisation_today, make_operator_token
+from tests.running_web import running_web
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def hub(tmp_path):
+    with running_web(home=tmp_path / "home") as web:
+        yield web
+
+
+def read(hub, token, *arguments):
+    done = lilong(*arguments, env={"LILONG_HUB": hub.url, "LILONG_TOKEN": token})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_example_becomes_a_programme_that_says_whom_it_pays(hub, tmp_path):
+    token, operator = found_organisation_today().token.secret, make_operator_token(now=utc_now())
+    file = tmp_path / "rule.toml"
+    file.write_text(read(hub, operator, "programmes", "examples", "korea-like"), encoding="utf-8")
+    programme_id = read(hub, operator, "programmes", "create", "Small firms", str(file)).strip()
+    assert read(hub, operator, "programmes", "publish", programme_id, str(file)).strip() == "version 2"
+
+    (before,) = json.loads(read(hub, token, "programmes", "list", "--json"))["programmes"]
+    read(hub, token, "programmes", "declare", "--head-count", "12", "--founded-on", "2024-02-29")
+    (after,) = json.loads(read(hub, token, "programmes", "list", "--json"))["programmes"]
+    assert (before["is_entitled"], before["pays"][0]["code"]) == (False, "voucher.no_rate")
+    assert (after["is_entitled"], after["pays"][0]["rate_ppm"], after["rule_version"]) == (True, 950_000, 2)
+    assert "Small firms" in read(hub, token, "programmes", "list")
+    assert json.loads(read(hub, token, "programmes", "decisions", "--json")) == {"decisions": []}
+
+
+def test_a_file_that_is_no_rule_is_refused_field_by_field(hub, tmp_path):
+    operator = make_operator_token(now=utc_now())
+    file = tmp_path / "rule.toml"
+    env = {"LILONG_HUB": hub.url, "LILONG_TOKEN": operator}
+    for text, expected in (("rate_ppm =", "no TOML"), ("rate_ppm = 300_000\nlimit = 3", "limit")):
+        file.write_text(text, encoding="utf-8")
+        done = lilong("programmes", "create", "Broken", str(file), env=env)
+        assert done.returncode
+        assert expected in done.stderr
