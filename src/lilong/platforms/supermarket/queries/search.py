@@ -1,0 +1,203 @@
+"""Reads of the shelf for people who choose: what a search finds, in which order, and what it costs them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lilong.common.django.paging import LimitInvalid
+from lilong.common.errors import InputInvalid, NotFound
+from lilong.common.paging import PAGE_LIMIT_MAX, CursorInvalid, decode_cursor, encode_cursor
+from lilong.platforms.funding.public import list_usable, split_due
+from lilong.platforms.supermarket.core.pricing import Unit
+from lilong.platforms.supermarket.core.search.fields import say_nearest
+from lilong.platforms.supermarket.core.search.index import SORTS, Found, Listed, Net, Order, Place
+from lilong.platforms.supermarket.core.search.language import parse, write
+from lilong.platforms.supermarket.core.search.stock import Stock
+from lilong.platforms.supermarket.core.starts import Starts
+from lilong.platforms.supermarket.queries.shelf_index import SHELF
+
+SORT_DEFAULT = "price"
+COMPARED_MAX = 4
+
+
+class SortUnknown(InputInvalid):
+    """Offers cannot be put in this order."""
+
+    code = "shelf.sort_unknown"
+    title = "Offers cannot be put in this order"
+    next_step = f"Sort by {', '.join(SORTS)}; a - before it turns it round."
+
+
+class ComparedTooMany(InputInvalid):
+    """So many offers do not stand side by side."""
+
+    code = "shelf.compared_too_many"
+    title = "So many offers do not stand side by side"
+    next_step = f"Compare one to {COMPARED_MAX} offers."
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfOffer:
+    """One offer as people choose from it. hour_uc: of one unit; net_uc: what of it vouchers leave to pay.
+
+    hour_uc and net_uc: None while it cannot be bought; price_until: when a sale ends. total, free, gang_nodes and
+    gang_units_per_node: None while its pool is not heard of; the gang is the largest job that could start now.
+    """
+
+    id: str
+    pool_id: str
+    name: str
+    provider: str
+    unit: Unit
+    accelerator: str
+    cores_per_unit: int
+    memory_mib_per_unit: int
+    service_level: str
+    hour_uc: int | None
+    net_uc: int | None
+    price_until: datetime | None
+    total: int | None
+    free: int | None
+    gang_nodes: int | None
+    gang_units_per_node: int | None
+    starts: Starts
+
+    @property
+    def gang_units(self) -> int | None:
+        """All units of the gang."""
+        return None if self.gang_nodes is None else self.gang_nodes * (self.gang_units_per_node or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value that offers have, and how many of those found have it."""
+
+    value: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The values of one field among what was found, the most frequent first."""
+
+    field: str
+    values: tuple[FacetValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfPage:
+    """One page of a search. search: as the hub understood it; total: of all pages."""
+
+    search: str
+    total: int
+    items: tuple[ShelfOffer, ...]
+    facets: tuple[Facet, ...]
+    next_cursor: str | None
+
+
+def search_shelf(
+    *, organisation_id: str, text: str, sort: str, cursor: str | None, limit: int, now: datetime
+) -> ShelfPage:
+    """Return what a search finds, with prices as vouchers leave them for this organisation.
+
+    sort: one of SORTS, a - before it for the other way round. Raises SearchInvalid, SortUnknown, CursorInvalid or
+    LimitInvalid. Three queries, and two more when the pools' reports are looked at again.
+    """
+    if not 1 <= limit <= PAGE_LIMIT_MAX:
+        raise LimitInvalid(facts={"limit": PAGE_LIMIT_MAX, "asked": limit})
+    order = _read_sort(sort)
+    after = _read_cursor(cursor, order) if cursor else None
+    net = read_net(organisation_id=organisation_id, now=now)
+    with SHELF.read(now=now) as index:
+        search = parse(text, known=index.list_known())
+        found = index.search(search, net=net, order=order, after=after, limit=limit)
+    return ShelfPage(
+        search=write(search),
+        total=found.total,
+        items=tuple(view_offer(offer=offer, stock=stock, net=net) for offer, stock in found.offers),
+        facets=_view_facets(found),
+        next_cursor=_write_cursor(found.next_place, order) if found.next_place else None,
+    )
+
+
+def compare_offers(*, organisation_id: str, offer_ids: Sequence[str], now: datetime) -> tuple[ShelfOffer, ...]:
+    """Return up to COMPARED_MAX offers in the order asked for; raises ComparedTooMany, NotFound for one not listed."""
+    asked = list(dict.fromkeys(offer_ids))
+    if not 1 <= len(asked) <= COMPARED_MAX:
+        raise ComparedTooMany(facts={"limit": COMPARED_MAX, "asked": len(asked)})
+    net = read_net(organisation_id=organisation_id, now=now)
+    with SHELF.read(now=now) as index:
+        found = index.get_many(asked)
+    missing = [offer_id[:64] for offer_id in asked if offer_id not in found]
+    if missing:
+        raise NotFound(detail=f"There is no offer {', '.join(missing)} on the shelf.")
+    return tuple(view_offer(offer=offer, stock=stock, net=net) for offer, stock in map(found.__getitem__, asked))
+
+
+def read_net(*, organisation_id: str, now: datetime) -> Net:
+    """Return what an organisation's vouchers, as they stand, leave of the price of an hour. Two queries."""
+    shares = [voucher.share for voucher in list_usable(organisation_id=organisation_id, now=now).usable]
+    return lambda hour_uc: split_due(due_uc=hour_uc, shares=shares).wallet_uc
+
+
+def _read_sort(sort: str) -> Order:
+    by = sort.removeprefix("-")
+    if by not in SORTS:
+        raise SortUnknown(detail=f"{sort[:40]!r} is no order. {say_nearest(by, SORTS)}".strip())
+    return Order(by=by, descending=sort.startswith("-"))
+
+
+def _write_cursor(place: Place, order: Order) -> str:
+    numbers = ("-" if value is None else str(value) for value in place.values)
+    return encode_cursor(" ".join((_name(order), *numbers, place.offer_id)))
+
+
+def _read_cursor(cursor: str, order: Order) -> Place:
+    name, *numbers = decode_cursor(cursor).split(" ")
+    offer_id = numbers.pop() if numbers else ""
+    if name != _name(order) or len(numbers) != (1 if order.by == "price" else 2):
+        raise CursorInvalid(detail="It was made for another order of the shelf.")
+    if not all(re.fullmatch(r"-|[0-9]{1,19}", number) for number in numbers):
+        raise CursorInvalid(detail=f"{cursor[:80]!r} is not a cursor.")
+    return Place(values=tuple(None if number == "-" else int(number) for number in numbers), offer_id=offer_id)
+
+
+def _name(order: Order) -> str:
+    return f"-{order.by}" if order.descending else order.by
+
+
+def view_offer(*, offer: Listed, stock: Stock, net: Net) -> ShelfOffer:
+    """Return a row of the index as people see it."""
+    return ShelfOffer(
+        id=offer.id,
+        pool_id=offer.lot.pool_id,
+        name=offer.name,
+        provider=offer.provider,
+        unit=offer.lot.shape.unit,
+        accelerator=offer.lot.accelerator,
+        cores_per_unit=offer.lot.shape.cores,
+        memory_mib_per_unit=offer.lot.shape.memory_mib,
+        service_level=offer.level,
+        hour_uc=offer.hour_uc,
+        net_uc=None if offer.hour_uc is None else net(offer.hour_uc),
+        price_until=offer.price_until,
+        total=stock.total,
+        free=stock.free,
+        gang_nodes=stock.gang.nodes if stock.gang else None,
+        gang_units_per_node=stock.gang.units_per_node if stock.gang else None,
+        starts=stock.start,
+    )
+
+
+def _view_facets(found: Found) -> tuple[Facet, ...]:
+    return tuple(
+        Facet(
+            field=field,
+            values=tuple(
+                FacetValue(value=value, count=count)
+                for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+            ),
+        )
+        for field, counts in found.facets.items()
+    )
