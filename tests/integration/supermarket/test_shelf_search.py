@@ -17,7 +17,7 @@ from lilong.platforms.supermarket.core.search.language import SearchInvalid, par
 from lilong.platforms.supermarket.models import Offer, PriceRow, ShelfEdition
 from lilong.platforms.supermarket.queries import search as reads
 from lilong.platforms.supermarket.queries.search import (
-    ComparedTooMany,
+    ComparisonInvalid,
     ShelfOffer,
     SortUnknown,
     compare_offers,
@@ -318,5 +318,5 @@ def test_offers_stand_side_by_side_in_the_order_asked_for():
     assert [offer.id for offer in compared] == [second, first]
     with pytest.raises(NotFound):
         compare_offers(organisation_id="org_none", offer_ids=[first, "off_no"], now=NOW)
-    with pytest.raises(ComparedTooMany):
+    with pytest.raises(ComparisonInvalid):
         compare_offers(organisation_id="org_none", offer_ids=["1", "2", "3", "4", "5"], now=NOW)

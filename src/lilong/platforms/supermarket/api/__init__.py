@@ -2,8 +2,9 @@
 
 from ninja import Router
 
-from lilong.platforms.supermarket.api import orders, shelf
+from lilong.platforms.supermarket.api import orders, search, shelf
 
 router = Router()
 router.add_router("", shelf.router)
+router.add_router("", search.router)
 router.add_router("", orders.router)

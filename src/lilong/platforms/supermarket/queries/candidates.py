@@ -67,14 +67,15 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
     waits = {pool.id: pool.explain_delay(walltime_s=spec.walltime_s, now=now) for pool in pools.values()}
     return Candidates(
         terms=tuple(terms),
-        starts={pool.id: _estimate_start(pool, spec, waits=bool(waits[pool.id])) for pool in pools.values()},
+        starts={pool.id: estimate_pool_start(pool=pool, spec=spec, delay=waits[pool.id]) for pool in pools.values()},
         left_out=tuple(left_out),
         delays=tuple(_note_delays(terms, waits)),
     )
 
 
-def _estimate_start(pool: PoolView, spec: RunSpec, *, waits: bool) -> Starts:
-    if waits:
+def estimate_pool_start(*, pool: PoolView, spec: RunSpec, delay: str) -> Starts:
+    """Return when a job would start on a pool. delay: why it begins after the pool's maintenance, if it does."""
+    if delay:
         return Starts.AFTER_MAINTENANCE
     return Starts.UNKNOWN if pool.away else estimate_start(spec=spec, inventory=pool.inventory)
 

@@ -12,7 +12,7 @@ from lilong.platforms.funding.public import list_usable, split_due
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.fields import say_nearest
 from lilong.platforms.supermarket.core.search.index import SORTS, Found, Listed, Net, Order, Place
-from lilong.platforms.supermarket.core.search.language import parse, write
+from lilong.platforms.supermarket.core.search.language import Search, parse
 from lilong.platforms.supermarket.core.search.stock import Stock
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.queries.shelf_index import SHELF
@@ -29,12 +29,12 @@ class SortUnknown(InputInvalid):
     next_step = f"Sort by {', '.join(SORTS)}; a - before it turns it round."
 
 
-class ComparedTooMany(InputInvalid):
-    """So many offers do not stand side by side."""
+class ComparisonInvalid(InputInvalid):
+    """No offers are named, or more than stand side by side."""
 
-    code = "shelf.compared_too_many"
-    title = "So many offers do not stand side by side"
-    next_step = f"Compare one to {COMPARED_MAX} offers."
+    code = "shelf.comparison_invalid"
+    title = "So many offers cannot be compared"
+    next_step = f"Choose one to {COMPARED_MAX} offers on the shelf."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Facet:
 class ShelfPage:
     """One page of a search. search: as the hub understood it; total: of all pages."""
 
-    search: str
+    search: Search
     total: int
     items: tuple[ShelfOffer, ...]
     facets: tuple[Facet, ...]
@@ -113,7 +113,7 @@ def search_shelf(
         search = parse(text, known=index.list_known())
         found = index.search(search, net=net, order=order, after=after, limit=limit)
     return ShelfPage(
-        search=write(search),
+        search=search,
         total=found.total,
         items=tuple(view_offer(offer=offer, stock=stock, net=net) for offer, stock in found.offers),
         facets=_view_facets(found),
@@ -122,10 +122,10 @@ def search_shelf(
 
 
 def compare_offers(*, organisation_id: str, offer_ids: Sequence[str], now: datetime) -> tuple[ShelfOffer, ...]:
-    """Return up to COMPARED_MAX offers in the order asked for; raises ComparedTooMany, NotFound for one not listed."""
+    """Return up to COMPARED_MAX offers as they were asked for; raises ComparisonInvalid, or NotFound without one."""
     asked = list(dict.fromkeys(offer_ids))
     if not 1 <= len(asked) <= COMPARED_MAX:
-        raise ComparedTooMany(facts={"limit": COMPARED_MAX, "asked": len(asked)})
+        raise ComparisonInvalid(facts={"limit": COMPARED_MAX, "asked": len(asked)})
     net = read_net(organisation_id=organisation_id, now=now)
     with SHELF.read(now=now) as index:
         found = index.get_many(asked)

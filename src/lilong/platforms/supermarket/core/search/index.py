@@ -159,6 +159,18 @@ class Index:
         slots = {offer_id: self._slots[offer_id] for offer_id in offer_ids if offer_id in self._slots}
         return {offer_id: self._show(slot) for offer_id, slot in slots.items()}
 
+    def find_cheapest(self, *, count: int, but: str) -> tuple[Listed, ...]:
+        """Return the cheapest `count` offers of each accelerator but one, without those that cannot be bought now."""
+        buyable = self._numbers["price"].known
+        return tuple(
+            self._rows[slot]
+            for accelerator in self._words["accelerator"].list_values()
+            if accelerator not in {but, NONE}
+            for slot in self._find_first(
+                buyable & self._words["accelerator"].find(accelerator), Order("price", descending=False), count
+            )
+        )
+
     def search(self, search: Search, *, net: Net, order: Order, after: Place | None, limit: int) -> Found:
         """Return the page of at most `limit` offers after a place, and the facets of all that is found."""
         found = self._find(search, net)

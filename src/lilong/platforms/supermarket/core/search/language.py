@@ -113,6 +113,19 @@ def some(*parts: Search) -> Search:
     return flat[0] if len(flat) == 1 else Some(flat)
 
 
+def toggle(search: Search, part: Search) -> Search:
+    """Return the search with a part that narrows it, or without it where it has it already.
+
+    >>> write(toggle(parse("price < 3"), parse("start = now")))
+    'price < 3.00 start = now'
+    >>> write(toggle(parse("price < 3 start = now"), parse("start = now")))
+    'price < 3.00'
+    """
+    parts = search.parts if isinstance(search, Every) else (search,)
+    kept = [each for each in parts if each != part]
+    return every(*kept) if len(kept) < len(parts) else every(search, part)
+
+
 def parse(text: str, *, known: Mapping[str, Collection[str]] | None = None) -> Search:
     """Return the search that a person wrote; an empty text finds everything. Raises SearchInvalid alone.
 
