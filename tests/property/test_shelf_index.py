@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from lilong.platforms.supermarket.core.pricing import Shape, Unit
 from lilong.platforms.supermarket.core.search.columns import Numbers, list_slots
-from lilong.platforms.supermarket.core.search.index import FACETS, SORTS, Index, Listed, Lot, Order
+from lilong.platforms.supermarket.core.search.index import FACETS, SORTS, Index, Listed, Order
 from lilong.platforms.supermarket.core.search.language import Op
-from lilong.platforms.supermarket.core.search.stock import Gang, Stock
+from lilong.platforms.supermarket.core.search.stock import Gang, Lot, Stock
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.queries.search import view_offer
 from tests.searching import ACCELERATORS, OPS, PROVIDERS, WORDS, any_search, finds

@@ -27,7 +27,7 @@ def shop(
             return
         rows = [_row(offer) for offer in found.items]
         right = frozenset(COLUMNS[3:8])
-        print_table(title=f"{found.total} offers", columns=COLUMNS, rows=rows, right=right)
+        print_table(title=f"Offers ({found.total})", columns=COLUMNS, rows=rows, right=right)
         if found.total > len(rows):
             print_next_step("Narrow the search, or ask for more with --limit.")
         elif rows:

@@ -14,6 +14,7 @@ from lilong.foundation.runs.services.pools import announce_maintenance, set_drai
 from lilong.platforms.funding.public import VoucherRule
 from lilong.platforms.supermarket.core.pricing import HOUR_MS, Shape, Unit, price_time
 from lilong.platforms.supermarket.core.search.language import SearchInvalid, parse
+from lilong.platforms.supermarket.core.search.stock import Lot
 from lilong.platforms.supermarket.models import Offer, PriceRow, ShelfEdition
 from lilong.platforms.supermarket.queries import search as reads
 from lilong.platforms.supermarket.queries.search import (
@@ -70,7 +71,8 @@ def list_plainly(*, net, now):
     for offer in offers:
         price = prices.get(offer.id)
         hour_uc = price_time(price_uc=price.price_uc, units=1, duration_ms=HOUR_MS) if price else None
-        stock = count_pool(pool=pools[offer.pool_id], shape=offer.shape, accelerator=offer.accelerator, now=now)
+        lot = Lot(offer.pool_id, offer.accelerator, offer.shape)
+        stock = count_pool(pool=pools[offer.pool_id], lots=[lot], now=now)[lot]
         yield ShelfOffer(
             id=offer.id,
             pool_id=offer.pool_id,

@@ -1,5 +1,6 @@
 import pytest
 
+from lilong.platforms.supermarket.core.search.fields import FIELDS
 from lilong.platforms.supermarket.core.search.language import (
     DEPTH_MAX,
     EVERYTHING,
@@ -12,6 +13,15 @@ from lilong.platforms.supermarket.core.search.language import (
     parse,
     some,
 )
+from tests.architecture.house import REPOSITORY
+
+
+def test_the_reference_names_every_field_in_both_languages():
+    page = (REPOSITORY / "docs/reference/search.md").read_text(encoding="utf-8")
+
+    for field in FIELDS.values():
+        assert f"| `{field.name}` | {' '.join(field.aliases)} |" in page
+
 
 CHEAP = Comparison("price", Op.LT, 3_000_000)
 ONE_FREE, TWO_FREE = Comparison("free", Op.GE, 1), Comparison("free", Op.GE, 2)

@@ -51,6 +51,10 @@ class PoolView:
     inventory: Inventory | None
     mark: str
 
+    def find_problems(self, *, spec: RunSpec) -> list[FieldProblem]:
+        """Return why the pool can never run `spec`; an empty list means that it can."""
+        return find_problems(spec, inventory=self.inventory)
+
     def explain_delay(self, *, walltime_s: int, now: datetime) -> str:
         """Return why work of this length begins after the maintenance that is announced; empty when it does not."""
         why = explain_maintenance(self.maintenance, pool=self.name, walltime_s=walltime_s, now=now)
@@ -116,12 +120,6 @@ def list_unknown_attempts(*, actor: Actor, cursor: str | None, limit: int) -> Pa
         for row in page.items
     ]
     return Page(items=views, next_cursor=page.next_cursor)
-
-
-def check_spec(*, spec: RunSpec, pool_ids: Sequence[str]) -> dict[str, list[FieldProblem]]:
-    """Return for each pool why it can never run `spec`; an empty list means that it can. One query."""
-    found = dict(Pool.objects.filter(id__in=set(pool_ids)).values_list("id", "inventory"))
-    return {pool_id: find_problems(spec, inventory=read_inventory(stored=found.get(pool_id))) for pool_id in pool_ids}
 
 
 def find_own_pool(*, actor: Actor, pool_id: str) -> Pool:

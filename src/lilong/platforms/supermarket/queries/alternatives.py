@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.money import PPM
-from lilong.foundation.runs.public import PoolView, check_spec, get_pools
+from lilong.foundation.runs.public import PoolView, get_pools
 from lilong.platforms.supermarket.core.pricing import HOUR_MS, count_units, price_time
 from lilong.platforms.supermarket.core.promise import Promise
 from lilong.platforms.supermarket.core.search.index import Listed
@@ -39,8 +39,8 @@ def list_alternatives(*, spec: RunSpec, promise: Promise, now: datetime) -> tupl
     """Return what beats the first offer of a quote in price or start, the cheapest first.
 
     Only accelerators differ: as many of them, the same cores, memory and nodes. Whether the program runs there and how
-    long it takes nobody has measured, so nothing is said of the whole cost. Prices are before vouchers. At most six
-    queries and the shelf's own; none for a job without accelerators.
+    long it takes nobody has measured, so nothing is said of the whole cost. Prices are before vouchers. One query
+    and the shelf's own; none for a job without accelerators.
     """
     if not spec.resources.accelerator:
         return ()
@@ -51,18 +51,14 @@ def list_alternatives(*, spec: RunSpec, promise: Promise, now: datetime) -> tupl
     priced = sorted(((_price(offer, spec), offer) for offer in listed), key=lambda pair: (pair[0], pair[1].id))
     pools = get_pools(pool_ids=[offer.lot.pool_id for offer in listed], now=now)
     found: dict[str, Alternative] = {}
-    asked: set[str] = set()
     for hour_uc, offer in priced:
         accelerator, pool = offer.lot.accelerator, pools[offer.lot.pool_id]
-        if accelerator in found or pool.draining or len(found) == ALTERNATIVES_MAX:
-            continue
         there = _move(spec, accelerator)
         starts = _estimate(pool, there, now=now)
         sooner = starts is Starts.NOW and first.starts is not Starts.NOW
-        if (hour_uc >= first_uc and not sooner) or (accelerator not in asked and len(asked) == ALTERNATIVES_MAX + 1):
+        if accelerator in found or len(found) == ALTERNATIVES_MAX or not (hour_uc < first_uc or sooner):
             continue
-        asked.add(accelerator)
-        if check_spec(spec=there, pool_ids=[pool.id])[pool.id]:
+        if pool.draining or pool.find_problems(spec=there):
             continue
         found[accelerator] = Alternative(
             accelerator=accelerator,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.errors import FieldProblem, InputInvalid
-from lilong.foundation.runs.public import PoolView, check_spec, get_pools
+from lilong.foundation.runs.public import PoolView, get_pools
 from lilong.platforms.supermarket.core.pricing import Terms, count_units
 from lilong.platforms.supermarket.core.starts import Starts, estimate_start
 from lilong.platforms.supermarket.models import Offer, PriceRow
@@ -47,8 +47,8 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
     in_force = PriceRow.objects.in_force(now=now).filter(offer__in=[row.id for row in rows])
     prices = {price.offer_id: price for price in in_force}
     pool_ids = sorted({row.pool_id for row in rows})
-    problems = check_spec(spec=spec, pool_ids=pool_ids)
     pools = get_pools(pool_ids=pool_ids, now=now)
+    problems = {pool_id: pool.find_problems(spec=spec) for pool_id, pool in pools.items()}
     terms: list[Terms] = []
     left_out: dict[FieldProblem, None] = {}
     for row in rows:

@@ -5,6 +5,7 @@ seen is read again. Time: sales begin and end, so the moments at which a price c
 agents report is looked at again once it is STOCK_AGE old; it is an estimate anyway, and says so.
 """
 
+import hashlib
 import heapq
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
@@ -17,9 +18,9 @@ from django.db.models import QuerySet
 from lilong.foundation.members.public.people import name_organisations
 from lilong.foundation.runs.public import PoolView, get_pools
 from lilong.platforms.supermarket.core.pricing import HOUR_MS, Shape, Unit, price_time
-from lilong.platforms.supermarket.core.search.index import Index, Listed, Lot
+from lilong.platforms.supermarket.core.search.index import Index, Listed
 from lilong.platforms.supermarket.core.search.prices import PriceSpan, find_in_force, find_next_change
-from lilong.platforms.supermarket.core.search.stock import NO_GANG, Stock, count_stock
+from lilong.platforms.supermarket.core.search.stock import NO_GANG, Lot, Stock, count_stocks
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.models import Offer, PriceRow, ShelfEdition
 
@@ -56,6 +57,7 @@ class ShelfReader:
         self._sellers: dict[str, str] = {}
         self._lots: dict[str, set[Lot]] = {}
         self._marks: dict[str, str] = {}
+        self._digests: dict[str, bytes] = {}
         self._looked_at: datetime | None = None
 
     @contextmanager
@@ -143,10 +145,15 @@ class ShelfReader:
         lots = self._lots.setdefault(pool_id, set())
         if lot not in lots:
             lots.add(lot)
-            self._marks.pop(pool_id, None)
+            self._expect_anew(pool_id)
             self._looked_at = None
         hour_uc, price_until = self._price(offer_id, now)
         return Listed(offer_id, lot, name, self._sellers[organisation_id], level or "", hour_uc, price_until)
+
+    def _expect_anew(self, pool_id: str) -> None:
+        """Let the next look count this pool, whether or not anything was heard of it."""
+        self._marks.pop(pool_id, None)
+        self._digests.pop(pool_id, None)
 
     def _look_at_pools(self, now: datetime) -> None:
         """Count anew what pools have of which something was heard; of announced maintenance time itself tells."""
@@ -154,25 +161,33 @@ class ShelfReader:
             return
         pools = get_pools(pool_ids=list(self._lots), now=now, seen=self._marks)
         for pool in pools.values():
-            for lot in self._lots[pool.id]:
-                self._index.put_stock(lot, count_pool(pool=pool, shape=lot.shape, accelerator=lot.accelerator, now=now))
-            if pool.maintenance is None:
-                self._marks[pool.id] = pool.mark
-            else:
-                self._marks.pop(pool.id, None)
+            self._marks[pool.id], digest = pool.mark, _digest(pool)
+            if self._digests.get(pool.id) == digest:
+                continue
+            for lot, stock in count_pool(pool=pool, lots=self._lots[pool.id], now=now).items():
+                self._index.put_stock(lot, stock)
+            self._digests[pool.id] = digest
+            if pool.maintenance:
+                self._expect_anew(pool.id)
         self._looked_at = now
 
 
-def count_pool(*, pool: PoolView, shape: Shape, accelerator: str, now: datetime) -> Stock:
-    """Return what a pool has of a lot: nothing is known of a silent one, and nothing is free in one that drains."""
+def count_pool(*, pool: PoolView, lots: Collection[Lot], now: datetime) -> dict[Lot, Stock]:
+    """Return what a pool has of each lot: nothing is known of a silent one, and nothing is free in one that drains."""
     if pool.inventory is None or pool.away:
-        return Stock()
-    stock = count_stock(inventory=pool.inventory, shape=shape, accelerator=accelerator)
+        return dict.fromkeys(lots, Stock())
+    stocks = count_stocks(inventory=pool.inventory, lots=lots)
     if pool.draining:
-        return replace(stock, free=0, gang=NO_GANG, start=Starts.UNKNOWN)
+        return {lot: replace(stock, free=0, gang=NO_GANG, start=Starts.UNKNOWN) for lot, stock in stocks.items()}
     if pool.explain_delay(walltime_s=HOUR_S, now=now):
-        return replace(stock, start=Starts.AFTER_MAINTENANCE)
-    return stock
+        return {lot: replace(stock, start=Starts.AFTER_MAINTENANCE) for lot, stock in stocks.items()}
+    return stocks
+
+
+def _digest(pool: PoolView) -> bytes:
+    """Return a digest of all that a pool's stock depends on, but for the time."""
+    told = pool.inventory.model_dump_json(exclude={"observed_at"}) if pool.inventory else ""
+    return hashlib.sha256(f"{pool.away} {pool.draining} {told}".encode()).digest()
 
 
 SHELF = ShelfReader()

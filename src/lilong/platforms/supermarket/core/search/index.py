@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from lilong.platforms.supermarket.core.pricing import Shape, Unit
+from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.columns import Numbers, Slots, Words, gather_slots, list_slots, take_out
 from lilong.platforms.supermarket.core.search.fields import NONE, NUMBER_MAX, UNITS
 from lilong.platforms.supermarket.core.search.language import Comparison, Every, Not, OneOf, Op, Search, Some
-from lilong.platforms.supermarket.core.search.stock import Stock
+from lilong.platforms.supermarket.core.search.stock import Lot, Stock
 from lilong.protocol.accelerators import list_accelerators
 
 FACETS = ("accelerator", "vendor", "jurisdiction", "unit", "start", "provider", "level")
@@ -22,15 +22,6 @@ _MAKERS = MappingProxyType({row.id: (row.vendor, row.country) for row in list_ac
 
 Net = Callable[[int], int]
 """What of a price an hour is left to pay after vouchers; never less for a higher price."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lot:
-    """What offers of one pool share: the same pieces of the same machines."""
-
-    pool_id: str
-    accelerator: str
-    shape: Shape
 
 
 @dataclass(frozen=True, slots=True)

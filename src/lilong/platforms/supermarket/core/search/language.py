@@ -41,10 +41,6 @@ class SearchInvalid(InputInvalid):
     title = "This search cannot be read"
     next_step = "Write `field op value`, such as `accelerator = h100 price < 3`; the documentation lists the fields."
 
-    def __init__(self, *, text: str, at: int, length: int, why: str) -> None:
-        shown = f"{text[at : at + length][:60]!r} at character {at + 1}: " if length else "At its end: "
-        super().__init__(detail=f"{shown}{why}", facts={"at": at, "length": length})
-
 
 class Op(StrEnum):
     """How a field is compared with a value."""
@@ -135,7 +131,7 @@ def parse(text: str, *, known: Mapping[str, Collection[str]] | None = None) -> S
     Comparison(field='memory', op=<Op.GE: '>='>, value=65536)
     """
     if len(text) > TEXT_MAX:
-        raise SearchInvalid(text=text, at=TEXT_MAX, length=1, why=f"A search has at most {TEXT_MAX} characters.")
+        raise _refuse(text=text, at=TEXT_MAX, length=1, why=f"A search has at most {TEXT_MAX} characters.")
     reader = _Reader(text, known or {})
     if reader.kind == _END:
         return EVERYTHING
@@ -210,7 +206,7 @@ class _Reader:
 
     def refuse(self, why: str) -> SearchInvalid:
         """Return the refusal of the token that is read now."""
-        return SearchInvalid(text=self._text, at=self._at, length=self._after - self._at, why=why)
+        return _refuse(text=self._text, at=self._at, length=self._after - self._at, why=why)
 
     def read_search(self, *, depth: int) -> Search:
         """Read up to the end or a closing bracket."""
@@ -294,7 +290,7 @@ class _Reader:
             return value
         except ValueUnreadable as unreadable:
             why = f"{field.name} has no such value. {unreadable}"
-            raise SearchInvalid(text=self._text, at=begins, length=ends - begins, why=why) from unreadable
+            raise _refuse(text=self._text, at=begins, length=ends - begins, why=why) from unreadable
 
     def _is_bracket(self, bracket: str) -> bool:
         return self.kind == _BRACKET and self.token == bracket
@@ -307,6 +303,11 @@ class _Reader:
 
 def _unquote(token: str) -> str:
     return re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL) if token[0] == '"' else token[1:-1]
+
+
+def _refuse(*, text: str, at: int, length: int, why: str) -> SearchInvalid:
+    shown = f"{text[at : at + length][:60]!r} at character {at + 1}: " if length else "At its end: "
+    return SearchInvalid(detail=f"{shown}{why}", facts={"at": at, "length": length})
 
 
 def _require_known(value: str, known: Collection[str]) -> None:

@@ -1,10 +1,20 @@
 """What an inventory says of one kind of offer: how much there is, how much is free, the largest job that fits."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lilong.platforms.supermarket.core.pricing import Shape, Unit
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.protocol.messages import Inventory, NodeInventory
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What offers of one pool share: the same pieces of the same machines."""
+
+    pool_id: str
+    accelerator: str
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,40 +43,47 @@ class Stock:
 NO_GANG = Gang(nodes=0, units_per_node=0)
 
 
-def count_stock(*, inventory: Inventory, shape: Shape, accelerator: str) -> Stock:
-    """Return what the inventory has of an offer of this shape, and that one unit starts now if a gang of one fits."""
-    counts = [_count_on(node, accelerator) for node in inventory.nodes]
-    gang = find_largest_gang(inventory=inventory, shape=shape, accelerator=accelerator)
-    return Stock(
-        total=sum(total for total, _ in counts),
-        free=sum(free for _, free in counts),
-        gang=gang,
-        start=Starts.NOW if gang.units else Starts.UNKNOWN,
-    )
+def count_stocks(*, inventory: Inventory, lots: Iterable[Lot]) -> dict[Lot, Stock]:
+    """Return what a pool's inventory has of each of its lots; one unit starts now if a gang of one fits.
+
+    Every node is read once an accelerator, however many lots there are of it.
+    """
+    healthy = [node for node in inventory.nodes if node.healthy]
+    rests = [(node.cores_free, node.memory_mib_free) for node in healthy]
+    free: dict[str, list[int]] = {}
+    total: dict[str, int] = {}
+    stocks: dict[Lot, Stock] = {}
+    for lot in lots:
+        kind, shape = lot.accelerator, lot.shape
+        if kind not in free:
+            free[kind] = [_count_on(node, kind)[1] for node in healthy]
+            total[kind] = sum(_count_on(node, kind)[0] for node in inventory.nodes)
+        rooms = [min(cores // shape.cores, memory // shape.memory_mib) for cores, memory in rests]
+        if shape.unit is Unit.ACCELERATOR:
+            rooms = list(map(min, rooms, free[kind]))
+        gang = find_largest_gang(rooms=rooms if inventory.capabilities.gang else [max(rooms, default=0)])
+        start = Starts.NOW if gang.units else Starts.UNKNOWN
+        stocks[lot] = Stock(total=total[kind], free=sum(free[kind]), gang=gang, start=start)
+    return stocks
 
 
-def find_largest_gang(*, inventory: Inventory, shape: Shape, accelerator: str) -> Gang:
-    """Return the job of most units that every node's free accelerators, cores and memory let start now.
+def find_largest_gang(*, rooms: Sequence[int]) -> Gang:
+    """Return the job of most units that could start now. rooms: how many whole units each node has free.
 
     Ranks are equal, so nodes with more room than the least of them lend only as much; of jobs of equal size that on
-    fewer nodes is named. A pool that starts no gangs gives one node. Cost: n log n in nodes.
+    fewer nodes is named. Cost: n log n in nodes.
+
+    >>> find_largest_gang(rooms=[8, 3, 3]), find_largest_gang(rooms=[8, 4])
+    (Gang(nodes=3, units_per_node=3), Gang(nodes=1, units_per_node=8))
     """
-    rooms = sorted((_count_room(node, shape, accelerator) for node in inventory.nodes if node.healthy), reverse=True)
-    if not inventory.capabilities.gang:
-        rooms = rooms[:1]
-    gangs = [Gang(nodes=number, units_per_node=room) for number, room in enumerate(rooms, start=1) if room]
-    return max(gangs, key=lambda gang: (gang.units, -gang.nodes), default=NO_GANG)
-
-
-def _count_room(node: NodeInventory, shape: Shape, accelerator: str) -> int:
-    """Return how many whole units a node has free."""
-    most = min(node.cores_free // shape.cores, node.memory_mib_free // shape.memory_mib)
-    return most if shape.unit is Unit.CORE else min(most, _count_on(node, accelerator)[1])
+    ranked = enumerate(sorted(rooms, reverse=True), start=1)
+    units, fewer, room = max(((number * room, -number, room) for number, room in ranked), default=(0, 0, 0))
+    return Gang(nodes=-fewer, units_per_node=room) if units else NO_GANG
 
 
 def _count_on(node: NodeInventory, accelerator: str) -> tuple[int, int]:
     """Return how many cores, or accelerators of that kind, a node has and how many are free."""
+    if not accelerator:
+        return node.cores_total, node.cores_free
     kinds = [kind for kind in node.accelerators if kind.accelerator == accelerator]
-    total = sum(kind.total for kind in kinds) if accelerator else node.cores_total
-    free = sum(kind.free for kind in kinds) if accelerator else node.cores_free
-    return total, free if node.healthy else 0
+    return sum(kind.total for kind in kinds), sum(kind.free for kind in kinds)

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("supermarket", "0003_large_hubs")]
+    dependencies = [("supermarket", "0004_frozen_earnings")]
 
     operations = [
         migrations.CreateModel(
