@@ -10,6 +10,7 @@ import httpx
 from django.db import transaction
 
 from lilong.common.ids import new_id
+from lilong.common.permissions import Actor
 from lilong.common.time import utc_now
 from lilong.foundation.runs.models import Pool
 from lilong.platforms.funding.public import VoucherRule
@@ -100,7 +101,7 @@ def choose(random: Random) -> dict[str, str]:
     return {"q": " ".join(chosen), "sort": random.choice(("", "-")) + random.choice(SORTS)}
 
 
-def change_price(random: Random, seller: object) -> None:
+def change_price(random: Random, seller: Actor) -> None:
     """Let one offer cost something else from now on, every other time as a sale of some seconds."""
     offer = Offer.objects.order_by("id")[random.randrange(1_000)]
     now = utc_now()
@@ -116,6 +117,7 @@ def report(random: Random) -> None:
     with transaction.atomic():
         Pool.objects.filter(id__in=told).update(last_sync_at=heard_at)
         for pool in Pool.objects.filter(id__in=told[::10]):
+            assert pool.inventory
             for node in pool.inventory["nodes"]:
                 for kind in node["accelerators"]:
                     kind["free"] = random.randrange(kind["total"] + 1)

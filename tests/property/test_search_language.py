@@ -25,5 +25,6 @@ def test_any_text_is_read_or_refused_with_the_place_of_the_mistake(text):
         assert parse(write(search)) == search
         return
 
-    assert 0 <= refusal.facts["at"] <= refusal.facts["at"] + refusal.facts["length"] <= len(text)
+    at, length = (int(refusal.facts[name]) for name in ("at", "length"))
+    assert 0 <= at <= at + length <= len(text)
     assert refusal.detail

@@ -6,7 +6,7 @@ from datetime import datetime
 from lilong.common.django.paging import page_newest_first
 from lilong.common.paging import Page
 from lilong.foundation.members.public.people import name_organisations
-from lilong.platforms.supermarket.core.pricing import Unit
+from lilong.platforms.supermarket.core.pricing import HOUR_MS, Unit, price_time
 from lilong.platforms.supermarket.models import Offer, PriceRow, Provider
 
 

@@ -211,15 +211,15 @@ class _Reader:
     def read_search(self, *, depth: int) -> Search:
         """Read up to the end or a closing bracket."""
         parts = [self._read_all(depth=depth)]
-        while self._keyword == "or":
+        while self._says("or"):
             self._step()
             parts.append(self._read_all(depth=depth))
         return some(*parts)
 
     def _read_all(self, *, depth: int) -> Search:
         parts = [self._read_part(depth=depth)]
-        while self.kind != _END and self._keyword != "or" and not self._is_bracket(")"):
-            if self._keyword == "and":
+        while self.kind != _END and not self._says("or") and not self._is_bracket(")"):
+            if self._says("and"):
                 self._step()
             parts.append(self._read_part(depth=depth))
         return every(*parts)
@@ -227,7 +227,7 @@ class _Reader:
     def _read_part(self, *, depth: int) -> Search:
         if depth > DEPTH_MAX:
             raise self.refuse(f"Brackets and `not` go at most {DEPTH_MAX} deep.")
-        if self._keyword == "not":
+        if self._says("not"):
             self._step()
             return Not(self._read_part(depth=depth + 1))
         if self._is_bracket("("):
@@ -238,7 +238,7 @@ class _Reader:
         return self._read_comparison()
 
     def _read_comparison(self) -> Search:
-        if self.kind != _WORD or self._keyword:
+        if not self._is_word():
             raise self.refuse("A field is expected here, such as price or accelerator.")
         field = BY_NAME.get(self.token.casefold())
         if field is None:
@@ -246,14 +246,14 @@ class _Reader:
             nearest = say_nearest(self.token, names) or f"Fields: {', '.join(FIELDS)}."
             raise self.refuse(f"There is no such field. {nearest}")
         self._step()
-        negated = self._keyword == "not"
+        negated = self._says("not")
         if negated:
             self._step()
-        if self._keyword == "in":
+        if self._says("in"):
             self._step()
             listed = OneOf(field.name, self._read_list(field))
             return Not(listed) if negated else listed
-        if negated or self.kind != _SIGN:
+        if negated or not self._is(_SIGN):
             raise self.refuse(f"After {field.name} comes {_list_ops(field)} or in (…).")
         op = Op(_SIGNS.get(self.token, self.token))
         if op not in _ops_of(field):
@@ -274,7 +274,7 @@ class _Reader:
         begins = self._at
         if self.kind == _WRONG and self.token in _QUOTES:
             raise self.refuse("The quotes are not closed.")
-        if self.kind not in {_WORD, _TEXT} or self._keyword:
+        if not (self._is_word() or self._is(_TEXT)):
             raise self.refuse(f"A value of {field.name} is expected here.")
         written = self.token if self.kind == _WORD else _unquote(self.token)
         ends = self._after
@@ -291,6 +291,15 @@ class _Reader:
         except ValueUnreadable as unreadable:
             why = f"{field.name} has no such value. {unreadable}"
             raise _refuse(text=self._text, at=begins, length=ends - begins, why=why) from unreadable
+
+    def _says(self, keyword: str) -> bool:
+        return self._keyword == keyword
+
+    def _is(self, kind: str) -> bool:
+        return self.kind == kind
+
+    def _is_word(self) -> bool:
+        return self._is(_WORD) and not self._keyword
 
     def _is_bracket(self, bracket: str) -> bool:
         return self.kind == _BRACKET and self.token == bracket
