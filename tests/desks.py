@@ -228,6 +228,8 @@ class Neighbourhood:
                 "own cases": "/cases",
             },
             "buyer": {
+                "compare": f"/shelf/compare?offer={self.seller.offer_id}",
+                "narrowed shelf": "/shelf?q=vendor+%3D+nvidia&sort=-gang",
                 "own case": f"/cases/{self.cases['late']}",
                 "no provider": "/provider",
                 "record about": f"/record/about/{self.cases['pay_out']}",

@@ -110,6 +110,18 @@ def test_a_provider_fills_the_shelf_over_http():
     assert call("DELETE", f"offers/{seller.offer_id}", operator).status_code == 204
 
 
+def test_the_shelf_is_searched_over_http(buyer_token):
+    offer_id = open_stall().offer_id
+
+    found = get("shelf?q=price+%3C+1+unit+%3D+core&sort=-free&limit=1", buyer_token)
+
+    assert [offer["id"] for offer in found["items"]] == [offer_id]
+    assert (found["search"], found["total"]) == ("price < 1.00 unit = core", 1)
+    assert {"field": "unit", "values": [{"value": "core", "count": 1}]} in found["facets"]
+    refused = read_problem(call("GET", "shelf?q=price+%3C+1+unti+%3D+core", buyer_token))
+    assert (refused["code"], refused["facts"]["at"]) == ("shelf.search_invalid", 10)
+
+
 def test_a_programme_is_made_funded_and_gives_a_voucher_over_http(buyer_token):
     operator = make_operator_token(now=utc_now())
     rule = {"rate_ppm": 300_000, "cap_uc": CREDIT, "expires_in_days": 30}

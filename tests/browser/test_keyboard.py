@@ -47,7 +47,7 @@ DESK = {
         "withdrawal",
     ),
     "provider": ("provider desk", "pool", "new pool", "offer", "new offer", "pay-outs"),
-    "buyer": ("own case",),
+    "buyer": ("own case", "compare", "narrowed shelf"),
     "": ("record", "record entry"),
 }
 MEMBER_PAGES = ("/home", "/shelf", "/orders", "/wallet", "/cases", "/account/", "/account/2fa/")

@@ -4,46 +4,53 @@ import typer
 
 from lilong.cli.credentials import hub_session
 from lilong.cli.output import AsJson, credits_text, format_bytes, print_json, print_next_step, print_table
-from lilong.protocol.accelerators import resolve
+from lilong.sdk.shelf import FoundOffer
 
 app = typer.Typer()
 
-SECONDS_PER_HOUR = 3600
 MIB = 1024**2
+COLUMNS = ("Offer", "Provider", "Accelerator", "With each", "An hour", "For you", "Free", "Largest job", "Starts")
 
 
 @app.command()
 def shop(
-    accelerator: str = typer.Option("", help="Only offers with this accelerator, by any of its names."),
+    search: str = typer.Argument("", help='What to look for, such as "accelerator = h100 price < 3".'),
+    sort: str = typer.Option("price", help="price, memory, cores, free or gang; a - before it turns it round."),
+    limit: int = typer.Option(50, min=1, max=200, help="How many offers at most."),
     as_json: AsJson = False,
 ) -> None:
-    """List what is on the shelf with today's prices."""
+    """Search the shelf: what there is, what an hour of it costs, and what your vouchers leave of that."""
     with hub_session(as_json=as_json) as hub:
-        wanted = resolve(accelerator).id if accelerator else None
-        offers = list(hub.offers.list(accelerator=wanted))
-        providers = {provider.id: provider.name for provider in hub.providers.list()}
+        found = hub.offers.search(search, sort=sort, limit=limit)
         if as_json:
-            print_json(offers)
+            print_json(found)
             return
-        rows = [
-            (
-                offer.name,
-                providers.get(offer.provider_id, offer.provider_id),
-                offer.accelerator or "none",
-                offer.cores_per_unit,
-                format_bytes(offer.memory_mib_per_unit * MIB),
-                _price_text(offer.price_uc, offer.unit),
-            )
-            for offer in offers
-        ]
-        columns = ("Offer", "Provider", "Accelerator", "Cores", "Memory", "Price")
-        print_table(title="Offers", columns=columns, rows=rows, right=frozenset({"Cores", "Memory", "Price"}))
-        if rows:
+        rows = [_row(offer) for offer in found.items]
+        right = frozenset(COLUMNS[3:8])
+        print_table(title=f"Offers ({found.total})", columns=COLUMNS, rows=rows, right=right)
+        if found.total > len(rows):
+            print_next_step("Narrow the search, or ask for more with --limit.")
+        elif rows:
             print_next_step("`lilong quote FILE` says what a job costs after your vouchers.")
 
 
-def _price_text(price_uc: int | None, unit: str) -> str:
-    """Say a price by the hour; a row counts micro-credits per 1 000 unit-seconds."""
-    if price_uc is None:
-        return "not for sale now"
-    return f"{credits_text(price_uc * SECONDS_PER_HOUR // 1000)} per {unit.removesuffix('_s')}-hour"
+def _row(offer: FoundOffer) -> tuple[str | int, ...]:
+    cores = f"{offer.cores_per_unit} cores, " if offer.accelerator else ""
+    return (
+        offer.name,
+        offer.provider,
+        offer.accelerator or "none",
+        f"{cores}{format_bytes(offer.memory_mib_per_unit * MIB)}",
+        "not for sale now" if offer.hour_uc is None else credits_text(offer.hour_uc),
+        "" if offer.net_uc is None else credits_text(offer.net_uc),
+        "?" if offer.free is None else f"{offer.free} of {offer.total}",
+        _gang_text(offer),
+        offer.starts.replace("_", " "),
+    )
+
+
+def _gang_text(offer: FoundOffer) -> str:
+    if offer.gang_nodes is None or offer.gang_units_per_node is None:
+        return "?"
+    units = offer.gang_nodes * offer.gang_units_per_node
+    return f"{units} ({offer.gang_nodes} × {offer.gang_units_per_node})" if offer.gang_nodes > 1 else str(units)

@@ -33,6 +33,56 @@ class Offer(Answer):
     price_until: datetime | None = None
 
 
+class FoundOffer(Answer):
+    """An offer that a search found: what one unit costs an hour, and what of it one's own vouchers leave to pay.
+
+    hour_uc, net_uc: None while it cannot be bought. total, free and the gang, the largest job that could start now, are
+    None while its pool is silent.
+    """
+
+    id: str
+    pool_id: str
+    name: str
+    provider: str
+    unit: str
+    accelerator: str
+    cores_per_unit: int
+    memory_mib_per_unit: int
+    service_level: str
+    hour_uc: int | None = None
+    net_uc: int | None = None
+    price_until: datetime | None = None
+    total: int | None = None
+    free: int | None = None
+    gang_nodes: int | None = None
+    gang_units_per_node: int | None = None
+    starts: str
+
+
+class FacetValue(Answer):
+    """A value, and how many of all offers found have it."""
+
+    value: str
+    count: int
+
+
+class Facet(Answer):
+    """The values of one field among all that was found, the most frequent first."""
+
+    field: str
+    values: tuple[FacetValue, ...]
+
+
+class Found(Answer):
+    """The first page of a search. search: as the hub understood it; total: of all pages."""
+
+    search: str
+    total: int
+    items: tuple[FoundOffer, ...]
+    facets: tuple[Facet, ...]
+    next_cursor: str | None = None
+
+
 class PriceRow(Answer):
     """One price row with its source; rows never change."""
 
@@ -68,6 +118,13 @@ class Offers(Noun):
         """Yield what is on the shelf, newest first; accelerator: a registry id, empty for offers without one."""
         params = None if accelerator is None else {"accelerator": accelerator}
         return self._list(Offer, address("offers"), params=params)
+
+    def search(self, search: str = "", *, sort: str = "price", limit: int = 50) -> Found:
+        """Return what a search finds, as in `accelerator = h100 price < 3`: the first offers and the facets of all.
+
+        sort: price, memory, cores, free or gang; a - before it turns it round.
+        """
+        return self._get(Found, address("shelf"), params={"q": search, "sort": sort, "limit": limit})
 
     def create(
         self,

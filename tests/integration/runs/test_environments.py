@@ -1,12 +1,13 @@
 import base64
 import hashlib
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from lilong.foundation.runs.models import LockedEnvironment, Resolution
-from lilong.foundation.runs.public import RequirementUnresolvable, check_spec, resolve_environment
+from lilong.foundation.runs.public import RequirementUnresolvable, get_pools, resolve_environment
 from lilong.foundation.runs.services.environments import RESOLUTION_LIFE, ResolverAway
 from lilong.protocol.messages import Profile
 from tests.pools import at, make_inventory, make_spec, open_pool, settle
@@ -118,15 +119,17 @@ def test_an_index_that_does_not_answer_is_said_to_be_away(agent, settings, monke
         resolve("leaf", agents=[agent])
 
 
+def look_at(agent):
+    return get_pools(pool_ids=[agent.pool_id], now=at(0))[agent.pool_id]
+
+
 def test_a_profile_that_the_pool_lacks_is_named(agent):
     spec = make_spec(environment={"profile": "cann8"})
 
     with pytest.raises(RequirementUnresolvable) as refused:
         resolve_environment(spec=spec, pool_ids=[agent.pool_id], now=at(0))
     assert refused.value.fields[0].path == "environment.profile"
-    assert [problem.path for problem in check_spec(spec=spec, pool_ids=[agent.pool_id])[agent.pool_id]] == [
-        "environment.profile"
-    ]
+    assert [problem.path for problem in look_at(agent).find_problems(spec=spec)] == ["environment.profile"]
 
 
 def test_a_platform_that_nothing_resolves_for_is_named(agent):
@@ -138,7 +141,7 @@ def test_a_platform_that_nothing_resolves_for_is_named(agent):
     assert "plan9_mips" in refused.value.fields[0].message
 
 
-def test_a_pool_that_does_not_exist_can_run_nothing(db):
-    assert [problem.code for problem in check_spec(spec=make_spec(), pool_ids=["pool_x"])["pool_x"]] == [
-        "runs.pool_unknown"
-    ]
+def test_a_pool_that_has_not_reported_can_run_nothing(agent):
+    silent = replace(look_at(agent), inventory=None)
+
+    assert [problem.code for problem in silent.find_problems(spec=make_spec())] == ["runs.pool_unknown"]

@@ -122,7 +122,7 @@ def test_a_sale_to_come_is_shown_as_such(seller):
     begin, end = now + timedelta(days=1), now + timedelta(days=2)
     client.post(path, price_of(price="0.000001", valid_from=say(begin), valid_until=say(end)))
 
-    assert "0.000001 To come" in read(client.get(path))
+    assert "0.000001 0.000003 To come" in read(client.get(path))
 
 
 def test_a_withdrawn_offer_takes_no_price(seller):

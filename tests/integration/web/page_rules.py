@@ -193,6 +193,7 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "GET cases/<str:case_id>": "OWN",
         "POST cases/<str:case_id>": "APPEAL_OWN",
         "GET shelf": "MEMBERS",
+        "GET shelf/compare": "MEMBERS",
         "POST quotes": "BUY",
         "GET quotes/<str:quote_id>": "OWN",
         "POST quotes/<str:quote_id>/order": "BUY_OWN",

@@ -2,7 +2,7 @@
 
 from lilong.foundation.runs.core.runs import RunState
 from lilong.foundation.runs.core.waiting import StartBasis
-from lilong.foundation.runs.queries.pools import PoolView, check_spec, get_pools, list_pools
+from lilong.foundation.runs.queries.pools import PoolView, get_pools, list_pools
 from lilong.foundation.runs.queries.runs import ArtefactView, AttemptView, RunView, get_runs
 from lilong.foundation.runs.queries.volumes import find_missing_volumes
 from lilong.foundation.runs.services.environments import RequirementUnresolvable, resolve_environment
@@ -20,7 +20,6 @@ __all__ = [
     "StartBasis",
     "authenticate_pool",
     "cancel_run",
-    "check_spec",
     "extend_authority",
     "find_missing_volumes",
     "get_pools",

@@ -65,7 +65,10 @@ class ServiceLevel(models.Model):
 
 
 class Offer(models.Model):
-    """What one pool sells by the unit. cores_per_unit and memory_mib_per_unit come with each unit."""
+    """What one pool sells by the unit. cores_per_unit and memory_mib_per_unit come with each unit.
+
+    edition: of the shelf, at the last change of the offer or of its prices; see `ShelfEdition`.
+    """
 
     id = models.CharField(max_length=64, primary_key=True)
     provider = models.ForeignKey(Provider, models.PROTECT, related_name="offers")
@@ -78,6 +81,7 @@ class Offer(models.Model):
     service_level = models.ForeignKey(ServiceLevel, models.PROTECT, null=True, related_name="offers")
     created_at = models.DateTimeField()
     withdrawn_at = models.DateTimeField(null=True)
+    edition = models.BigIntegerField(default=0, db_index=True)
 
     objects = OfferQuerySet.as_manager()
 
@@ -96,6 +100,21 @@ class Offer(models.Model):
     def shape(self) -> Shape:
         """Return what comes with one unit."""
         return Shape(unit=Unit(self.unit), cores=self.cores_per_unit, memory_mib=self.memory_mib_per_unit)
+
+
+class ShelfEdition(models.Model):
+    """Counts the changes of the shelf, in its one row; each gives its number to the offer that it is about.
+
+    The row is locked until the change is committed, so numbers come to light in their order: who has read one has
+    missed none before it. id: made with the row, so that nobody takes the shelf of another hub for this one.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    place = models.PositiveSmallIntegerField(unique=True, default=1)
+    number = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(place=1), name="supermarket_one_edition")]
 
 
 class PriceRow(models.Model):

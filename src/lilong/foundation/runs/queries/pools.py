@@ -1,6 +1,6 @@
 """Reads of pools and of what their agents report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,8 @@ from lilong.foundation.runs.queries.rows import read_maintenance
 from lilong.protocol.messages import Inventory
 from lilong.protocol.spec import RunSpec
 
+MARKED = ("last_sync_at", "draining_at", "maintenance_starts_at", "maintenance_ends_at")
+
 
 class PoolMissing(NotFound):
     """There is no such pool, or it belongs to somebody else."""
@@ -30,7 +32,7 @@ class PoolMissing(NotFound):
 class PoolView:
     """A pool and how it is. away: its agent has been silent for so long that people are told.
 
-    maintenance: what is announced and not over.
+    maintenance: what is announced and not over. mark: stays the same while nothing has been heard of the pool.
     """
 
     id: str
@@ -47,6 +49,11 @@ class PoolView:
     clock_skew_ms: int
     clock_skewed: bool
     inventory: Inventory | None
+    mark: str
+
+    def find_problems(self, *, spec: RunSpec) -> list[FieldProblem]:
+        """Return why the pool can never run `spec`; an empty list means that it can."""
+        return find_problems(spec, inventory=self.inventory)
 
     def explain_delay(self, *, walltime_s: int, now: datetime) -> str:
         """Return why work of this length begins after the maintenance that is announced; empty when it does not."""
@@ -72,9 +79,17 @@ def get_hub_id() -> str:
     return Hub.objects.values_list("id", flat=True).get()
 
 
-def get_pools(*, pool_ids: Sequence[str], now: datetime) -> dict[str, PoolView]:
-    """Return the pools that exist, by id. One query."""
-    return {pool.id: view_pool(pool=pool, now=now) for pool in Pool.objects.filter(id__in=set(pool_ids))}
+def get_pools(*, pool_ids: Sequence[str], now: datetime, seen: Mapping[str, str] | None = None) -> dict[str, PoolView]:
+    """Return the pools that exist, by id. One query.
+
+    seen: marks of views that the caller has, by pool id. Pools that still have that mark are left out, and their
+    inventories, which may be large, stay unread; a second query reads the others.
+    """
+    pools = Pool.objects.filter(id__in=set(pool_ids))
+    if seen:
+        marks = {pool.id: _mark(pool, now) for pool in pools.only("id", *MARKED)}
+        pools = Pool.objects.filter(id__in=[pool_id for pool_id, mark in marks.items() if seen.get(pool_id) != mark])
+    return {pool.id: view_pool(pool=pool, now=now) for pool in pools}
 
 
 def get_pool(*, actor: Actor, pool_id: str, now: datetime) -> PoolView:
@@ -105,12 +120,6 @@ def list_unknown_attempts(*, actor: Actor, cursor: str | None, limit: int) -> Pa
         for row in page.items
     ]
     return Page(items=views, next_cursor=page.next_cursor)
-
-
-def check_spec(*, spec: RunSpec, pool_ids: Sequence[str]) -> dict[str, list[FieldProblem]]:
-    """Return for each pool why it can never run `spec`; an empty list means that it can. One query."""
-    found = dict(Pool.objects.filter(id__in=set(pool_ids)).values_list("id", "inventory"))
-    return {pool_id: find_problems(spec, inventory=read_inventory(stored=found.get(pool_id))) for pool_id in pool_ids}
 
 
 def find_own_pool(*, actor: Actor, pool_id: str) -> Pool:
@@ -144,4 +153,10 @@ def view_pool(*, pool: Pool, now: datetime) -> PoolView:
         clock_skew_ms=pool.clock_skew_ms,
         clock_skewed=abs(pool.clock_skew_ms) > POLICY.clock_skew_max_s * 1000,
         inventory=read_inventory(stored=pool.inventory),
+        mark=_mark(pool, now),
     )
+
+
+def _mark(pool: Pool, now: datetime) -> str:
+    away = is_away(last_sync_at=pool.last_sync_at, now=now, policy=POLICY)
+    return " ".join(str(value) for value in (*(getattr(pool, name) for name in MARKED), away))

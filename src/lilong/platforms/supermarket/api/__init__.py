@@ -2,9 +2,10 @@
 
 from ninja import Router
 
-from lilong.platforms.supermarket.api import orders, shelf, statements
+from lilong.platforms.supermarket.api import orders, search, shelf, statements
 
 router = Router()
 router.add_router("", shelf.router)
+router.add_router("", search.router)
 router.add_router("", orders.router)
 router.add_router("", statements.router)

@@ -15,15 +15,16 @@ from lilong.common.time import utc_now
 from lilong.foundation.ledger.public import AccountKind, find_balance
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.pages.forms import JobForm
+from lilong.platforms.supermarket.pages.shelf import build_shelf
+from lilong.platforms.supermarket.pages.words import STARTS
+from lilong.platforms.supermarket.queries.alternatives import list_alternatives
 from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
-from lilong.platforms.supermarket.queries.shelf import list_stock
 from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
 from lilong.platforms.supermarket.services.browsing import quote_again, quote_job
 from lilong.platforms.supermarket.services.orders import place_order
 from lilong.platforms.supermarket.services.quotes import BUYERS
 from lilong.protocol.spec_yaml import SPEC_BYTES_MAX
 
-STOCK_SHOWN = 100
 UPLOAD_BYTES_MAX = ARCHIVE_BYTES_MAX + SPEC_BYTES_MAX + 64 * 1024
 OK, INVALID = 200, 422
 EXAMPLE = """\
@@ -52,7 +53,7 @@ class UploadTooLarge(InputInvalid):
 @require_safe
 @for_member
 def show_shelf(request: HttpRequest) -> HttpResponseBase:
-    """Show what is on the shelf today, and the form that asks what a job costs."""
+    """Show what is on the shelf today, what of it a search finds, and the form that asks what a job costs."""
     return _render_shelf(request, JobForm(initial={"key": new_key()}))
 
 
@@ -90,11 +91,16 @@ def show_quote(request: HttpRequest, quote_id: str) -> HttpResponseBase:
         return redirect("order", order_id=sheet.quote.order_id)
     wallet = find_balance(kind=AccountKind.WALLET, owner_id=find_actor(request).organisation_id)
     titles = {each.code: each.title for each in list_error_classes()}
+    is_live = sheet.quote.state is OrderState.QUOTED and sheet.quote.promise.expires_at > now
     context = {
+        "alternatives": [
+            (each, STARTS[each.starts])
+            for each in (list_alternatives(spec=sheet.spec, promise=sheet.quote.promise, now=now) if is_live else ())
+        ],
         "sheet": sheet,
         "promise": sheet.quote.promise,
         "now": now,
-        "is_live": sheet.quote.state is OrderState.QUOTED and sheet.quote.promise.expires_at > now,
+        "is_live": is_live,
         "missing_uc": max(sheet.wallet_max_uc - (wallet.available_uc if wallet else 0), 0),
         "notes": [
             (gettext(titles[note.code]) if note.code in titles else "", note)
@@ -130,8 +136,11 @@ def _render_shelf(
     request: HttpRequest, form: JobForm, *, refusal: LilongError | None = None, status: int = OK
 ) -> HttpResponseBase:
     actor = find_actor(request)
+    shelf = build_shelf(request, now=utc_now())
+    if shelf.mistake:
+        status = shelf.mistake.refusal.status
     context = {
-        "stock": list_stock(now=utc_now(), limit=STOCK_SHOWN),
+        "shelf": shelf,
         "form": form,
         "example": EXAMPLE,
         "refusal": refusal,
@@ -142,5 +151,6 @@ def _render_shelf(
     }
     response = render(request, "supermarket/shelf.html", context, status=status)
     if status != OK:
-        response.__dict__["lilong_error"] = refusal.code if refusal else InputInvalid.code  # the page says why itself
+        told = refusal or (shelf.mistake.refusal if shelf.mistake else None)
+        response.__dict__["lilong_error"] = told.code if told else InputInvalid.code  # the page says why itself
     return response

@@ -2,16 +2,17 @@
 
 from datetime import datetime
 
-from lilong.platforms.supermarket.queries.shelf import StockView, get_lowest_prices, list_stock
+from lilong.platforms.supermarket.queries.search import ShelfOffer, list_on_sale
+from lilong.platforms.supermarket.queries.shelf import get_lowest_prices
 
 OFFERS_SHOWN = 50
 
-__all__ = ["StockView", "read_lowest_prices", "read_stock_of"]
+__all__ = ["ShelfOffer", "read_lowest_prices", "read_stock_of"]
 
 
-def read_stock_of(*, accelerator: str, now: datetime) -> tuple[StockView, ...]:
-    """Return the offers of an accelerator, the cheapest first; of very many, the newest. Four queries."""
-    return list_stock(now=now, limit=OFFERS_SHOWN, accelerator=accelerator)
+def read_stock_of(*, accelerator: str, now: datetime) -> tuple[ShelfOffer, ...]:
+    """Return the offers of an accelerator, the cheapest first and at most OFFERS_SHOWN. The shelf's own queries."""
+    return list_on_sale(accelerator=accelerator, limit=OFFERS_SHOWN, now=now)
 
 
 def read_lowest_prices(*, now: datetime) -> dict[str, int]:

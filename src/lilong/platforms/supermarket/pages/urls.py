@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import checkout, home, orders, selling, statements
+from lilong.platforms.supermarket.pages import checkout, home, orders, selling, shelf, statements
 
 urlpatterns = [
     path("home", home.show_home, name="home"),
     path("shelf", checkout.show_shelf, name="shelf"),
+    path("shelf/compare", shelf.compare, name="compare"),
     path("quotes", checkout.ask_for_quote, name="ask_for_quote"),
     path("quotes/<str:quote_id>", checkout.show_quote, name="quote"),
     path("quotes/<str:quote_id>/order", checkout.take_quote, name="take_quote"),

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext_lazy
 from django.utils.translation import pgettext_lazy as _
+
+from lilong.platforms.supermarket.core.search.fields import NONE
+from lilong.platforms.supermarket.core.starts import Starts
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -26,6 +30,31 @@ STEPS: "Mapping[str, _StrOrPromise]" = {
     "release": _("step", "Provider paid"),
     "dispute": _("step", "Disputed"),
     "close_dispute": _("step", "Dispute decided"),
+}
+
+STARTS: "Mapping[str, _StrOrPromise]" = {
+    Starts.NOW: gettext_lazy("at once, as it looks"),
+    Starts.AFTER_MAINTENANCE: gettext_lazy("after maintenance"),
+    Starts.UNKNOWN: gettext_lazy("nobody can say"),
+}
+
+FACETS: "Mapping[str, _StrOrPromise]" = {
+    "accelerator": gettext_lazy("Accelerator"),
+    "vendor": gettext_lazy("Vendor"),
+    "jurisdiction": gettext_lazy("Vendor's country"),
+    "unit": gettext_lazy("Sold by the"),
+    "start": gettext_lazy("Starts"),
+    "provider": gettext_lazy("Provider"),
+    "level": gettext_lazy("Service level"),
+}
+
+VALUES: "Mapping[tuple[str, str], _StrOrPromise]" = {
+    ("unit", "core"): gettext_lazy("core"),
+    ("unit", "accelerator"): gettext_lazy("accelerator"),
+    ("jurisdiction", "CN"): gettext_lazy("China"),
+    ("jurisdiction", "US"): gettext_lazy("United States"),
+    **{("start", start): label for start, label in STARTS.items()},
+    **{(field, NONE): gettext_lazy("none") for field in ("accelerator", "vendor", "jurisdiction", "level")},
 }
 
 MONEY: "Mapping[str, _StrOrPromise]" = {

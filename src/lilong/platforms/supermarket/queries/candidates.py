@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.errors import FieldProblem, InputInvalid
-from lilong.foundation.runs.public import PoolView, check_spec, get_pools
+from lilong.foundation.runs.public import PoolView, get_pools
 from lilong.platforms.funding.public.orders import OfferOrigin
 from lilong.platforms.supermarket.core.pricing import Terms, count_units
 from lilong.platforms.supermarket.core.starts import Starts, estimate_start
@@ -49,8 +49,8 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
     in_force = PriceRow.objects.in_force(now=now).filter(offer__in=[row.id for row in rows])
     prices = {price.offer_id: price for price in in_force}
     pool_ids = sorted({row.pool_id for row in rows})
-    problems = check_spec(spec=spec, pool_ids=pool_ids)
     pools = get_pools(pool_ids=pool_ids, now=now)
+    problems = {pool_id: pool.find_problems(spec=spec) for pool_id, pool in pools.items()}
     terms: list[Terms] = []
     left_out: dict[FieldProblem, None] = {}
     for row in rows:
@@ -69,7 +69,7 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
     waits = {pool.id: pool.explain_delay(walltime_s=spec.walltime_s, now=now) for pool in pools.values()}
     return Candidates(
         terms=tuple(terms),
-        starts={pool.id: _estimate_start(pool, spec, waits=bool(waits[pool.id])) for pool in pools.values()},
+        starts={pool.id: estimate_pool_start(pool=pool, spec=spec, delay=waits[pool.id]) for pool in pools.values()},
         left_out=tuple(left_out),
         delays=tuple(_note_delays(terms, waits)),
     )
@@ -89,8 +89,9 @@ def trace_origins(*, offers: Sequence[Terms]) -> list[OfferOrigin]:
     ]
 
 
-def _estimate_start(pool: PoolView, spec: RunSpec, *, waits: bool) -> Starts:
-    if waits:
+def estimate_pool_start(*, pool: PoolView, spec: RunSpec, delay: str) -> Starts:
+    """Return when a job would start on a pool. delay: why it begins after the pool's maintenance, if it does."""
+    if delay:
         return Starts.AFTER_MAINTENANCE
     return Starts.UNKNOWN if pool.away else estimate_start(spec=spec, inventory=pool.inventory)
 

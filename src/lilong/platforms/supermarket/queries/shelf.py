@@ -8,7 +8,6 @@ from django.db.models import Min
 from lilong.common.django.paging import page_newest_first
 from lilong.common.paging import Page
 from lilong.foundation.members.public.people import name_organisations
-from lilong.foundation.runs.public import PoolView, get_pools
 from lilong.platforms.supermarket.core.pricing import HOUR_MS, Unit, price_time
 from lilong.platforms.supermarket.models import Offer, PriceRow, Provider
 
@@ -42,20 +41,6 @@ class OfferView:
     price_uc: int | None
     price_until: datetime | None
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class StockView:
-    """An offer with its provider's name, what one unit costs an hour, and its pool's units as reported last.
-
-    total and free: None while the pool is not heard of.
-    """
-
-    offer: OfferView
-    provider: str
-    hour_uc: int | None
-    total: int | None
-    free: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,33 +98,6 @@ def get_offer_now(*, offer: Offer, now: datetime) -> OfferView:
     return _view(offer, PriceRow.objects.in_force(now=now).filter(offer=offer).first())
 
 
-def list_stock(*, now: datetime, limit: int, accelerator: str | None = None) -> tuple[StockView, ...]:
-    """Return what is on the shelf as people choose from it: with a price first, then by accelerator and price.
-
-    accelerator: as for `list_offers`. At most `limit` offers, the newest. Four queries.
-    """
-    found = (
-        Offer.objects.on_shelf() if accelerator is None else Offer.objects.on_shelf().filter(accelerator=accelerator)
-    )
-    offers = list(found.select_related("service_level", "provider").order_by("-id")[:limit])
-    rows = PriceRow.objects.in_force(now=now).filter(offer__in=[offer.id for offer in offers])
-    prices = {row.offer_id: row for row in rows}
-    sellers = name_organisations(organisation_ids=[offer.provider.organisation_id for offer in offers])
-    pools = get_pools(pool_ids=sorted({offer.pool_id for offer in offers}), now=now)
-    stock = [
-        StockView(
-            offer=_view(offer, prices.get(offer.id)),
-            provider=sellers[offer.provider.organisation_id],
-            hour_uc=price_time(price_uc=prices[offer.id].price_uc, units=1, duration_ms=HOUR_MS)
-            if offer.id in prices
-            else None,
-            **_count_units(pools[offer.pool_id], accelerator=offer.accelerator),
-        )
-        for offer in offers
-    ]
-    return tuple(sorted(stock, key=_rank_stock))
-
-
 def get_lowest_prices(*, now: datetime) -> dict[str, int]:
     """Return what one accelerator of each kind costs an hour where it is cheapest, by kind. One query."""
     rows = PriceRow.objects.in_force(now=now).filter(offer__withdrawn_at=None).exclude(offer__accelerator="")
@@ -147,28 +105,6 @@ def get_lowest_prices(*, now: datetime) -> dict[str, int]:
     return {
         accelerator: price_time(price_uc=price_uc, units=1, duration_ms=HOUR_MS) for accelerator, price_uc in lowest
     }
-
-
-def _count_units(pool: PoolView, *, accelerator: str) -> dict[str, int | None]:
-    """Return how many units of an offer its pool has and how many of them are free; None where nobody knows."""
-    if pool.inventory is None or pool.away:
-        return {"total": None, "free": None}
-    counts = [
-        (node.cores_total, node.cores_free if node.healthy else 0)
-        if not accelerator
-        else (
-            sum(kind.total for kind in node.accelerators if kind.accelerator == accelerator),
-            sum(kind.free for kind in node.accelerators if kind.accelerator == accelerator) if node.healthy else 0,
-        )
-        for node in pool.inventory.nodes
-    ]
-    total, free = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
-    return {"total": total, "free": 0 if pool.draining else free}
-
-
-def _rank_stock(stock: StockView) -> tuple[bool, bool, str, int, str]:
-    offer = stock.offer
-    return stock.hour_uc is None, not offer.accelerator, offer.accelerator, stock.hour_uc or 0, offer.id
 
 
 def list_prices(*, offer_id: str, cursor: str | None, limit: int) -> Page[PriceView]:

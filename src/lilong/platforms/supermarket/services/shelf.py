@@ -16,7 +16,7 @@ from lilong.foundation.record.public import append
 from lilong.foundation.runs.public import get_pools
 from lilong.platforms.supermarket.core.policy import PRICE_MAX_UC
 from lilong.platforms.supermarket.core.pricing import Shape, Unit
-from lilong.platforms.supermarket.models import Offer, PriceRow, Provider, ServiceLevel
+from lilong.platforms.supermarket.models import Offer, PriceRow, Provider, ServiceLevel, ShelfEdition
 from lilong.protocol.accelerators import resolve
 
 SELLERS = frozenset({Role.OWNER, Role.ADMIN})
@@ -108,6 +108,7 @@ def create_offer(
         problems.append(_problem("service_level_id", "It must be a service level of this provider."))
     _raise(problems)
     with transaction.atomic():
+        edition = _turn_edition()
         offer = Offer.objects.create(
             id=new_id("off"),
             provider=provider,
@@ -119,6 +120,7 @@ def create_offer(
             memory_mib_per_unit=shape.memory_mib,
             service_level_id=service_level_id,
             created_at=now,
+            edition=edition,
         )
     return offer.id
 
@@ -129,7 +131,8 @@ def withdraw_offer(*, actor: Actor, offer_id: str, now: datetime) -> None:
         offer = _lock_own_offer(actor, offer_id)
         if offer.withdrawn_at is None:
             offer.withdrawn_at = now
-            offer.save(update_fields=["withdrawn_at"])
+            offer.edition = _turn_edition()
+            offer.save(update_fields=["withdrawn_at", "edition"])
 
 
 def add_price(
@@ -168,6 +171,8 @@ def add_price(
             added_by=actor.person_id,
             added_at=now,
         )
+        offer.edition = _turn_edition()
+        offer.save(update_fields=["edition"])
         append(
             kind="supermarket.price_row",
             subject_id=offer.id,
@@ -184,6 +189,15 @@ def add_price(
             now=now,
         )
     return row.id
+
+
+def _turn_edition() -> int:
+    """Return the number of the change that this transaction makes, and let no other commit before it."""
+    ShelfEdition.objects.get_or_create(place=1, defaults={"id": new_id("edn")})
+    edition = ShelfEdition.objects.select_for_update().get()
+    edition.number += 1
+    edition.save(update_fields=["number"])
+    return edition.number
 
 
 def _list_own_providers(actor: Actor) -> QuerySet[Provider]:
