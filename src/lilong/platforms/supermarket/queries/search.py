@@ -118,7 +118,7 @@ def search_shelf(
     return ShelfPage(
         search=search,
         total=found.total,
-        items=tuple(view_offer(offer, stock, net_uc.get(offer.id)) for offer, stock in found.offers),
+        items=tuple(view_offer(offer=offer, stock=stock, net_uc=net_uc.get(offer.id)) for offer, stock in found.offers),
         facets=_view_facets(found),
         next_cursor=_write_cursor(found.next_place, order) if found.next_place else None,
     )
@@ -135,7 +135,10 @@ def compare_offers(*, organisation_id: str, offer_ids: Sequence[str], now: datet
     if missing:
         raise NotFound(detail=f"There is no offer {', '.join(missing)} on the shelf.")
     net_uc = _net(organisation_id, (found[offer_id][0] for offer_id in asked), now=now)
-    return tuple(view_offer(*found[offer_id], net_uc.get(offer_id)) for offer_id in asked)
+    return tuple(
+        view_offer(offer=found[offer_id][0], stock=found[offer_id][1], net_uc=net_uc.get(offer_id))
+        for offer_id in asked
+    )
 
 
 def list_on_sale(*, accelerator: str, limit: int, now: datetime) -> tuple[ShelfOffer, ...]:
@@ -143,7 +146,7 @@ def list_on_sale(*, accelerator: str, limit: int, now: datetime) -> tuple[ShelfO
     asked = Comparison("accelerator", Op.EQ, accelerator)
     with SHELF.read(now=now) as index:
         found = index.search(asked, order=_read_sort(SORT_DEFAULT), after=None, limit=limit)
-    return tuple(view_offer(offer, stock, None) for offer, stock in found.offers)
+    return tuple(view_offer(offer=offer, stock=stock, net_uc=None) for offer, stock in found.offers)
 
 
 def _net(organisation_id: str, offers: Iterable[Listed], *, now: datetime) -> dict[str, int]:
@@ -195,7 +198,7 @@ def _name(order: Order) -> str:
     return f"-{order.by}" if order.descending else order.by
 
 
-def view_offer(offer: Listed, stock: Stock, net_uc: int | None) -> ShelfOffer:
+def view_offer(*, offer: Listed, stock: Stock, net_uc: int | None) -> ShelfOffer:
     """Return a row of the index as people see it."""
     return ShelfOffer(
         id=offer.id,
