@@ -17,7 +17,7 @@ class Share:
 
     rate_ppm: int
     cap_uc: int
-    other_rates_ppm: Mapping[str, int] = field(default_factory=dict)
+    other_rates_ppm: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __post_init__(self) -> None:
         rates = (self.rate_ppm, *self.other_rates_ppm.values())
