@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from lilong.common.errors import InputInvalid
+from lilong.common.sentences import say
 from lilong.protocol.spec import Frozen
 
 Confidence = Literal["high", "medium", "low"]
@@ -56,7 +57,7 @@ def resolve(name: str) -> Accelerator:
     if found is None:
         nearest = find_nearest(name)
         known = f" Nearest: {', '.join(nearest)}." if nearest else ""
-        raise AcceleratorUnknown(detail=f"No accelerator is called {name[:80]!r}.{known}")
+        raise AcceleratorUnknown(detail=say("No accelerator is called {name!r}.{known}", name=name[:80], known=known))
     return found
 
 

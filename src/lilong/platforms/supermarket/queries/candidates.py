@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.errors import FieldProblem, InputInvalid
+from lilong.common.sentences import say
 from lilong.foundation.runs.public import PoolView, get_pools
 from lilong.platforms.funding.public.orders import OfferOrigin
 from lilong.platforms.supermarket.core.pricing import Terms, count_units
@@ -43,7 +44,7 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
     rows = list(offers.select_related("provider", "service_level").order_by("id"))
     if not rows:
         what = f"with {wanted}" if wanted else "without accelerators"
-        message = f"There is no offer {what} on the shelf."
+        message = say("There is no offer {what} on the shelf.", what=what)
         problem = FieldProblem(path="resources.accelerator", code="quote.nothing_on_shelf", message=message)
         raise NoOffer(fields=[problem])
     in_force = PriceRow.objects.in_force(now=now).filter(offer__in=[row.id for row in rows])
@@ -57,10 +58,10 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
         if problems[row.pool_id]:
             left_out.update(dict.fromkeys(problems[row.pool_id]))
         elif pools[row.pool_id].draining:
-            message = f"The pool {pools[row.pool_id].name} takes no new work."
+            message = say("The pool {name} takes no new work.", name=pools[row.pool_id].name)
             left_out[FieldProblem(path=f"offers.{row.id}", code="offer.pool_draining", message=message)] = None
         elif row.id not in prices:
-            message = f"The offer {row.name} has no price now."
+            message = say("The offer {name} has no price now.", name=row.name)
             left_out[FieldProblem(path=f"offers.{row.id}", code="offer.no_price", message=message)] = None
         else:
             terms.append(_build_terms(row, prices[row.id], spec))
@@ -102,7 +103,7 @@ def _note_delays(offers: Sequence[Terms], waits: Mapping[str, str]) -> Iterator[
     for offer in offers:
         why = waits[offer.pool_id]
         if why:
-            message = f"{why[0].upper()}{why[1:]}.{others}"
+            message = say("{why}{why_2}.{others}", why=why[0].upper(), why_2=why[1:], others=others)
             yield FieldProblem(path=f"offers.{offer.offer_id}", code="offer.pool_maintenance", message=message)
 
 

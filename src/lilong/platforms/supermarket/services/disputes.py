@@ -11,6 +11,7 @@ from django.db import transaction
 from lilong.common.errors import FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.cases.public import open_case
 from lilong.platforms.supermarket.core.policy import DISPUTE_WINDOW
 from lilong.platforms.supermarket.core.promise import read_promise
@@ -48,11 +49,11 @@ def open_dispute(*, actor: Actor, order_id: str, claim_uc: int, reason: str, now
         mine = Order.objects.select_for_update().filter(organisation_id=actor.organisation_id)
         order = mine.filter(id=order_id).first()
         if order is None:
-            raise NotFound(detail=f"There is no order {order_id[:64]} of your organisation.")
+            raise NotFound(detail=say("There is no order {order_id} of your organisation.", order_id=order_id[:64]))
         if order.settled_at is not None and (order.released_at or (order.releasable_at or now) <= now):
             raise DisputeWindowClosed
         if order.due_uc is not None and not 1 <= claim_uc <= order.due_uc:
-            message = f"It must be from 1 to {order.due_uc}."
+            message = say("It must be from 1 to {due_uc}.", due_uc=order.due_uc)
             raise ClaimInvalid(fields=[FieldProblem(path="claim_uc", code=ClaimInvalid.code, message=message)])
         return _open(order, claim_uc=claim_uc, reason=reason, opened_by=actor.person_id, now=now)
 

@@ -10,6 +10,7 @@ from lilong.common.canonical import sha256_hex
 from lilong.common.errors import FieldProblem, LilongError
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.public import AccountKind, ShortOfFunds, open_account, require_posted
 from lilong.foundation.members.public import OrganisationState, find_order_refusal, get_organisations
@@ -372,7 +373,14 @@ def _note_funds(order: Order, spec: RunSpec, promise: Promise, *, now: datetime)
     fatal = [refusal for refusal in refusals if not isinstance(refusal, FundsShort)]
     if fatal:
         raise gather_refusals(refusals=fatal)
-    return [FieldProblem(path="funds", code=each.code, message=f"{each.detail} {each.next_step}") for each in refusals]
+    return [
+        FieldProblem(
+            path="funds",
+            code=each.code,
+            message=say("{detail} {next_step}", detail=each.detail, next_step=each.next_step),
+        )
+        for each in refusals
+    ]
 
 
 def _write_problem(problem: FieldProblem) -> dict[str, str]:

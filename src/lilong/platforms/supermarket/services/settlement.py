@@ -10,6 +10,7 @@ from django.db.models import Sum
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import InvariantBroken
 from lilong.common.ids import new_id
+from lilong.common.sentences import say
 from lilong.foundation.ledger.public import AccountKind, export_csv, get_balances, require_posted
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import append
@@ -153,7 +154,9 @@ def _require_empty(escrow_account: str) -> None:
     """Refuse to commit a settlement that leaves anything in the escrow."""
     escrow = get_balances(account_ids=[escrow_account])[escrow_account]
     if (escrow.posted_uc, escrow.pending_in_uc) != (0, 0):
-        raise InvariantBroken(detail=f"The escrow {escrow_account} of a settled order is not empty.")
+        raise InvariantBroken(
+            detail=say("The escrow {escrow_account} of a settled order is not empty.", escrow_account=escrow_account)
+        )
 
 
 def _plan_relief(
