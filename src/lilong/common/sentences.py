@@ -32,6 +32,10 @@ class Sentence(str):
         sentence.template, sentence.values = template, dict(values or {})
         return sentence
 
+    def __format__(self, spec: str) -> str:
+        """Stand in another sentence: `{why}` as it is, `{why:begin}` with a capital."""
+        return f"{self[:1].upper()}{self[1:]}" if spec == "begin" else super().__format__(spec)
+
     def __reduce__(self) -> tuple[type[Self], tuple[str, Mapping[str, str | int]]]:
         """Be copied and pickled as what it was made of."""
         return type(self), (self.template, self.values)
@@ -59,21 +63,26 @@ def join_sentences(first: str, then: str) -> str:
     return say("{first} {then}", first=_as_sentence(first), then=_as_sentence(then))
 
 
-def retell(text: str, *, translate: Callable[[str], str]) -> str:
-    """Return a text in another language, or as it is; `translate` is handed templates and plain texts.
+def shorten(text: str, *, at_most: int) -> str:
+    """Return at most so many characters of a text; one that is cut is a plain text."""
+    return text if len(text) <= at_most else text[:at_most]
+
+
+def retell(text: str, *, translate: Callable[[str], str], write: Callable[[str], str] = str) -> str:
+    """Return a text in another language, or as it is; `translate` is handed templates and plain texts, `write` values.
 
     >>> retell(say("{name} is late.", name="Ada"), translate={"{name} is late.": "{name} 迟到了。"}.__getitem__)
     'Ada 迟到了。'
     """
     if not isinstance(text, Sentence):
         return translate(text) if text else text
-    if not text.values:
-        return translate(text.template)
-    values = {
-        name: retell(value, translate=translate) if isinstance(value, Sentence) else value
-        for name, value in text.values.items()
-    }
-    return translate(text.template).format_map(values)
+    values: dict[str, str | int] = {}
+    for name, value in text.values.items():
+        if isinstance(value, Sentence):
+            values[name] = retell(value, translate=translate, write=write)
+        else:
+            values[name] = write(value) if isinstance(value, str) else value
+    return Sentence(translate(text.template), values)
 
 
 def dump_sentence(text: str) -> Told | None:

@@ -47,11 +47,7 @@ def _find_path_problems(spec: RunSpec) -> list[FieldProblem]:
     if spec.checkpoint is not None:
         kept.append(("checkpoint.path", spec.checkpoint.path))
     if len(places) + len(kept) > MOUNTS_MAX:
-        return [
-            _problem(
-                "inputs", "too_many", say("At most {mounts_max} inputs and outputs are taken.", mounts_max=MOUNTS_MAX)
-            )
-        ]
+        return [_problem("inputs", "too_many", say("At most {most} inputs and outputs are taken.", most=MOUNTS_MAX))]
     problems = [
         _problem(field, "path_unsafe", say("Name a place inside the work folder, without .. and without a leading /."))
         for field, path in (*places, *kept)
@@ -87,7 +83,7 @@ def _find_accelerator_problems(spec: RunSpec) -> list[FieldProblem]:
     except AcceleratorUnknown as error:
         return [_problem("resources.accelerator", "accelerator_unknown", error.detail)]
     if accelerator.id != wanted.accelerator:
-        message = say("Its id in the registry is {id!r}.", id=accelerator.id)
+        message = say("Its id in the registry is {accelerator_id!r}.", accelerator_id=accelerator.id)
         return [_problem("resources.accelerator", "accelerator_not_by_id", message)]
     return []
 
@@ -97,7 +93,7 @@ def _find_variable_problems(spec: RunSpec) -> list[FieldProblem]:
         _problem(
             f"variables.{name}",
             "variable_refused",
-            say("Names that begin with {reserved_prefix} are ours.", reserved_prefix=_RESERVED_PREFIX),
+            say("Names that begin with {prefix} are ours.", prefix=_RESERVED_PREFIX),
         )
         for name in spec.variables
         if name.startswith(_RESERVED_PREFIX)
@@ -106,7 +102,7 @@ def _find_variable_problems(spec: RunSpec) -> list[FieldProblem]:
         _problem(
             f"variables.{name}",
             "variable_refused",
-            say("At most {variable_bytes_max} bytes and no NUL.", variable_bytes_max=VARIABLE_BYTES_MAX),
+            say("At most {most} bytes and no NUL.", most=VARIABLE_BYTES_MAX),
         )
         for name, value in spec.variables.items()
         if "\0" in value or len(value.encode("utf-8", "surrogatepass")) > VARIABLE_BYTES_MAX

@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from lilong.common.errors import FieldProblem, InputInvalid, LilongError
-from lilong.common.sentences import say
+from lilong.common.sentences import join_sentences, say
 from lilong.common.time import parse_duration_s
 from lilong.protocol.accelerators import AcceleratorUnknown, resolve
 from lilong.protocol.spec import RunSpec
@@ -144,8 +144,9 @@ class _Reader:
                 self.note(place, Verdict.IGNORED, "kept for people, changes nothing")
             else:
                 near = difflib.get_close_matches(name, fields, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(sorted(fields))}."
-                self.refuse(place, "field_unknown", say("There is no such field.{hint}", hint=hint))
+                known = say("There are: {names}.", names=", ".join(sorted(fields)))
+                hint = say("Did you mean {name!r}?", name=near[0]) if near else known
+                self.refuse(place, "field_unknown", join_sentences(say("There is no such field."), hint))
         return values
 
 
@@ -329,9 +330,7 @@ _FIELDS: Mapping[str, _Field] = {
 def _load(content: bytes) -> dict[str, Tree]:
     """Return the tree in `content`; raises SpecInvalid when it is too large, no UTF-8, no YAML or no mapping."""
     if len(content) > SPEC_BYTES_MAX:
-        raise _invalid(
-            "too_large", say("The file has more than {spec_bytes_max} bytes.", spec_bytes_max=SPEC_BYTES_MAX)
-        )
+        raise _invalid("too_large", say("The file has more than {most} bytes.", most=SPEC_BYTES_MAX))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -340,9 +339,7 @@ def _load(content: bytes) -> dict[str, Tree]:
         _refuse_bombs(text)
         node = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
-        raise _invalid(
-            "not_yaml", say("The file is not YAML: {value}", value=[*str(error).splitlines(), ""][0])
-        ) from None
+        raise _invalid("not_yaml", say("The file is not YAML: {why}", why=[*str(error).splitlines(), ""][0])) from None
     tree = _to_tree(node, path="")
     if not isinstance(tree, dict):
         raise _invalid("not_a_mapping", say("Begin with fields such as `name:` and `command:`."))
@@ -357,7 +354,7 @@ def _refuse_bombs(text: str) -> None:
             raise _invalid("alias_refused", say("Aliases (*name) are not read: write the value out."))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH_MAX:
-            raise _invalid("too_deep", say("Nothing here nests deeper than {depth_max} levels.", depth_max=DEPTH_MAX))
+            raise _invalid("too_deep", say("Nothing here nests deeper than {most} levels.", most=DEPTH_MAX))
         if count > EVENTS_MAX:
             raise _invalid("too_many", say("The file holds more values than any run can have."))
 

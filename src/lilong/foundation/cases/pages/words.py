@@ -43,10 +43,6 @@ FACTS: "Mapping[str, _StrOrPromise]" = {
 }
 
 TRANSLATED = (
-    _("You opened this case: others decide it."),
-    _("This case concerns your own organisation: others decide it."),
-    _("You have decided on this case already."),
-    _("You had a say in the decision appealed against: others decide."),
     _("All conditions of the rule are met."),
     _("Many organisations were admitted within a day: a person decides."),
     _("A person decides on organisations of the kind provider."),

@@ -96,7 +96,7 @@ def ask_for_standing(*, actor: Actor, kind: StandingKind, reason: str, now: date
                     FieldProblem(
                         path=lack,
                         code="standing.evidence",
-                        message=say("{name_en} is missing.", name_en=names[lack].name_en),
+                        message=say("{name} is missing.", name=names[lack].name_en),
                     )
                     for lack in offer.lacking
                 ]

@@ -1,12 +1,27 @@
 """Every reason for which a group of transfers is refused, in words: which rule, whose account, what would pass."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from lilong.common.money import format_credits
-from lilong.common.sentences import say
+from lilong.common.sentences import Sentence, say
 from lilong.common.time import format_moment
-from lilong.foundation.ledger.core.accounts import Account
+from lilong.foundation.ledger.core.accounts import Account, AccountKind
 from lilong.foundation.ledger.core.transfers import AMOUNT_MAX_UC, Refusal, Transfer
+
+NAMES: Mapping[AccountKind, Sentence] = {
+    AccountKind.WALLET: say("wallet"),
+    AccountKind.PROJECT_BUDGET: say("project budget"),
+    AccountKind.PROGRAMME_FUND: say("programme fund"),
+    AccountKind.VOUCHER: say("voucher"),
+    AccountKind.ORDER_ESCROW: say("order escrow"),
+    AccountKind.CHALLENGE_ESCROW: say("challenge escrow"),
+    AccountKind.PROVIDER_ACCRUING: say("provider accruing"),
+    AccountKind.PROVIDER_AVAILABLE: say("provider available"),
+    AccountKind.HUB_FEE: say("hub fee"),
+    AccountKind.SERVICE_RESERVE: say("service reserve"),
+    AccountKind.OUTSIDE: say("outside"),
+}
 
 
 def refuse_short(*, account: Account, available_uc: int, change_uc: int) -> Refusal:
@@ -37,7 +52,7 @@ def refuse_resolved(*, transfer: Transfer, resolved_by: str) -> Refusal:
         constraint="ledger_transfer_one_resolution",
         detail=say(
             "The hold {pending_id} was already resolved by {resolved_by}.",
-            pending_id=transfer.pending_id,
+            pending_id=transfer.pending_id or "",
             resolved_by=resolved_by,
         ),
         next_step=say("Post a correction of the difference as a new transfer."),
@@ -73,9 +88,9 @@ def refuse_unknown_hold(*, transfer: Transfer) -> Refusal:
         code="ledger.hold_unknown",
         constraint="ledger_transfer_pending",
         detail=say(
-            "There is no hold {pending_id} between the accounts of {id}.",
-            pending_id=transfer.pending_id,
-            id=transfer.id,
+            "There is no hold {pending_id} between the accounts of {transfer_id}.",
+            pending_id=transfer.pending_id or "",
+            transfer_id=transfer.id,
         ),
         next_step=say("Name a posted pend and its two accounts."),
         facts={"pending_id": transfer.pending_id or ""},
@@ -88,7 +103,9 @@ def refuse_unknown_correction(*, transfer: Transfer) -> Refusal:
         code="ledger.correction_unknown",
         constraint="ledger_transfer_corrects",
         detail=say(
-            "There is no transfer {corrects} that {id} could correct.", corrects=transfer.corrects, id=transfer.id
+            "There is no transfer {corrects} that {transfer_id} could correct.",
+            corrects=transfer.corrects or "",
+            transfer_id=transfer.id,
         ),
         next_step=say("Name a posted transfer."),
         facts={"corrects": transfer.corrects or ""},
@@ -146,8 +163,8 @@ def refuse_future(*, transfer: Transfer, now: datetime) -> Refusal:
         code="ledger.effective_later",
         constraint="ledger_transfer_effective",
         detail=say(
-            "{id} is to count from {effective_at}; now is {now}.",
-            id=transfer.id,
+            "{transfer_id} is to count from {effective_at}; now is {now}.",
+            transfer_id=transfer.id,
             effective_at=format_moment(transfer.effective_at),
             now=format_moment(now),
         ),
@@ -178,13 +195,15 @@ def refuse_form(*, group_id: str, problem: str) -> Refusal:
         constraint="ledger_transfer_form",
         detail=say("Group {group_id}: {problem}.", group_id=group_id, problem=problem),
         next_step=say(
-            "Amounts are 0 to {amount_max_uc} micro-credits between two accounts, ids 1 to 64 characters.",
-            amount_max_uc=AMOUNT_MAX_UC,
+            "Amounts are 0 to {most} micro-credits between two accounts, ids 1 to 64 characters.",
+            most=AMOUNT_MAX_UC,
         ),
     )
 
 
-def describe(account: Account) -> str:
+def describe(account: Account) -> Sentence:
     """Return a few words that tell a person which account is meant."""
-    purpose = f" {account.purpose}" if account.purpose else ""
-    return f"{account.kind.replace('_', ' ')}{purpose} ({account.id})"
+    name = NAMES[account.kind]
+    if not account.purpose:
+        return say("{name} ({account_id})", name=name, account_id=account.id)
+    return say("{name} {purpose} ({account_id})", name=name, purpose=account.purpose, account_id=account.id)

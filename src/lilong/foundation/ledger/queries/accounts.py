@@ -69,7 +69,7 @@ def get_balances(*, account_ids: Sequence[str], at: datetime | None = None) -> d
     now = read_sums(account_ids=account_ids)
     missing = [account_id for account_id in account_ids if account_id not in now]
     if missing:
-        raise AccountMissing(detail=say("There is no account {missing}.", missing=missing[0][:64]))
+        raise AccountMissing(detail=say("There is no account {account_id}.", account_id=missing[0][:64]))
     sums = now if at is None else sum_until(account_ids=account_ids, at=at)
     return {account_id: _balance(sums.get(account_id, Change())) for account_id in account_ids}
 

@@ -39,6 +39,10 @@ def open_account(*, kind: AccountKind, owner_id: str, purpose: str, now: datetim
         )
     if account.restriction != restriction:
         raise RestrictionConflict(
-            detail=say("{id} is for {restriction}.", id=account.id, restriction=account.restriction or "anything")
+            detail=say(
+                "{account_id} is for {restriction}.",
+                account_id=account.id,
+                restriction=account.restriction or say("anything"),
+            )
         )
     return account.id

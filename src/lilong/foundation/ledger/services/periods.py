@@ -41,9 +41,9 @@ def close_period(*, actor: Actor, ends_at: datetime, now: datetime) -> str:
         if not begin < ends_at <= now:
             raise PeriodImpossible(
                 detail=say(
-                    "Asked for {ends_at}; closed until {begin}.",
+                    "Asked for {ends_at}; closed until {closed_until}.",
                     ends_at=format_moment(ends_at),
-                    begin=format_moment(begin),
+                    closed_until=format_moment(begin),
                 )
             )
         sums = sum_transfers(account_ids=None, begin=begin, end=ends_at)

@@ -9,7 +9,7 @@ from itertools import chain
 from django.db import IntegrityError, OperationalError, connection, transaction
 
 from lilong.common.errors import Conflict, LimitReached
-from lilong.common.sentences import say
+from lilong.common.sentences import join_sentences
 from lilong.foundation.ledger.core.posting import (
     Known,
     Prepared,
@@ -66,7 +66,7 @@ def build_error(*, refusal: Refusal) -> ShortOfFunds | GroupRefused:
     error_class = ShortOfFunds if refusal.code == ShortOfFunds.code else GroupRefused
     facts = {"refusal": refusal.code, "constraint": refusal.constraint, "account_id": refusal.account_id}
     return error_class(
-        detail=say("{detail} {next_step}", detail=refusal.detail, next_step=refusal.next_step),
+        detail=join_sentences(refusal.detail, refusal.next_step),
         facts={**facts, **refusal.facts},
     )
 

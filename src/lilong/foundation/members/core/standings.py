@@ -87,11 +87,13 @@ def _explain_no_standing(standings: Sequence[Standing], day: date) -> str:
     coming = [each for each in standings if each.kind in ORDERING and each.starts_on > day]
     if coming:
         first = min(coming, key=lambda each: each.starts_on)
-        return say("Its standing as {kind} begins on {starts_on}.", kind=first.kind, starts_on=first.starts_on)
+        return say(
+            "Its standing as {kind} begins on {starts_on}.", kind=first.kind, starts_on=first.starts_on.isoformat()
+        )
     over = [(each.ends_on, each.kind) for each in standings if each.kind in ORDERING and each.ends_on is not None]
     if over:
         ends_on, kind = max(over)
-        return say("Its standing as {kind} ended on {ends_on}.", kind=kind, ends_on=ends_on)
+        return say("Its standing as {kind} ended on {ends_on}.", kind=kind, ends_on=ends_on.isoformat())
     others = sorted({each.kind for each in standings if holds_on(each, day=day)})
     if others:
         return say(

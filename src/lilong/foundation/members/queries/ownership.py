@@ -112,7 +112,7 @@ def check_related(*, actor: Actor, first_id: str, second_id: str, now: datetime)
     found = set(Organisation.objects.filter(id__in=[first_id, second_id]).values_list("id", flat=True))
     missing = [each for each in (first_id, second_id) if each not in found]
     if missing:
-        raise NotFound(detail=say("There is no organisation {missing}.", missing=missing[0][:64]))
+        raise NotFound(detail=say("There is no organisation {organisation_id}.", organisation_id=missing[0][:64]))
     return are_related(first_id=first_id, second_id=second_id, day=now.date())
 
 

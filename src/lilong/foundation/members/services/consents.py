@@ -73,9 +73,7 @@ def set_consents(*, actor: Actor, version: str, uses: Collection[str], now: date
     unknown = sorted(set(uses) - terms.uses.keys())
     if unknown:
         raise ConsentInvalid(
-            fields=[
-                FieldProblem(path="uses", code="consent.use", message=say("Unknown: {unknown}.", unknown=unknown[0]))
-            ]
+            fields=[FieldProblem(path="uses", code="consent.use", message=say("Unknown: {name}.", name=unknown[0]))]
         )
     with transaction.atomic():
         organisation = lock_own_organisation(actor=actor)

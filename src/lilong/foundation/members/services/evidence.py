@@ -40,7 +40,7 @@ from lilong.foundation.record.public import append
 EVIDENCE_MAX = 200
 DOCUMENT_BYTES_MAX = 50 * 1024**2
 CHUNK_BYTES = 256 * 1024
-WRONG_TYPE = "It must be a PDF, PNG or JPEG file."
+WRONG_TYPE = say("It must be a PDF, PNG or JPEG file.")
 KEEPERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN, Role.BILLING})
 
 
@@ -114,9 +114,7 @@ def give_evidence(
         if held is None:
             problems["sha256"] = say("Your organisation has no object with this digest here. Upload it first.")
         elif held.size_bytes > DOCUMENT_BYTES_MAX:
-            problems["sha256"] = say(
-                "A document has at most {document_bytes_max} bytes.", document_bytes_max=DOCUMENT_BYTES_MAX
-            )
+            problems["sha256"] = say("A document has at most {most} bytes.", most=DOCUMENT_BYTES_MAX)
         elif document_type is None:
             problems["sha256"] = WRONG_TYPE
         if problems or held is None:
@@ -169,7 +167,7 @@ def open_own_evidence(*, actor: Actor, evidence_id: str) -> OpenedDocument:
     if row is None:
         raise EvidenceMissing(detail=say("There is no document {evidence_id}.", evidence_id=evidence_id[:64]))
     if row.withdrawn_at is not None:
-        raise EvidenceOver(detail=say("It is {withdrawn}.", withdrawn=EvidenceState.WITHDRAWN))
+        raise EvidenceOver(detail=say("It is {state}.", state=EvidenceState.WITHDRAWN))
     return _open(row)
 
 
@@ -185,7 +183,7 @@ def use_evidence(
     found = {row.id: row for row in rows}
     missing = [evidence_id for evidence_id in wanted if evidence_id not in found]
     if missing:
-        raise EvidenceMissing(detail=say("There is no document {missing}.", missing=missing[0][:64]))
+        raise EvidenceMissing(detail=say("There is no document {evidence_id}.", evidence_id=missing[0][:64]))
     for row in found.values():
         state = view_evidence(row=row, now=now).state
         if state in {EvidenceState.WITHDRAWN, EvidenceState.EXPIRED}:
@@ -278,7 +276,7 @@ def _withdraw(row: Evidence, *, by: str, reason: str, now: datetime) -> None:
 def _find_problems(kind: str, *, issued_on: date, expires_on: date | None, day: date) -> dict[str, str]:
     known = load_evidence_kinds().kinds
     if kind not in known:
-        return {"kind": f"It must be one of: {', '.join(sorted(known))}."}
+        return {"kind": say("It must be one of: {kinds}.", kinds=", ".join(sorted(known)))}
     return find_day_problems(kind=known[kind], issued_on=issued_on, expires_on=expires_on, day=day)
 
 

@@ -58,14 +58,14 @@ def declare_ownership(
         holders = [_name_holder(owner) for owner in owners]
         own = OwnershipShare.objects.filter(organisation=organisation)
         least = own.aggregate(latest=Max("starts_on"))["latest"]
-        problems = _find_day_problems(starts_on, least=least, day=now.date())
+        problems = _find_day_problems(starts_on, least=least.isoformat(), day=now.date())
         for number, owner in enumerate(owners):
             problems += _find_owner_problems(number, owner, own_id=organisation.id, members=members, holders=holders)
         if not 1 <= len(owners) <= OWNERS_MAX:
-            problems.append(_problem("owners", say("Name 1 to {owners_max} owners.", owners_max=OWNERS_MAX)))
+            problems.append(_problem("owners", say("Name 1 to {most} owners.", most=OWNERS_MAX)))
         if sum(owner.share_ppm for owner in owners) > PPM:
             problems.append(
-                _problem("owners", say("All shares together are at most {ppm} parts per million.", ppm=PPM))
+                _problem("owners", say("All shares together are at most {most} parts per million.", most=PPM))
             )
         if problems:
             raise OwnershipInvalid(fields=problems)
@@ -102,7 +102,7 @@ def end_ownership(*, actor: Actor, ends_on: date, now: datetime) -> None:
         least = declared.aggregate(latest=Max("starts_on"))["latest"]
         if least is None:
             return
-        problems = _find_day_problems(ends_on, least=least, day=now.date())
+        problems = _find_day_problems(ends_on, least=least.isoformat(), day=now.date())
         if problems:
             raise OwnershipInvalid(fields=problems)
         declared.update(ends_on=ends_on)
@@ -124,7 +124,8 @@ def _find_day_problems(starts_on: date, *, least: date | None, day: date) -> lis
     if least is not None and starts_on < least:
         return [
             _problem(
-                "starts_on", say("It must be {least} or later: from then on other owners are declared.", least=least)
+                "starts_on",
+                say("It must be {least} or later: from then on other owners are declared.", least=least.isoformat()),
             )
         ]
     return []
@@ -145,7 +146,7 @@ def _find_owner_problems(
         text = say("Name either an organisation_id, or a person_id, or a name with a registration_number.")
         return [_problem(path, text)]
     if not 1 <= owner.share_ppm <= PPM:
-        problems.append(_problem(f"{path}.share_ppm", say("It must be from 1 to {ppm}.", ppm=PPM)))
+        problems.append(_problem(f"{path}.share_ppm", say("It must be from {least} to {most}.", least=1, most=PPM)))
     if kind is HolderKind.ORGANISATION and (not is_id(holder, prefix="org") or holder == own_id):
         problems.append(_problem(f"{path}.organisation_id", say("It must be the id of another organisation.")))
     if kind is HolderKind.PERSON and holder not in members:

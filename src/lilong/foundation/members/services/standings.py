@@ -115,7 +115,8 @@ def end_standing(
         least = max(now.date(), row.starts_on)
         if ends_on < least or (row.ends_on is not None and row.ends_on < now.date()):
             message = say(
-                "It must be {least} or later, and the standing must not have ended before today.", least=least
+                "It must be {least} or later, and the standing must not have ended before today.",
+                least=least.isoformat(),
             )
             raise StandingInvalid(fields=[FieldProblem(path="ends_on", code="standing.ends_early", message=message)])
         if row.ends_on is not None and ends_on > row.ends_on:

@@ -98,7 +98,7 @@ def create_token(
 def exchange_token(*, token: str, name: str, now: datetime) -> NewToken:
     """Give a token for a one-time token, which ends with this; raises NotSignedIn when it is not good any more."""
     if find_use(token) is not TokenUse.ONCE:
-        raise NotSignedIn(detail=say("A one-time token begins with {prefixes}.", prefixes=PREFIXES[TokenUse.ONCE]))
+        raise NotSignedIn(detail=say("A one-time token begins with {prefix}.", prefix=PREFIXES[TokenUse.ONCE]))
     with transaction.atomic():
         row = lock_one_time_token(token=token, now=now)
         row.ended_at = now

@@ -89,7 +89,7 @@ def read_kinds(*, room: str, document: Mapping[str, object]) -> dict[str, Notice
                 path=str(said.get("path", "")),
             )
         except (KeyError, ValueError) as error:
-            raise NoticeKindWrong(detail=say("{code}: {error}", code=code, error=error)) from error
+            raise NoticeKindWrong(detail=say("{code}: {why}", code=code, why=str(error))) from error
     return kinds
 
 

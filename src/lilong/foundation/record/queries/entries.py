@@ -34,9 +34,7 @@ class EntryView:
 def list_feed(*, log: Log, size: int, start: int, limit: int) -> list[FeedItem]:
     """Return what everybody sees of the entries from index `start`, of those under the head of `size` leaves."""
     if not 1 <= limit <= PAGE_LIMIT_MAX or start < 0:
-        raise PlaceInvalid(
-            detail=say("Ask for 1 to {page_limit_max} entries from an index on.", page_limit_max=PAGE_LIMIT_MAX)
-        )
+        raise PlaceInvalid(detail=say("Ask for 1 to {most} entries from an index on.", most=PAGE_LIMIT_MAX))
     if start >= size:
         return []
     entries = Entry.objects.filter(log=log, index__gte=start, index__lt=min(size, start + limit)).order_by("index")

@@ -16,7 +16,7 @@ def find_problems(spec: RunSpec, *, inventory: Inventory | None) -> list[FieldPr
     able = inventory.capabilities
     problems: list[FieldProblem] = []
     if spec.isolation is Isolation.UNTRUSTED and not able.sandbox:
-        why = able.sandbox_reason or "its sandbox was not proven."
+        why = able.sandbox_reason or say("its sandbox was not proven.")
         problems.append(
             _problem("isolation", "isolation_missing", say("The pool cannot run untrusted work: {why}", why=why))
         )
@@ -26,10 +26,12 @@ def find_problems(spec: RunSpec, *, inventory: Inventory | None) -> list[FieldPr
         problems.append(_problem("nodes", "gang_missing", say("This pool starts jobs on one node only.")))
     names = [profile.name for profile in inventory.profiles]
     if spec.environment.profile not in names:
-        there = ", ".join(names) or "none"
+        profiles = ", ".join(names) or say("none")
         problems.append(
             _problem(
-                "environment.profile", "profile_unknown", say("The pool's base profiles are: {there}.", there=there)
+                "environment.profile",
+                "profile_unknown",
+                say("The pool's base profiles are: {profiles}.", profiles=profiles),
             )
         )
     return [*problems, *_find_capacity_problems(spec, inventory=inventory)]
@@ -60,7 +62,7 @@ def _find_capacity_problems(spec: RunSpec, *, inventory: Inventory) -> list[Fiel
         message = say(
             "No node has more than {most_accelerators} of {accelerator}.",
             most_accelerators=most_accelerators,
-            accelerator=wanted.accelerator or "any accelerator",
+            accelerator=wanted.accelerator or say("any accelerator"),
         )
         problems.append(_problem("resources.accelerators", "accelerators_missing", message))
     if problems:

@@ -77,7 +77,7 @@ def _find_profile(pool: Pool, *, name: str) -> Profile:
     for profile in inventory.profiles if inventory else ():
         if profile.name == name:
             return profile
-    message = say("Pool {name} has no base profile {name_2}.", name=pool.name, name_2=name)
+    message = say("Pool {pool} has no base profile {profile}.", pool=pool.name, profile=name)
     raise RequirementUnresolvable(
         fields=[FieldProblem(path="environment.profile", code="runs.profile_unknown", message=message)]
     )
@@ -177,7 +177,7 @@ def _check_lock(lock: str) -> str:
     strange = next((line for line in lock.splitlines() if not _PINNED.fullmatch(line)), None)
     if strange is not None or len(lock.encode()) > LOCK_BYTES_MAX:
         message = (
-            say("The lock is longer than {lock_bytes_max} bytes.", lock_bytes_max=LOCK_BYTES_MAX)
+            say("The lock is longer than {most} bytes.", most=LOCK_BYTES_MAX)
             if strange is None
             else say("{strange!r} is no pin.", strange=strange)
         )

@@ -157,8 +157,8 @@ def announce_maintenance(*, actor: Actor, pool_id: str, window: Maintenance, now
     for path, moment in (("starts_at", window.starts_at), ("ends_at", window.ends_at)):
         if abs(moment - now) > timedelta(days=MAINTENANCE_WITHIN_DAYS):
             message = say(
-                "It has to be within {maintenance_within_days} days from now.",
-                maintenance_within_days=MAINTENANCE_WITHIN_DAYS,
+                "It has to be within {days} days from now.",
+                days=MAINTENANCE_WITHIN_DAYS,
             )
             raise MaintenanceInvalid(fields=[FieldProblem(path=path, code="runs.maintenance_far", message=message)])
     _set_maintenance(pool, starts_at=window.starts_at, ends_at=window.ends_at, reason=window.reason)

@@ -138,8 +138,8 @@ def _check_candidates(candidates: Sequence[Candidate], locks: Mapping[str, Envir
     if 0 < len(candidates) <= CANDIDATES_MAX and all(item.pool_id in known & set(locks) for item in candidates):
         return
     message = say(
-        "It needs 1 to {candidates_max} pools that exist, each with a resolved environment.",
-        candidates_max=CANDIDATES_MAX,
+        "It needs 1 to {most} pools that exist, each with a resolved environment.",
+        most=CANDIDATES_MAX,
     )
     raise SubmissionInvalid(fields=[FieldProblem(path="candidates", code="runs.candidates", message=message)])
 
@@ -153,7 +153,7 @@ def _lock_volumes(spec: RunSpec, *, organisation_id: str) -> list[Volume]:
     volumes = list(mine.select_for_update().order_by("id"))
     missing = wanted - {volume.id for volume in volumes}
     if missing:
-        message = say("There is no volume {missing}.", missing=", ".join(sorted(missing)))
+        message = say("There is no volume {volume_ids}.", volume_ids=", ".join(sorted(missing)))
         raise SubmissionInvalid(fields=[FieldProblem(path="inputs", code="runs.volume_missing", message=message)])
     written = _list_written(spec)
     for volume in volumes:

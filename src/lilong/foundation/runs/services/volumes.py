@@ -101,7 +101,7 @@ def create_volume(*, actor: Actor, name: str, max_bytes: int, now: datetime) -> 
         message = say("Use small letters, digits and hyphens, beginning with a letter or digit, at most 63.")
         problems.append(FieldProblem(path="name", code="runs.volume_name", message=message))
     if not 1 <= max_bytes <= TOTAL_BYTES_MAX:
-        message = say("Between 1 and {total_bytes_max} bytes.", total_bytes_max=TOTAL_BYTES_MAX)
+        message = say("Between 1 and {most} bytes.", most=TOTAL_BYTES_MAX)
         problems.append(FieldProblem(path="max_bytes", code="runs.volume_size", message=message))
     if problems:
         raise VolumeInvalid(fields=problems)

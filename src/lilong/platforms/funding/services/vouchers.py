@@ -11,7 +11,7 @@ from lilong.common.errors import FieldProblem, InputInvalid, LimitReached
 from lilong.common.ids import new_id
 from lilong.common.money import format_credits
 from lilong.common.permissions import Actor, Role, Scope, may, require
-from lilong.common.sentences import say
+from lilong.common.sentences import join_sentences, say
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.public import (
     AccountKind,
@@ -73,7 +73,7 @@ def issue_voucher(*, actor: Actor, programme_id: str, organisation_id: str, amou
         message = say("It must be an organisation that is admitted.")
         problems.append(FieldProblem(path="organisation_id", code="funding.not_admitted", message=message))
     if not 1 <= amount_uc <= AMOUNT_MAX_UC:
-        message = say("It must be from 1 to {amount_max_uc}.", amount_max_uc=AMOUNT_MAX_UC)
+        message = say("It must be from {least} to {most}.", least=1, most=AMOUNT_MAX_UC)
         problems.append(FieldProblem(path="amount_uc", code="funding.out_of_range", message=message))
     if problems or organisation is None:
         raise VoucherRefused(fields=problems)
@@ -223,7 +223,7 @@ def _fund(voucher: Voucher, *, by: str, now: datetime) -> None:
     (result,) = post_many(groups=[LinkGroup(id=transfer.id, transfers=(transfer,))], now=now)
     if result.refusal:
         asked = format_credits(voucher.issued_uc)
-        detail = say("A voucher of {asked} credits was asked for. {detail}", asked=asked, detail=result.refusal.detail)
+        detail = join_sentences(say("A voucher of {asked} credits was asked for.", asked=asked), result.refusal.detail)
         raise FundShort(detail=detail, facts=result.refusal.facts)
     voucher.save(force_insert=True)
     _keep_decision(rule, voucher.organisation_id, amount_uc=voucher.issued_uc, voucher_id=voucher.id, by=by, now=now)

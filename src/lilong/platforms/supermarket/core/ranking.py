@@ -88,15 +88,13 @@ def _find_problem(priced: Priced, *, chosen: Sequence[Ranked], max_cost_uc: int 
         return FieldProblem(path=path, code="offer.above_max_cost", message=message)
     if chosen and priced.max_uc > FAILOVER_PRICE_FACTOR * chosen[0].priced.max_uc:
         message = say(
-            "It can cost {most} credits, more than {failover_price_factor} times the first choice.",
+            "It can cost {most} credits, more than {factor} times the first choice.",
             most=most,
-            failover_price_factor=FAILOVER_PRICE_FACTOR,
+            factor=FAILOVER_PRICE_FACTOR,
         )
         return FieldProblem(path=path, code="offer.dear_for_failover", message=message)
     if len(chosen) >= CANDIDATES_MAX:
-        message = say(
-            "A quote names the {candidates_max} cheapest offers; it ranks after them.", candidates_max=CANDIDATES_MAX
-        )
+        message = say("A quote names the {count} cheapest offers; it ranks after them.", count=CANDIDATES_MAX)
         return FieldProblem(path=path, code="offer.beyond_candidates", message=message)
     return None
 

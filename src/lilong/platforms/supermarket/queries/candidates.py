@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.errors import FieldProblem, InputInvalid
-from lilong.common.sentences import say
+from lilong.common.sentences import Sentence, join_sentences, say
 from lilong.foundation.runs.public import PoolView, get_pools
 from lilong.platforms.funding.public.orders import OfferOrigin
 from lilong.platforms.supermarket.core.pricing import Terms, count_units
@@ -43,8 +43,8 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
     offers = Offer.objects.on_shelf().filter(accelerator=wanted)
     rows = list(offers.select_related("provider", "service_level").order_by("id"))
     if not rows:
-        what = f"with {wanted}" if wanted else "without accelerators"
-        message = say("There is no offer {what} on the shelf.", what=what)
+        without = say("There is no offer without accelerators on the shelf.")
+        message = say("There is no offer with {accelerator} on the shelf.", accelerator=wanted) if wanted else without
         problem = FieldProblem(path="resources.accelerator", code="quote.nothing_on_shelf", message=message)
         raise NoOffer(fields=[problem])
     in_force = PriceRow.objects.in_force(now=now).filter(offer__in=[row.id for row in rows])
@@ -97,13 +97,13 @@ def estimate_pool_start(*, pool: PoolView, spec: RunSpec, delay: str) -> Starts:
     return Starts.UNKNOWN if pool.away else estimate_start(spec=spec, inventory=pool.inventory)
 
 
-def _note_delays(offers: Sequence[Terms], waits: Mapping[str, str]) -> Iterator[FieldProblem]:
+def _note_delays(offers: Sequence[Terms], waits: Mapping[str, Sentence | None]) -> Iterator[FieldProblem]:
     """Yield what each pool's maintenance delays. waits: why, by pool id."""
-    others = "" if all(waits[offer.pool_id] for offer in offers) else " Other offers of the quote come first."
+    others = "" if all(waits[offer.pool_id] for offer in offers) else say("Other offers of the quote come first.")
     for offer in offers:
         why = waits[offer.pool_id]
         if why:
-            message = say("{why}{why_2}.{others}", why=why[0].upper(), why_2=why[1:], others=others)
+            message = join_sentences(say("{why:begin}.", why=why), others)
             yield FieldProblem(path=f"offers.{offer.offer_id}", code="offer.pool_maintenance", message=message)
 
 

@@ -8,7 +8,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
-from lilong.common.sentences import say
+from lilong.common.sentences import load_sentence, say
 from lilong.foundation.runs.public import RunState, RunView, StartBasis, get_runs
 from lilong.platforms.supermarket.core.policy import CANCEL_GRACE_S
 from lilong.platforms.supermarket.core.pricing import AttemptUsage, charge_usage
@@ -133,7 +133,12 @@ def list_timeline(*, order: Order) -> tuple[TimelineView, ...]:
     rows = TimelineEntry.objects.filter(order=order).order_by("number")
     return tuple(
         TimelineView(
-            step=row.step, state=row.state, at=row.at, money=row.money, amount_uc=row.amount_uc, detail=row.detail
+            step=row.step,
+            state=row.state,
+            at=row.at,
+            money=row.money,
+            amount_uc=row.amount_uc,
+            detail=load_sentence(row.detail, row.said),
         )
         for row in rows
     )

@@ -78,27 +78,21 @@ def read_archive(*, content: bytes) -> tuple[ArchivedFile, ...]:
 def _check_end(content: bytes) -> None:
     """Refuse before the list of files is read, which a small archive could make very long."""
     if len(content) > ARCHIVE_BYTES_MAX:
-        raise ArchiveInvalid(
-            detail=say("It has more than {archive_bytes_max} bytes.", archive_bytes_max=ARCHIVE_BYTES_MAX)
-        )
+        raise ArchiveInvalid(detail=say("It has more than {most} bytes.", most=ARCHIVE_BYTES_MAX))
     at = content.rfind(_END_SIGNATURE, max(0, len(content) - _COMMENT_BYTES_MAX - _END.size))
     if at < 0 or len(content) - at < _END.size:
         raise ArchiveInvalid(detail=say("It is damaged, or no zip."))
     _, _, _, _, entries, directory_bytes, _, _ = _END.unpack_from(content, at)
     if directory_bytes > _DIRECTORY_BYTES_MAX or entries > FILES_MAX * 4:
-        raise ArchiveInvalid(detail=say("It names too many files; {files_max} may travel.", files_max=FILES_MAX))
+        raise ArchiveInvalid(detail=say("It names too many files; {most} may travel.", most=FILES_MAX))
 
 
 def _find_problems(entries: list[zipfile.ZipInfo]) -> Iterable[FieldProblem]:
     paths = [entry.filename for entry in entries]
     if len(paths) > FILES_MAX:
-        yield _problem(
-            "archive", say("it has {count} files, and {files_max} may travel", count=len(paths), files_max=FILES_MAX)
-        )
+        yield _problem("archive", say("it has {count} files, and {most} may travel", count=len(paths), most=FILES_MAX))
     if sum(entry.file_size for entry in entries) > UNPACKED_BYTES_MAX:
-        yield _problem(
-            "archive", say("it unpacks to more than {unpacked_bytes_max} bytes", unpacked_bytes_max=UNPACKED_BYTES_MAX)
-        )
+        yield _problem("archive", say("it unpacks to more than {most} bytes", most=UNPACKED_BYTES_MAX))
     folders = {"/".join(path.split("/")[:depth]) for path in paths for depth in range(1, path.count("/") + 1)}
     seen: set[str] = set()
     for entry in entries:

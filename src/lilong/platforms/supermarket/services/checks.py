@@ -101,7 +101,7 @@ def _list_sources(spec: RunSpec, promise: Promise, *, reserves: Sequence[Hold]) 
     balances = get_balances(account_ids=list(needed))
     sources = [
         Source(
-            name=f"voucher {voucher.voucher_id}",
+            name=say("voucher {voucher_id}", voucher_id=voucher.voucher_id),
             needed_uc=needed[voucher.account_id],
             available_uc=balances[voucher.account_id].available_uc + reserved.get(voucher.account_id, 0),
         )
@@ -109,7 +109,7 @@ def _list_sources(spec: RunSpec, promise: Promise, *, reserves: Sequence[Hold]) 
     ]
     available_uc = balances[promise.wallet_account].available_uc
     wallet = Source(
-        name="wallet",
+        name=say("wallet"),
         needed_uc=needed[promise.wallet_account],
         available_uc=available_uc,
         remedy=_advise_walltime(spec, promise, available_uc=available_uc),
@@ -128,4 +128,4 @@ def _advise_walltime(spec: RunSpec, promise: Promise, *, available_uc: int) -> s
         return split_hold(promise=promise, max_uc=dearest_uc).wallet_uc
 
     covered_s = bisect_right(range(1, spec.walltime_s + 1), available_uc, key=wallet_part_uc)
-    return f"It would do for walltime_s: {format_duration(covered_s)}." if covered_s else ""
+    return say("It would do for walltime_s: {walltime}.", walltime=format_duration(covered_s)) if covered_s else ""
