@@ -18,6 +18,7 @@ from lilong.common.time import parse_duration_s
 from lilong.protocol.accelerators import AcceleratorUnknown, resolve
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_rules import find_spec_problems
+from lilong.protocol.validation import say_validation
 
 SPEC_BYTES_MAX = 64 * 1024
 DEPTH_MAX = 8
@@ -382,10 +383,9 @@ def _invalid(code: str, message: str, *, path: str = ".") -> SpecInvalid:
 
 def _from_pydantic(item: Mapping[str, object]) -> FieldProblem:
     """Name the field as the file does."""
-    location = cast("tuple[str | int, ...]", item["loc"])
     names = {target: name for name, target in _NAMES_IN_FILE.items()}
-    path = ".".join(names.get(str(part), str(part)) for part in location)
-    return FieldProblem(path=path or ".", code=f"spec.{item['type']}", message=str(item["msg"]))
+    path = ".".join(names.get(str(part), str(part)) for part in cast("tuple[str | int, ...]", item["loc"]))
+    return FieldProblem(path=path or ".", code=f"spec.{item['type']}", message=say_validation(item))
 
 
 _NAMES_IN_FILE: Mapping[str, str] = {

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from lilong.foundation.cases.core.admission import ADMISSION_CASE
 from lilong.foundation.cases.core.appeals import APPEAL_CASE
@@ -59,11 +59,6 @@ TRANSLATED = (
     _("An appeal is decided once."),
 )
 """Sentences that the core and the published files hold in English: named here, so that the catalogue has them."""
-
-
-def say(sentence: str) -> str:
-    """Return a sentence of the core or of a published file in the reader's language; what a person wrote, as it is."""
-    return gettext(sentence) if sentence else ""
 
 
 def name_kind(kind: str) -> "_StrOrPromise":
