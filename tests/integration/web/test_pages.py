@@ -194,7 +194,9 @@ class TestRefusals:
     def test_what_happened_is_said_in_the_readers_language_with_moments_as_pages_write_them(self):
         assert "它已于 2026年3月1日 12:00:00 UTC 过期。" in read(look("/fail/expired", language="zh-hans"))
         assert "It expired at 1 Mar 2026, 12:00:00 UTC." in read(look("/fail/expired"))
-        assert json.loads(Client().get("/fail/expired").content)["detail"] == "It expired at 2026-03-01T12:00:00.000000Z."
+        assert (
+            json.loads(Client().get("/fail/expired").content)["detail"] == "It expired at 2026-03-01T12:00:00.000000Z."
+        )
 
     def test_words_that_are_there_in_english_alone_are_marked_as_that_and_stay_text(self):
         chinese, english = (look("/fail/engine", language=language).content.decode() for language in ("zh-hans", "en"))
