@@ -55,7 +55,7 @@ def read_quote(client):
 @pytest.mark.parametrize(
     ("job", "sentences"),
     [
-        (WRONG, ["没有这个字段。您要写的是 &#x27;walltime&#x27; 吗？", "请在这里写大小，如 512MiB 或 4GiB。"]),
+        (WRONG, ["没有这个字段。您要写的是“walltime”吗？", "请在这里写大小，如 512MiB 或 4GiB。"]),
         (OUT_OF_RANGE, ["须大于或等于 1", "须小于或等于", "须是下列之一："]),
         (UNFIT, ["最大的节点有 4 个核。", "MiB 内存。"]),
     ],
