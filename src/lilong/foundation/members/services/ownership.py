@@ -58,7 +58,7 @@ def declare_ownership(
         holders = [_name_holder(owner) for owner in owners]
         own = OwnershipShare.objects.filter(organisation=organisation)
         least = own.aggregate(latest=Max("starts_on"))["latest"]
-        problems = _find_day_problems(starts_on, least=least.isoformat(), day=now.date())
+        problems = _find_day_problems(starts_on, least=least, day=now.date())
         for number, owner in enumerate(owners):
             problems += _find_owner_problems(number, owner, own_id=organisation.id, members=members, holders=holders)
         if not 1 <= len(owners) <= OWNERS_MAX:
@@ -102,7 +102,7 @@ def end_ownership(*, actor: Actor, ends_on: date, now: datetime) -> None:
         least = declared.aggregate(latest=Max("starts_on"))["latest"]
         if least is None:
             return
-        problems = _find_day_problems(ends_on, least=least.isoformat(), day=now.date())
+        problems = _find_day_problems(ends_on, least=least, day=now.date())
         if problems:
             raise OwnershipInvalid(fields=problems)
         declared.update(ends_on=ends_on)
