@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("supermarket", "0003_large_hubs"),
+        ("supermarket", "0004_frozen_earnings"),
     ]
 
     operations = [
