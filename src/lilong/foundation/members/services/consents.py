@@ -69,7 +69,8 @@ def set_consents(*, actor: Actor, version: str, uses: Collection[str], now: date
     require(may(actor, roles=MANAGERS, scope=Scope.MANAGE))
     terms = load_consent_terms()
     if version != terms.version:
-        raise ConsentOutdated(detail=f"Version {version[:16]} was read, version {terms.version} is in force.")
+        detail = say("Version {read} was read, version {valid} is in force.", read=version[:16], valid=terms.version)
+        raise ConsentOutdated(detail=detail)
     unknown = sorted(set(uses) - terms.uses.keys())
     if unknown:
         raise ConsentInvalid(
