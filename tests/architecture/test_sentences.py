@@ -52,6 +52,10 @@ EXCEPTIONS: Mapping[str, Mapping[str, str]] = {
     "src/lilong/foundation/runs/api/agents.py": {"item['msg']": "words of pydantic, for agents"},
     "src/lilong/foundation/runs/services/environments.py": {"reason": "words of uv"},
     "src/lilong/foundation/runs/services/volumes.py": {"repr(new_path[:200])": "a path alone"},
+    "src/lilong/platforms/funding/core/choosing.py": {"explain(refused=refused)": "said in core/deciding.py"},
+    "src/lilong/platforms/funding/core/rules.py": {
+        "each['msg']": "words of pydantic, for who writes a rule's document"
+    },
     "src/lilong/platforms/funding/services/programmes.py": {"name": "a name alone"},
     "src/lilong/platforms/supermarket/services/shelf.py": {
         "organisation_id": "an id alone",

@@ -86,7 +86,7 @@ def issue_voucher(*, actor: Actor, programme_id: str, organisation_id: str, amou
             _fund(voucher, by=actor.person_id, now=now)
             return voucher.id
         _keep_decision(rule, organisation_id, amount_uc=amount_uc, refused=refused, by=actor.person_id, now=now)
-    message = f"By version {rule.version} of the rule: {explain(refused=refused)}"
+    message = say("By version {version} of the rule: {why}", version=rule.version, why=explain(refused=refused))
     raise VoucherRefused(fields=[FieldProblem(path="organisation_id", code=refused.code.value, message=message)])
 
 

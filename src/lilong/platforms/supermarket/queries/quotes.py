@@ -5,7 +5,7 @@ from datetime import datetime
 
 from lilong.common.canonical import sha256_hex
 from lilong.common.django.paging import page_newest_first
-from lilong.common.errors import FieldProblem, NotFound
+from lilong.common.errors import FieldProblem, NotFound, load_problem
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
 from lilong.common.sentences import say
@@ -69,7 +69,7 @@ def _view(quote: Quote) -> QuoteView:
         state=OrderState(quote.order.state),
         promise=promise,
         wallet_max_uc=split_hold(promise=promise).wallet_uc,
-        notes=tuple(FieldProblem(**note) for note in quote.notes),
+        notes=tuple(load_problem(note) for note in quote.notes),
         key_id=quote.key_id,
         signature=quote.signature,
         sha256=sha256_hex(render_quote(quote=quote)),
