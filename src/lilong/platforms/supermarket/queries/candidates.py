@@ -90,7 +90,7 @@ def trace_origins(*, offers: Sequence[Terms]) -> list[OfferOrigin]:
     ]
 
 
-def estimate_pool_start(*, pool: PoolView, spec: RunSpec, delay: str) -> Starts:
+def estimate_pool_start(*, pool: PoolView, spec: RunSpec, delay: Sentence | None) -> Starts:
     """Return when a job would start on a pool. delay: why it begins after the pool's maintenance, if it does."""
     if delay:
         return Starts.AFTER_MAINTENANCE

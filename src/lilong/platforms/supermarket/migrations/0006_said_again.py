@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("supermarket", "0004_frozen_earnings"),
+        ("supermarket", "0005_shelf_edition"),
     ]
 
     operations = [
