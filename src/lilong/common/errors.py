@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lilong.common.sentences import dump_sentence, load_sentence
+
 PROBLEM_BASE = "urn:lilong:problem:"
 
 
@@ -140,6 +142,23 @@ class InvariantBroken(LilongError):
     title = "The hub refused to contradict itself"
     status = 500
     next_step = "Nothing was changed. Tell the operator; the event is logged."
+
+
+def dump_problem(problem: FieldProblem) -> dict[str, object]:
+    """Return a field's problem as JSON to keep: with what its message is made of, so that it can be said again."""
+    kept: dict[str, object] = {"path": problem.path, "code": problem.code, "message": problem.message}
+    said = dump_sentence(problem.message)
+    return kept | {"said": said} if said else kept
+
+
+def load_problem(kept: Mapping[str, object]) -> FieldProblem:
+    """Return what `dump_problem` kept.
+
+    >>> load_problem({"path": "cores", "code": "cores_missing", "message": "Too few."}).message
+    'Too few.'
+    """
+    message = load_sentence(str(kept["message"]), kept.get("said"))
+    return FieldProblem(path=str(kept["path"]), code=str(kept["code"]), message=message)
 
 
 def list_error_classes() -> list[type[LilongError]]:

@@ -3,6 +3,7 @@
 import re
 
 from lilong.common.errors import InputInvalid
+from lilong.common.sentences import say
 
 UC_PER_CREDIT = 1_000_000
 PPM = 1_000_000
@@ -28,7 +29,7 @@ def parse_credits(text: str) -> int:
     """
     match = _AMOUNT.fullmatch(text.strip())
     if match is None:
-        raise AmountInvalid(detail=f"{text!r} is not an amount of credits.")
+        raise AmountInvalid(detail=say("{text!r} is not an amount of credits.", text=text))
     fraction = (match["fraction"] or "").ljust(6, "0")
     return int(match["credits"]) * UC_PER_CREDIT + int(fraction)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from lilong.common.errors import InputInvalid
+from lilong.common.sentences import say
 
 PAGE_LIMIT_DEFAULT = 50
 PAGE_LIMIT_MAX = 200
@@ -44,7 +45,7 @@ def decode_cursor(cursor: str) -> str:
     try:
         key = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise CursorInvalid(detail=f"{cursor[:80]!r} is not a cursor.") from error
+        raise CursorInvalid(detail=say("{cursor!r} is not a cursor.", cursor=cursor[:80])) from error
     if not key.isprintable():
-        raise CursorInvalid(detail=f"{cursor[:80]!r} is not a cursor.")
+        raise CursorInvalid(detail=say("{cursor!r} is not a cursor.", cursor=cursor[:80]))
     return key

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from lilong.common.errors import InputInvalid
+from lilong.common.sentences import say
 
 DAYS_MAX = 366
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
@@ -27,7 +28,7 @@ def parse_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise PeriodInvalid(detail=f"{text!r} is not a day such as 2026-03-01.") from error
+        raise PeriodInvalid(detail=say("{text!r} is not a day such as 2026-03-01.", text=text)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,13 @@ class DayPeriod:
 
     def __post_init__(self) -> None:
         if not 1 <= (self.ends_on - self.begins_on).days <= DAYS_MAX:
-            raise PeriodInvalid(detail=f"From {self.begins_on} until {self.ends_on} it is not.")
+            raise PeriodInvalid(
+                detail=say(
+                    "From {begins_on} until {ends_on} it is not.",
+                    begins_on=self.begins_on.isoformat(),
+                    ends_on=self.ends_on.isoformat(),
+                )
+            )
 
     @property
     def begin(self) -> datetime:

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from lilong.common.errors import LilongError, NotAllowed
+from lilong.common.sentences import say
 
 ROLES_FACT = "roles"
 
@@ -71,12 +72,16 @@ def may(actor: Actor, *, roles: frozenset[Role], scope: Scope) -> Verdict:
     'This needs a person who is signed in.'
     """
     if actor.role is None:
-        return Verdict(allowed=False, reason="This needs a person who is signed in.")
+        return Verdict(allowed=False, reason=say("This needs a person who is signed in."))
     if actor.role not in roles:
         wanted = ", ".join(sorted(roles))
-        return Verdict(allowed=False, reason=f"Your role is {actor.role}; this needs one of: {wanted}.", needs=roles)
+        return Verdict(
+            allowed=False,
+            reason=say("Your role is {role}; this needs one of: {wanted}.", role=actor.role, wanted=wanted),
+            needs=roles,
+        )
     if scope not in actor.scopes:
-        return Verdict(allowed=False, reason=f"Your token lacks the scope {scope}.")
+        return Verdict(allowed=False, reason=say("Your token lacks the scope {scope}.", scope=scope))
     return Verdict(allowed=True)
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lilong.common.errors import InputInvalid
+from lilong.common.sentences import say
 
 _DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?")
 
@@ -37,7 +38,7 @@ def format_moment(moment: datetime) -> str:
     '2026-03-01T12:00:00.000000Z'
     """
     if moment.tzinfo is None:
-        raise MomentInvalid(detail="A moment without a time zone cannot be placed.")
+        raise MomentInvalid(detail=say("A moment without a time zone cannot be placed."))
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -50,9 +51,9 @@ def parse_moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise MomentInvalid(detail=f"{text!r} is not a moment.") from error
+        raise MomentInvalid(detail=say("{text!r} is not a moment.", text=text)) from error
     if moment.tzinfo is None:
-        raise MomentInvalid(detail=f"{text!r} names no time zone.")
+        raise MomentInvalid(detail=say("{text!r} names no time zone.", text=text))
     return moment.astimezone(UTC)
 
 
@@ -99,7 +100,7 @@ def parse_duration_s(text: str) -> int:
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None or not any(match.groups()):
-        raise DurationInvalid(detail=f"{text!r} is not a duration.")
+        raise DurationInvalid(detail=say("{text!r} is not a duration.", text=text))
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 

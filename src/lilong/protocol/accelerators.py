@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from lilong.common.errors import InputInvalid
+from lilong.common.sentences import join_sentences, say
 from lilong.protocol.spec import Frozen
 
 Confidence = Literal["high", "medium", "low"]
@@ -55,8 +56,8 @@ def resolve(name: str) -> Accelerator:
     found = _by_name().get(_normalise(name))
     if found is None:
         nearest = find_nearest(name)
-        known = f" Nearest: {', '.join(nearest)}." if nearest else ""
-        raise AcceleratorUnknown(detail=f"No accelerator is called {name[:80]!r}.{known}")
+        near = say("Nearest: {names}.", names=", ".join(nearest)) if nearest else ""
+        raise AcceleratorUnknown(detail=join_sentences(say("No accelerator is called {name!r}.", name=name[:80]), near))
     return found
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from lilong.common.canonical import canonical_json, sha256_hex
 from lilong.common.errors import FieldProblem, InputInvalid
+from lilong.common.sentences import say
 from lilong.protocol.spec import Frozen, Sha256
 
 FILES_MAX = 20_000
@@ -81,18 +82,20 @@ def parse_manifest(content: bytes) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(content)
     except ValueError as error:
-        raise ManifestInvalid(detail="The manifest is not in the form of manifest.py.") from error
+        raise ManifestInvalid(detail=say("The manifest is not in the form of manifest.py.")) from error
     problems = [
-        FieldProblem(path=f"files.{file.path[:200]!r}", code="manifest.path_unsafe", message="It leaves the folder.")
+        FieldProblem(
+            path=f"files.{file.path[:200]!r}", code="manifest.path_unsafe", message=say("It leaves the folder.")
+        )
         for file in manifest.files
         if not is_safe_path(file.path)
     ]
     paths = {file.path for file in manifest.files}
     parents = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     if len(paths) < len(manifest.files) or paths & parents:
-        problems.append(FieldProblem(path="files", code="manifest.path_doubled", message="A path stands twice."))
+        problems.append(FieldProblem(path="files", code="manifest.path_doubled", message=say("A path stands twice.")))
     if len(manifest.files) > FILES_MAX or manifest.size_bytes > TOTAL_BYTES_MAX:
-        problems.append(FieldProblem(path="files", code="manifest.too_large", message="Too many files or bytes."))
+        problems.append(FieldProblem(path="files", code="manifest.too_large", message=say("Too many files or bytes.")))
     if problems:
         raise ManifestInvalid(fields=problems[:50])
     return manifest

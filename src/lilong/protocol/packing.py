@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from pathspec.patterns.gitignore.base import GitIgnorePatternError
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from lilong.common.sentences import say
 from lilong.protocol.manifest import PATH_CHARACTERS_MAX, is_safe_path
 
 IGNORE_FILES = (".gitignore", ".lilongignore")
@@ -89,7 +90,7 @@ def find_name_problem(path: str) -> str:
     try:
         path.encode()
     except UnicodeEncodeError:
-        return "its name is not UTF-8"
+        return say("its name is not UTF-8")
     if len(path) > PATH_CHARACTERS_MAX:
-        return f"its path has more than {PATH_CHARACTERS_MAX} characters"
-    return "" if is_safe_path(path) else "its name holds a control character or a backslash"
+        return say("its path has more than {most} characters", most=PATH_CHARACTERS_MAX)
+    return "" if is_safe_path(path) else say("its name holds a control character or a backslash")

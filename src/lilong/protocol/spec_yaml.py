@@ -13,10 +13,12 @@ import yaml
 from pydantic import ValidationError
 
 from lilong.common.errors import FieldProblem, InputInvalid, LilongError
+from lilong.common.sentences import join_sentences, say
 from lilong.common.time import parse_duration_s
 from lilong.protocol.accelerators import AcceleratorUnknown, resolve
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_rules import find_spec_problems
+from lilong.protocol.validation import say_validation
 
 SPEC_BYTES_MAX = 64 * 1024
 DEPTH_MAX = 8
@@ -133,7 +135,7 @@ class _Reader:
     def read_mapping(self, tree: Tree, fields: Mapping[str, "_Field"], *, path: str) -> dict[str, object]:
         values: dict[str, object] = {}
         if not isinstance(tree, dict):
-            self.refuse(path or ".", "not_a_mapping", "Write fields with `name: value` here.")
+            self.refuse(path or ".", "not_a_mapping", say("Write fields with `name: value` here."))
             return values
         for name, value in tree.items():
             place = f"{path}.{name}" if path else name
@@ -143,8 +145,9 @@ class _Reader:
                 self.note(place, Verdict.IGNORED, "kept for people, changes nothing")
             else:
                 near = difflib.get_close_matches(name, fields, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(sorted(fields))}."
-                self.refuse(place, "field_unknown", f"There is no such field.{hint}")
+                known = say("There are: {names}.", names=", ".join(sorted(fields)))
+                hint = say("Did you mean {name!r}?", name=near[0]) if near else known
+                self.refuse(place, "field_unknown", join_sentences(say("There is no such field."), hint))
         return values
 
 
@@ -154,7 +157,7 @@ _Field: TypeAlias = Callable[[_Reader, Tree, str], dict[str, object]]
 def _text(target: str) -> _Field:
     def read(reader: _Reader, value: Tree, path: str) -> dict[str, object]:
         if not isinstance(value, str):
-            reader.refuse(path, "not_text", "Write one value here, not a list or fields.")
+            reader.refuse(path, "not_text", say("Write one value here, not a list or fields."))
             return {}
         reader.note(path, Verdict.HONOURED)
         return {target: value}
@@ -165,7 +168,7 @@ def _text(target: str) -> _Field:
 def _number(target: str) -> _Field:
     def read(reader: _Reader, value: Tree, path: str) -> dict[str, object]:
         if not isinstance(value, str) or not value.isascii() or not value.isdigit() or len(value) > DIGITS_MAX:
-            reader.refuse(path, "not_a_number", "Write a whole number here.")
+            reader.refuse(path, "not_a_number", say("Write a whole number here."))
             return {}
         reader.note(path, Verdict.HONOURED)
         return {target: int(value)}
@@ -176,7 +179,7 @@ def _number(target: str) -> _Field:
 def _yes_or_no(target: str) -> _Field:
     def read(reader: _Reader, value: Tree, path: str) -> dict[str, object]:
         if value not in ("true", "false"):
-            reader.refuse(path, "not_true_or_false", "Write true or false here.")
+            reader.refuse(path, "not_true_or_false", say("Write true or false here."))
             return {}
         reader.note(path, Verdict.HONOURED)
         return {target: value == "true"}
@@ -203,7 +206,7 @@ def _size(target: str, *, unit: int, unit_name: str) -> _Field:
         digits = text.rstrip("BKMGTi")
         scale = _SIZES.get(text[len(digits) :])
         if scale is None or not digits.isascii() or not digits.isdigit() or len(digits) > DIGITS_MAX:
-            reader.refuse(path, "not_a_size", "Write a size such as 512MiB or 4GiB here.")
+            reader.refuse(path, "not_a_size", say("Write a size such as 512MiB or 4GiB here."))
             return {}
         amount = -(-int(digits) * scale // unit)
         reader.note(path, Verdict.TRANSLATED, f"{amount} {unit_name}")
@@ -244,7 +247,7 @@ def _mapping(target: str, fields: Mapping[str, _Field]) -> _Field:
 def _list_of_mappings(target: str, fields: Mapping[str, _Field]) -> _Field:
     def read(reader: _Reader, value: Tree, path: str) -> dict[str, object]:
         if not isinstance(value, list):
-            reader.refuse(path, "not_a_list", "Write a list here: one `- ` a row.")
+            reader.refuse(path, "not_a_list", say("Write a list here: one `- ` a row."))
             return {}
         return {target: [reader.read_mapping(item, fields, path=f"{path}.{at}") for at, item in enumerate(value)]}
 
@@ -254,7 +257,7 @@ def _list_of_mappings(target: str, fields: Mapping[str, _Field]) -> _Field:
 def _list_of_texts(target: str) -> _Field:
     def read(reader: _Reader, value: Tree, path: str) -> dict[str, object]:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            reader.refuse(path, "not_a_list", "Write a list of values here: one `- ` a row.")
+            reader.refuse(path, "not_a_list", say("Write a list of values here: one `- ` a row."))
             return {}
         reader.note(path, Verdict.HONOURED)
         return {target: value}
@@ -264,7 +267,7 @@ def _list_of_texts(target: str) -> _Field:
 
 def _variables(reader: _Reader, value: Tree, path: str) -> dict[str, object]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        reader.refuse(path, "not_a_mapping", "Write `NAME: value` rows here.")
+        reader.refuse(path, "not_a_mapping", say("Write `NAME: value` rows here."))
         return {}
     reader.note(path, Verdict.HONOURED)
     return {"variables": value}
@@ -273,7 +276,7 @@ def _variables(reader: _Reader, value: Tree, path: str) -> dict[str, object]:
 def _requirements_file(reader: _Reader, value: Tree, path: str) -> dict[str, object]:
     text = reader.requirement_files.get(value) if isinstance(value, str) else None
     if text is None:
-        reader.refuse(path, "file_missing", "This file is not in the working folder.")
+        reader.refuse(path, "file_missing", say("This file is not in the working folder."))
         return {}
     lines = [line.split(" #")[0].strip() for line in text.splitlines()]
     kept = [line for line in lines if line and not line.startswith("#")]
@@ -328,19 +331,19 @@ _FIELDS: Mapping[str, _Field] = {
 def _load(content: bytes) -> dict[str, Tree]:
     """Return the tree in `content`; raises SpecInvalid when it is too large, no UTF-8, no YAML or no mapping."""
     if len(content) > SPEC_BYTES_MAX:
-        raise _invalid("too_large", f"The file has more than {SPEC_BYTES_MAX} bytes.")
+        raise _invalid("too_large", say("The file has more than {most} bytes.", most=SPEC_BYTES_MAX))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _invalid("not_utf8", "The file is not UTF-8 text.") from None
+        raise _invalid("not_utf8", say("The file is not UTF-8 text.")) from None
     try:
         _refuse_bombs(text)
         node = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
-        raise _invalid("not_yaml", f"The file is not YAML: {[*str(error).splitlines(), ''][0]}") from None
+        raise _invalid("not_yaml", say("The file is not YAML: {why}", why=[*str(error).splitlines(), ""][0])) from None
     tree = _to_tree(node, path="")
     if not isinstance(tree, dict):
-        raise _invalid("not_a_mapping", "Begin with fields such as `name:` and `command:`.")
+        raise _invalid("not_a_mapping", say("Begin with fields such as `name:` and `command:`."))
     return tree
 
 
@@ -349,12 +352,12 @@ def _refuse_bombs(text: str) -> None:
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=yaml.BaseLoader)):
         if isinstance(event, yaml.AliasEvent):
-            raise _invalid("alias_refused", "Aliases (*name) are not read: write the value out.")
+            raise _invalid("alias_refused", say("Aliases (*name) are not read: write the value out."))
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH_MAX:
-            raise _invalid("too_deep", f"Nothing here nests deeper than {DEPTH_MAX} levels.")
+            raise _invalid("too_deep", say("Nothing here nests deeper than {most} levels.", most=DEPTH_MAX))
         if count > EVENTS_MAX:
-            raise _invalid("too_many", "The file holds more values than any run can have.")
+            raise _invalid("too_many", say("The file holds more values than any run can have."))
 
 
 def _to_tree(node: object, *, path: str) -> Tree:
@@ -369,7 +372,7 @@ def _to_tree(node: object, *, path: str) -> Tree:
             name = _to_tree(key, path=path)
             place = f"{path}.{name}".lstrip(".")
             if not isinstance(name, str) or name in tree:
-                raise _invalid("field_doubled", "A field stands twice, or its name is not text.", path=place)
+                raise _invalid("field_doubled", say("A field stands twice, or its name is not text."), path=place)
             tree[name] = _to_tree(value, path=place)
     return tree
 
@@ -380,10 +383,9 @@ def _invalid(code: str, message: str, *, path: str = ".") -> SpecInvalid:
 
 def _from_pydantic(item: Mapping[str, object]) -> FieldProblem:
     """Name the field as the file does."""
-    location = cast("tuple[str | int, ...]", item["loc"])
     names = {target: name for name, target in _NAMES_IN_FILE.items()}
-    path = ".".join(names.get(str(part), str(part)) for part in location)
-    return FieldProblem(path=path or ".", code=f"spec.{item['type']}", message=str(item["msg"]))
+    path = ".".join(names.get(str(part), str(part)) for part in cast("tuple[str | int, ...]", item["loc"]))
+    return FieldProblem(path=path or ".", code=f"spec.{item['type']}", message=say_validation(item))
 
 
 _NAMES_IN_FILE: Mapping[str, str] = {

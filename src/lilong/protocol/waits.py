@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from lilong.common.sentences import Sentence
 from lilong.common.time import format_duration
 
 
@@ -77,9 +78,10 @@ class Wait:
     facts: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
 
     @property
-    def text(self) -> str:
+    def text(self) -> Sentence:
         """The English sentence, without a capital or a full stop."""
-        return fill_sentence(wait=self, sentence=SENTENCES[self.code], write=_write_english)
+        facts = {name: _write_english(name, value) for name, value in self.facts.items()}
+        return Sentence(SENTENCES[self.code], facts)
 
 
 def fill_sentence(*, wait: Wait, sentence: str, write: Callable[[str, str | int], str]) -> str:

@@ -12,6 +12,7 @@ from ninja.security import HttpBearer
 from lilong.common.django.routes import Audience, Rule, RuleMissing, read_rule
 from lilong.common.errors import NotSignedIn
 from lilong.common.permissions import Actor, may, require
+from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.foundation.members.public import authenticate
 from lilong.foundation.runs.public import authenticate_pool
@@ -31,7 +32,7 @@ class PeopleAuth(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str) -> Actor:  # noqa: ARG002 - the signature is ninja's
         """Return who acts; raises NotSignedIn and NotAllowed."""
         if len(token) > TOKEN_LENGTH_MAX or not token.isascii():
-            raise NotSignedIn(detail="This token is unknown.")
+            raise NotSignedIn(detail=say("This token is unknown."))
         actor = authenticate(token=token, now=utc_now())
         require(may(actor, roles=self._rule.roles, scope=self._rule.scope))
         return actor
@@ -43,7 +44,7 @@ class AgentAuth(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str) -> Actor:  # noqa: ARG002 - the signature is ninja's
         """Return the pool that acts; raises NotSignedIn."""
         if len(token) > TOKEN_LENGTH_MAX or not token.isascii():
-            raise NotSignedIn(detail="This token is unknown.")
+            raise NotSignedIn(detail=say("This token is unknown."))
         return authenticate_pool(token=token, now=utc_now())
 
 

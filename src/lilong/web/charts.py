@@ -96,7 +96,7 @@ def view_chart(*, chart: Chart, language: str, studio: Studio = STUDIO) -> Chart
 
 
 def _draw(chart: Chart, *, language: str, studio: Studio) -> list[SafeString]:
-    said = say(chart=chart, language=language)
+    said = describe_chart(chart=chart, language=language)
     drawings = []
     for size in (WIDE, NARROW):
         try:
@@ -109,7 +109,7 @@ def _draw(chart: Chart, *, language: str, studio: Studio) -> list[SafeString]:
     return drawings
 
 
-def say(*, chart: Chart, language: str) -> str:
+def describe_chart(*, chart: Chart, language: str) -> str:
     """Return what a chart shows in a sentence, for who does not see it."""
     first, last = chart.edges[0], chart.edges[-2]
     sums = [

@@ -92,6 +92,6 @@ def find_page_before(request: HttpRequest) -> str:
     return path if is_ours and path != request.get_full_path() else ""
 
 
-def refuse_form(request: HttpRequest, reason: str = "") -> HttpResponse:
+def refuse_form(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django logs the reason itself
     """Answer a form without a valid token; Django's CSRF_FAILURE_VIEW."""
-    return respond_page(request, FormStale(detail=reason))
+    return respond_page(request, FormStale())

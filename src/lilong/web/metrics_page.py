@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from lilong.common.errors import LilongError, NotAllowed, NotSignedIn
+from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.web.metrics import read_numbers, render_metrics
 
@@ -63,11 +64,11 @@ def _require_reader(request: HttpRequest) -> None:
             raise MetricsTokenWrong
     elif not _is_this_machine(urlsplit(settings.LILONG.public_url).hostname or ""):
         # A proxy may stand before such a hub, and one that adds no header looks just like a caller from this machine.
-        raise MetricsLocalOnly(detail="A hub with a public address tells its metrics for a token only.")
+        raise MetricsLocalOnly(detail=say("A hub with a public address tells its metrics for a token only."))
     elif any(name in request.headers for name in PROXY_HEADERS):
-        raise MetricsLocalOnly(detail="The request came through a proxy.")
+        raise MetricsLocalOnly(detail=say("The request came through a proxy."))
     elif not _is_this_machine(request.META.get("REMOTE_ADDR", "")):
-        raise MetricsLocalOnly(detail="The request came from another machine.")
+        raise MetricsLocalOnly(detail=say("The request came from another machine."))
 
 
 def _read_token() -> bytes:

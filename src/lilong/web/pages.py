@@ -12,6 +12,7 @@ from lilong.common.django.bodies import FORM_BYTES_MAX, reads_at_most
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.errors import NotFound
 from lilong.common.files import find_tools
+from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.foundation.members.pages.sessions import find_session_organisation
 from lilong.foundation.record.public import find_newest_head, get_key_ring
@@ -55,7 +56,7 @@ def download_proof_file(_request: HttpRequest, name: str) -> HttpResponse:
     elif name in TOOLS:
         content = (find_tools() / name).read_bytes()
     else:
-        raise NotFound(detail=f"Nothing here is called {name[:64]}.")
+        raise NotFound(detail=say("Nothing here is called {name}.", name=name[:64]))
     response = HttpResponse(content, content_type="application/octet-stream")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

@@ -12,6 +12,7 @@ from ninja.types import DictStrAny
 
 from lilong.common.django.problems import RequestTooLarge, respond_problem
 from lilong.common.errors import FieldProblem, InputInvalid
+from lilong.common.sentences import say
 from lilong.web.auth import Run, find_operation
 
 DEPTH_MAX = 32
@@ -52,7 +53,7 @@ def refuse_unknown_parameters(run: Run) -> Run:
     def run_strictly(request: HttpRequest, **path: object) -> HttpResponseBase:
         unknown = sorted(set(request.GET) - known)
         if unknown:
-            fields = [FieldProblem(name[:80], "input.unknown", "This is not known here.") for name in unknown[:20]]
+            fields = [FieldProblem(name[:80], "input.unknown", say("This is not known here.")) for name in unknown[:20]]
             return respond_problem(request, ParameterUnknown(fields=fields))
         return run(request, **path)
 

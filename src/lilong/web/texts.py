@@ -38,6 +38,7 @@ BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
+    "say": None,
     "gettext_lazy": None,
     "gettext_noop": None,
     "ngettext_lazy": (1, 2),

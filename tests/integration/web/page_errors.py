@@ -7,7 +7,17 @@ from django.urls import path
 from django.views.decorators.http import require_POST
 
 from lilong.common.django.problems import RequestTooLarge
-from lilong.common.errors import Conflict, EngineBusy, FieldProblem, InputInvalid, LimitReached, NotAllowed, NotFound
+from lilong.common.errors import (
+    Conflict,
+    EngineBusy,
+    EngineRefused,
+    FieldProblem,
+    InputInvalid,
+    LimitReached,
+    NotAllowed,
+    NotFound,
+)
+from lilong.common.sentences import say
 from lilong.web.urls import urlpatterns as own_patterns
 
 FAILURES: dict[str, Exception] = {
@@ -20,6 +30,8 @@ FAILURES: dict[str, Exception] = {
     "large": RequestDataTooBig(),
     "larger": RequestTooLarge(),
     "invalid": InputInvalid(fields=[FieldProblem("name", "input.invalid", "Too long.")]),
+    "expired": Conflict(detail=say("It expired at {expires_at}.", expires_at="2026-03-01T12:00:00.000000Z")),
+    "engine": EngineRefused(detail="sbatch: error: Invalid account <a>"),
     "limit": LimitReached(retry_after_s=90),
     "busy": EngineBusy(retry_after_s=2),
     "outage": OperationalError("database is locked"),

@@ -157,6 +157,8 @@ STATUSES = {
     "large": 413,
     "larger": 413,
     "invalid": 422,
+    "expired": 409,
+    "engine": 422,
     "limit": 429,
     "busy": 503,
     "outage": 503,
@@ -188,6 +190,19 @@ class TestRefusals:
 
     def test_fields_that_are_wrong_are_named(self):
         assert "name Too long." in read(look("/fail/invalid"))
+
+    def test_what_happened_is_said_in_the_readers_language_with_moments_as_pages_write_them(self):
+        assert "它已于 2026年3月1日 12:00:00 UTC 过期。" in read(look("/fail/expired", language="zh-hans"))
+        assert "It expired at 1 Mar 2026, 12:00:00 UTC." in read(look("/fail/expired"))
+        assert (
+            json.loads(Client().get("/fail/expired").content)["detail"] == "It expired at 2026-03-01T12:00:00.000000Z."
+        )
+
+    def test_words_that_are_there_in_english_alone_are_marked_as_that_and_stay_text(self):
+        chinese, english = (look("/fail/engine", language=language).content.decode() for language in ("zh-hans", "en"))
+
+        assert '<span lang="en">sbatch: error: Invalid account &lt;a&gt;</span>' in chinese
+        assert '<p class="lead">sbatch: error: Invalid account &lt;a&gt;</p>' in english
 
     def test_a_page_that_may_be_tried_again_says_when(self):
         response = look("/fail/limit")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lilong.common.django.charts import Chart, Paint, Series, Step
 from lilong.common.time import list_days, list_weeks
-from lilong.web.charts import NARROW, TICKS_MAX, WIDE, build_spec, choose_ticks, say
+from lilong.web.charts import NARROW, TICKS_MAX, WIDE, build_spec, choose_ticks, describe_chart
 from lilong.web.formatting import format_amount_briefly, format_day
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -104,11 +104,11 @@ def test_no_two_ticks_are_written_alike(below_uc, above_uc):
 def test_who_does_not_see_a_chart_hears_its_sums():
     chart = make_chart([2 * CREDIT, CREDIT], [0, -CREDIT])
 
-    assert say(chart=chart, language="en") == (
+    assert describe_chart(chart=chart, language="en") == (
         "Spent, 16 Feb to 23 Feb: Series 0 3.00 credits, Series 1 -1.00 credits in all."
     )
     with translation.override("zh-hans"):
-        assert "2月16日" in say(chart=chart, language="zh-hans")
+        assert "2月16日" in describe_chart(chart=chart, language="zh-hans")
 
 
 @pytest.mark.parametrize(

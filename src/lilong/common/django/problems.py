@@ -19,6 +19,7 @@ from lilong.common.errors import (
     NotSignedIn,
     render_problem,
 )
+from lilong.common.sentences import say
 
 log = structlog.get_logger()
 
@@ -111,7 +112,7 @@ def install_problem_handlers(api: NinjaAPI) -> None:
         return respond_problem(request, RequestTooLarge())
 
     def on_broken_off(request: HttpRequest, _error: UnreadablePostError | type[UnreadablePostError]) -> HttpResponse:
-        return respond_problem(request, RequestMalformed(detail="The body ended early."))
+        return respond_problem(request, RequestMalformed(detail=say("The body ended early.")))
 
     def on_missing(request: HttpRequest, _error: Http404 | type[Http404]) -> HttpResponse:
         return respond_problem(request, NotFound())

@@ -20,6 +20,7 @@ from django.conf import settings
 from lilong.common.django.key_files import read_or_make_key
 from lilong.common.errors import Conflict, InvariantBroken
 from lilong.common.files import write_durably
+from lilong.common.sentences import say
 
 
 class SealBroken(InvariantBroken):
@@ -90,9 +91,9 @@ def unseal(*, sealed: str, context: str) -> str:
     try:
         sealed_context, text = json.loads(read_keys().fernet.decrypt(sealed.encode()))
     except InvalidToken as error:
-        raise SealBroken(detail="No key of this hub opens it.") from error
+        raise SealBroken(detail=say("No key of this hub opens it.")) from error
     if sealed_context != context:
-        raise SealBroken(detail="It was sealed for another place.")
+        raise SealBroken(detail=say("It was sealed for another place."))
     return str(text)
 
 
@@ -112,7 +113,7 @@ def changing_keys() -> Iterator[None]:
     read_keys()
     path = _key_file()
     if path.stat().st_uid != os.geteuid():
-        raise KeysForeign(detail=f"{path} belongs to {path.owner()}.")
+        raise KeysForeign(detail=say("{path} belongs to {owner}.", path=str(path), owner=path.owner()))
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:

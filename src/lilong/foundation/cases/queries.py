@@ -14,6 +14,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
+from lilong.common.sentences import say
 from lilong.foundation.cases.core.admission import ADMISSION_CASE
 from lilong.foundation.cases.core.appeals import Refusal, find_obstacle, may_appeal, say_next_step
 from lilong.foundation.cases.core.decisions import CaseState, Decision, Opinion, may_decide
@@ -135,7 +136,7 @@ def get_case(*, actor: Actor, case_id: str) -> CaseView:
     """Return a case that the actor may see; raises CaseMissing."""
     case = Case.objects.visible_to(actor).select_related("appeal").filter(pk=case_id).first()
     if case is None:
-        raise CaseMissing(detail=f"There is no case {case_id[:64]} that you can see.")
+        raise CaseMissing(detail=say("There is no case {case_id} that you can see.", case_id=case_id[:64]))
     return _view(case)
 
 

@@ -21,6 +21,7 @@ from lilong.common.django.problems import PROBLEMS, ProblemOut, RequestMalformed
 from lilong.common.django.routes import allow, allow_public, get_actor
 from lilong.common.errors import InputInvalid
 from lilong.common.permissions import Role, Scope
+from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.foundation.objects.core.ranges import RangeUnsatisfiable, parse_range
 from lilong.foundation.objects.queries import (
@@ -183,7 +184,7 @@ def append(request: HttpRequest, upload_id: IdInPath, offset: OffsetInQuery) -> 
     upload = get_upload(actor=get_actor(request), upload_id=upload_id)
     length = request.headers.get("Content-Length") or "0"
     if "Transfer-Encoding" in request.headers or not length.isdecimal():
-        raise RequestMalformed(detail="Send the body with a Content-Length, not in chunks.")
+        raise RequestMalformed(detail=say("Send the body with a Content-Length, not in chunks."))
     if int(length) > REQUEST_BYTES_MAX:
         raise RequestTooLong(facts={"limit": REQUEST_BYTES_MAX})
     stored = append_upload(upload_id=upload_id, offset=offset, chunks=_read_body(request), now=utc_now())

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lilong.common.ids import new_id
+from lilong.common.sentences import say
 from lilong.foundation.objects.hashing import DigestProgress
 from lilong.foundation.objects.storage import (
     BUSY_RETRY_S,
@@ -62,10 +63,10 @@ class FolderStorage:
         try:
             descriptor = os.open(self.path_of(key), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
-            raise BytesMissing(detail=f"{key} is not in the storage.") from error
+            raise BytesMissing(detail=say("{key} is not in the storage.", key=key)) from error
         if os.fstat(descriptor).st_size < end:
             os.close(descriptor)
-            raise BytesMissing(detail=f"{key} is shorter than it was.")
+            raise BytesMissing(detail=say("{key} is shorter than it was.", key=key))
         return FileStream(descriptor=descriptor, start=start, end=end)
 
     def has(self, *, key: str) -> bool:
@@ -97,7 +98,7 @@ class FolderStorage:
             part.sync()
         try:
             if (self._parts / name).read_bytes() != content:
-                raise BytesMissing(detail=f"{self._parts / name} is not what was written.")
+                raise BytesMissing(detail=say("{name} is not what was written.", name=str(self._parts / name)))
         finally:
             self.delete_part(upload_id=name)
 

@@ -15,6 +15,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import LilongError, NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.objects.folder import FolderStorage
 from lilong.foundation.objects.locks import lock_in_database, lock_in_folder
 from lilong.foundation.objects.models import Reference, StorageUse, Upload
@@ -142,7 +143,7 @@ def open_object(*, organisation_id: str, sha256: str, offset: int = 0, end: int 
     found = Reference.objects.filter(organisation_id=organisation_id, stored_id=sha256)
     reference = found.select_related("stored").first()
     if reference is None:
-        raise ObjectMissing(detail=f"{sha256} is not there.")
+        raise ObjectMissing(detail=say("{sha256} is not there.", sha256=sha256))
     return open_reference(reference=reference, offset=offset, end=end)
 
 

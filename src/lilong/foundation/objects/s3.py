@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 from lilong.common.ids import new_id
+from lilong.common.sentences import say
 from lilong.foundation.objects.s3_bucket import Bucket, BucketStream
 from lilong.foundation.objects.s3_parts import PIECES_MAX, SEGMENT_BYTES, S3Part
 from lilong.foundation.objects.storage import BytesMissing
@@ -40,9 +41,9 @@ class S3Storage:
         """Open a slice of the object."""
         size_bytes = self._bucket.find_size(name=f"{self._objects}{key}")
         if size_bytes is None:
-            raise BytesMissing(detail=f"{key} is not in the storage.")
+            raise BytesMissing(detail=say("{key} is not in the storage.", key=key))
         if size_bytes < end:
-            raise BytesMissing(detail=f"{key} is shorter than it was.")
+            raise BytesMissing(detail=say("{key} is shorter than it was.", key=key))
         return self._bucket.read(name=f"{self._objects}{key}", start=start, end=end)
 
     def has(self, *, key: str) -> bool:
@@ -85,7 +86,7 @@ class S3Storage:
         self._bucket.put(name=name, content=content)
         try:
             if self._bucket.read_all(name=name, size_bytes=len(content)) != content:
-                raise BytesMissing(detail=f"{name} is not what was written.")
+                raise BytesMissing(detail=say("{name} is not what was written.", name=name))
         finally:
             self._bucket.delete(names=[name])
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lilong.common.sentences import say
 from lilong.foundation.objects.s3_client import MISSING, code_of, store_errors
 from lilong.foundation.objects.storage import READ_BYTES, BytesMissing, StorageUnreachable
 
@@ -59,7 +60,7 @@ class Bucket:
                 answer = self._client.get_object(Bucket=self._bucket, Key=name, Range=f"bytes={start}-{end - 1}")
         except ClientError as error:
             if code_of(error) in MISSING:
-                raise BytesMissing(detail=f"{name} is not in the bucket.") from error
+                raise BytesMissing(detail=say("{name} is not in the bucket.", name=name)) from error
             raise
         return answer["Body"]
 
@@ -88,7 +89,7 @@ class Bucket:
                     Bucket=self._bucket, Key=name, CopySource={"Bucket": self._bucket, "Key": source}
                 )
         except ClientError as error:
-            raise BytesMissing(detail=f"{source} is not in the bucket.") from error
+            raise BytesMissing(detail=say("{name} is not in the bucket.", name=source)) from error
 
     def begin_join(self, *, name: str) -> str:
         """Begin to put an object together and return the token of it."""
@@ -107,7 +108,7 @@ class Bucket:
                     CopySource={"Bucket": self._bucket, "Key": source},
                 )
         except ClientError as error:
-            raise BytesMissing(detail=f"{source} is not in the bucket.") from error
+            raise BytesMissing(detail=say("{name} is not in the bucket.", name=source)) from error
         return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
 
     def join_bytes(self, *, name: str, join: str, number: int, content: bytes) -> "CompletedPartTypeDef":
@@ -175,7 +176,9 @@ class BucketStream:
                 return piece
             self._reopened += 1
             if self._reopened > REOPENED_MOST:
-                raise StorageUnreachable(detail=f"{self._name} breaks off at byte {self._position}.")
+                raise StorageUnreachable(
+                    detail=say("{name} breaks off at byte {position}.", name=self._name, position=self._position)
+                )
         self.close()
         raise StopIteration
 

@@ -21,6 +21,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from lilong.common.sentences import say
 from lilong.foundation.objects.storage import BucketMissing, StorageFull, StorageRefused, StorageUnreachable
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def store_errors() -> Iterator[None]:
     except ClientError as error:
         code = code_of(error)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        detail = f"It answered {code} to {error.operation_name}."
+        detail = say("It answered {code} to {operation}.", code=code, operation=error.operation_name)
         if code == "NoSuchBucket":
             raise BucketMissing(detail=detail) from error
         if code in _FULL or status == HTTPStatus.INSUFFICIENT_STORAGE:

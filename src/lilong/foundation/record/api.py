@@ -14,6 +14,7 @@ from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, allow_public, get_actor
 from lilong.common.paging import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
 from lilong.common.permissions import Role, Scope
+from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.foundation.record.public import end_restore, get_bundle, get_key_ring, rotate_key
 from lilong.foundation.record.queries.entries import get_entry, list_feed
@@ -263,7 +264,7 @@ def post_end_of_restore(request: HttpRequest, asked: EndRestoreIn) -> Status[Non
 def _require_published(number: int | None, size: int) -> PublishedHead:
     head = get_published_head(number=number)
     if size > head.size:
-        raise PlaceInvalid(detail=f"The published log has {head.size} leaves.")
+        raise PlaceInvalid(detail=say("The published log has {size} leaves.", size=head.size))
     return head
 
 

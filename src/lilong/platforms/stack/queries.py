@@ -10,6 +10,7 @@ from importlib.resources import files
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import InvariantBroken, NotFound
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.platforms.stack.core.claims import Claim, Confidence, Finding, Source, Tier, arrange_claims
 from lilong.platforms.stack.core.releases import Release, Shipped, merge_releases, read_release
 from lilong.platforms.stack.models import AddedClaim, Withdrawal
@@ -89,7 +90,7 @@ def load_shipped() -> Shipped:
     for name, frozen in RELEASES.items():
         content = (files("lilong.platforms.stack") / "claims" / name).read_bytes()
         if sha256_hex(content) != frozen:
-            raise ReleaseAltered(detail=f"{name} has the SHA-256 {sha256_hex(content)}.")
+            raise ReleaseAltered(detail=say("{name} has the SHA-256 {sha256}.", name=name, sha256=sha256_hex(content)))
         releases.append(read_release(document=tomllib.loads(content.decode()), sha256=frozen))
     return merge_releases(releases)
 
@@ -126,7 +127,7 @@ def get_claim(*, actor: Actor, claim_id: str) -> ClaimView:
     views = _view_all(rows, ends=Withdrawal.objects.filter(claim_id=claim_id))
     found = next((view for view in views if view.claim.id == claim_id), None)
     if found is None:
-        raise ClaimMissing(detail=f"There is no claim {claim_id[:64]}.")
+        raise ClaimMissing(detail=say("There is no claim {claim_id}.", claim_id=claim_id[:64]))
     return found
 
 

@@ -8,6 +8,7 @@ from lilong.common.canonical import Json
 from lilong.common.errors import Conflict, FieldProblem, LimitReached
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.record.public import append
 from lilong.platforms.stack.core.checks import ClaimInvalid, Draft, check_draft
 from lilong.platforms.stack.core.claims import Claim, Tier
@@ -65,7 +66,7 @@ def hand_in_measurement(*, name: str, draft: Draft, run_id: str, now: datetime) 
     Raises AcceleratorMissing, ClaimInvalid, ClaimsFull.
     """
     if draft.tier is not Tier.MEASURED or not run_id:
-        problem = FieldProblem("tier", "claim.not_measured", "What is handed in was measured by a run.")
+        problem = FieldProblem("tier", "claim.not_measured", say("What is handed in was measured by a run."))
         raise ClaimInvalid(fields=[problem])
     row = _build_row(name=name, draft=draft, now=now)
     row.run_id = run_id
@@ -89,7 +90,7 @@ def withdraw_claim(*, actor: Actor, claim_id: str, reason: str, now: datetime) -
     """
     require(may(actor, roles=OPERATORS, scope=Scope.OPERATE))
     if not reason.strip() or len(reason) > REASON_MAX:
-        problem = FieldProblem("reason", "claim.reason", f"Say why, in at most {REASON_MAX} characters.")
+        problem = FieldProblem("reason", "claim.reason", say("Say why, in at most {most} characters.", most=REASON_MAX))
         raise ClaimInvalid(fields=[problem])
     with transaction.atomic():
         view = get_claim(actor=actor, claim_id=claim_id)
@@ -141,7 +142,7 @@ def _require_news(row: AddedClaim, *, actor: Actor) -> None:
     for claim in finding.claims if finding else ():
         is_same = (claim.value, claim.conditions, claim.tier) == (wanted.value, wanted.conditions, wanted.tier)
         if is_same and wanted.sources[0] in claim.sources:
-            raise ClaimDoubled(detail=f"It is {claim.id}.", facts={"claim_id": claim.id})
+            raise ClaimDoubled(detail=say("It is {claim_id}.", claim_id=claim.id), facts={"claim_id": claim.id})
 
 
 def _record_claim(row: AddedClaim, *, now: datetime) -> None:

@@ -265,7 +265,10 @@ class Quote(models.Model):
 
 
 class TimelineEntry(models.Model):
-    """One thing that happened to an order, with the money beside it. `state`: the order's state after it."""
+    """One thing that happened to an order, with the money beside it. `state`: the order's state after it.
+
+    said: template and values of `detail`, where it is a sentence that has some.
+    """
 
     id = models.CharField(max_length=64, primary_key=True)
     order = models.ForeignKey(Order, models.PROTECT, related_name="timeline")
@@ -276,6 +279,7 @@ class TimelineEntry(models.Model):
     money = models.CharField(max_length=16, blank=True)
     amount_uc = models.BigIntegerField(null=True)
     detail = models.CharField(max_length=500, blank=True)
+    said = models.JSONField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["order", "number"], name="supermarket_timeline_number")]

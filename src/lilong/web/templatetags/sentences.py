@@ -1,5 +1,6 @@
 """Sentences for the codes of runs, in the reader's language; loaded everywhere like the other tags of the shell."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext as _
 
 from lilong.common.money import PPM
+from lilong.common.sentences import retell
+from lilong.common.time import parse_moment
 from lilong.protocol import reasons, waits
 from lilong.protocol.messages import Fault, Reason
 from lilong.protocol.waits import Wait, fill_sentence
@@ -28,6 +31,8 @@ FAULTS: "Mapping[Fault, _StrOrPromise]" = {
 }
 MILLISECONDS = 1000
 MEBIBYTE = 1024**2
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+"""A moment as `common.time` writes it."""
 
 
 @register.filter
@@ -40,6 +45,14 @@ def reason_sentence(reason: Reason) -> str:
 def fault_sentence(fault: Fault) -> str:
     """Say whose fault an end was: `{{ attempt.fault|fault_sentence }}`."""
     return str(FAULTS[Fault(fault)])
+
+
+@register.filter
+def sentence(text: str) -> SafeString:
+    """Say what happened: `{{ error.detail|sentence }}`; what is there in English alone is marked as that."""
+    told = retell(text, translate=_, write=_write_value)
+    is_foreign = told == text and text.isascii() and _language() != "en"
+    return format_html('<span lang="en">{}</span>' if is_foreign else "{}", told)
 
 
 @register.simple_tag
@@ -85,6 +98,10 @@ def _language() -> str:
 
 def _say(wait: Wait) -> str:
     return fill_sentence(wait=wait, sentence=_(waits.SENTENCES[wait.code]), write=_write)
+
+
+def _write_value(value: str) -> str:
+    return formatting.format_moment(parse_moment(value), language=_language()) if MOMENT.fullmatch(value) else value
 
 
 def _write(name: str, value: str | int) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 from lilong.foundation.cases.core.decisions import CaseState
 
@@ -29,7 +30,7 @@ def may_appeal(*, actor: Actor, organisation_id: str) -> Verdict:
     """
     verdict = may(actor, roles=APPELLANTS, scope=Scope.MANAGE)
     if verdict.allowed and (not organisation_id or actor.organisation_id != organisation_id):
-        return Verdict(allowed=False, reason="Only the organisation that a case concerns appeals.")
+        return Verdict(allowed=False, reason=say("Only the organisation that a case concerns appeals."))
     return verdict
 
 
@@ -40,13 +41,13 @@ def find_obstacle(refusal: Refusal, *, now: datetime) -> str:
     'It is open: only a refusal can be appealed against.'
     """
     if refusal.state is not CaseState.REFUSED:
-        return f"It is {refusal.state}: only a refusal can be appealed against."
+        return say("It is {state}: only a refusal can be appealed against.", state=refusal.state)
     if refusal.is_appealed:
-        return "There was an appeal already; there is one chance."
+        return say("There was an appeal already; there is one chance.")
     if refusal.appeal_until is None:
-        return "There is no appeal against decisions of this kind."
+        return say("There is no appeal against decisions of this kind.")
     if now >= refusal.appeal_until:
-        return f"The time for an appeal ended at {format_moment(refusal.appeal_until)}."
+        return say("The time for an appeal ended at {appeal_until}.", appeal_until=format_moment(refusal.appeal_until))
     return ""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may
+from lilong.common.sentences import say
 
 
 class CaseState(StrEnum):
@@ -50,13 +51,13 @@ def may_decide(
     if not verdict.allowed:
         return verdict
     if actor.person_id == opened_by:
-        return Verdict(allowed=False, reason="You opened this case: others decide it.")
+        return Verdict(allowed=False, reason=say("You opened this case: others decide it."))
     if organisation_id and actor.organisation_id == organisation_id:
-        return Verdict(allowed=False, reason="This case concerns your own organisation: others decide it.")
+        return Verdict(allowed=False, reason=say("This case concerns your own organisation: others decide it."))
     if any(opinion.person_id == actor.person_id for opinion in opinions):
-        return Verdict(allowed=False, reason="You have decided on this case already.")
+        return Verdict(allowed=False, reason=say("You have decided on this case already."))
     if actor.person_id in earlier:
-        return Verdict(allowed=False, reason="You had a say in the decision appealed against: others decide.")
+        return Verdict(allowed=False, reason=say("You had a say in the decision appealed against: others decide."))
     return Verdict(allowed=True)
 
 

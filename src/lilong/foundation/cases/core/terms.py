@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import cast
 
 from lilong.common.errors import InvariantBroken
+from lilong.common.sentences import say
 from lilong.foundation.cases.core.admission import PublishedRule
 
 
@@ -37,7 +38,11 @@ class Terms:
         """Return the terms of a kind; raises KindUnknown."""
         found = self.kinds.get(kind)
         if found is None:
-            raise KindUnknown(detail=f"{kind} is not in version {self.published.version} of the terms.")
+            raise KindUnknown(
+                detail=say(
+                    "{kind} is not in version {version} of the terms.", kind=kind, version=self.published.version
+                )
+            )
         return found
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from lilong.foundation.cases.core.admission import ADMISSION_CASE
 from lilong.foundation.cases.core.appeals import APPEAL_CASE
@@ -43,10 +43,6 @@ FACTS: "Mapping[str, _StrOrPromise]" = {
 }
 
 TRANSLATED = (
-    _("You opened this case: others decide it."),
-    _("This case concerns your own organisation: others decide it."),
-    _("You have decided on this case already."),
-    _("You had a say in the decision appealed against: others decide."),
     _("All conditions of the rule are met."),
     _("Many organisations were admitted within a day: a person decides."),
     _("A person decides on organisations of the kind provider."),
@@ -63,11 +59,6 @@ TRANSLATED = (
     _("An appeal is decided once."),
 )
 """Sentences that the core and the published files hold in English: named here, so that the catalogue has them."""
-
-
-def say(sentence: str) -> str:
-    """Return a sentence of the core or of a published file in the reader's language; what a person wrote, as it is."""
-    return gettext(sentence) if sentence else ""
 
 
 def name_kind(kind: str) -> "_StrOrPromise":

@@ -7,6 +7,7 @@ from django.db import transaction
 from lilong.common.errors import Conflict
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, require
+from lilong.common.sentences import say
 from lilong.foundation.cases.core.appeals import APPEAL_CASE, Refusal, find_obstacle, may_appeal
 from lilong.foundation.cases.core.decisions import CaseState
 from lilong.foundation.cases.models import Case
@@ -30,7 +31,7 @@ def appeal(*, actor: Actor, case_id: str, reason: str, now: datetime) -> str:
     with transaction.atomic():
         first = Case.objects.select_for_update().visible_to(actor).filter(pk=case_id).first()
         if first is None:
-            raise CaseMissing(detail=f"There is no case {case_id[:64]} that you can see.")
+            raise CaseMissing(detail=say("There is no case {case_id} that you can see.", case_id=case_id[:64]))
         require(may_appeal(actor=actor, organisation_id=first.organisation_id))
         until = find_appeal_end(case=first)
         is_appealed = Case.objects.filter(appeal_of=first).exists()

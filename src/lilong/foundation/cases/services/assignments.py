@@ -6,6 +6,7 @@ from django.db import transaction
 
 from lilong.common.errors import InputInvalid
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.cases.core.decisions import CaseState, Decision, Opinion, may_decide
 from lilong.foundation.cases.models import CaseOpinion
 from lilong.foundation.cases.services.cases import CaseClosed, list_earlier, lock_case
@@ -30,13 +31,13 @@ def assign_case(*, actor: Actor, case_id: str, person_id: str, now: datetime) ->
     with transaction.atomic():
         case = lock_case(case_id=case_id)
         if case.state != CaseState.OPEN:
-            raise CaseClosed(detail=f"It was {case.state}: {case.reason}")
+            raise CaseClosed(detail=say("It was {state}: {reason}", state=case.state, reason=case.reason))
         if case.assigned_to == person_id:
             return
         found = list_people(organisation_id="", roles=frozenset({Role.OPERATOR})) if person_id else []
         person = next((each for each in found if each.person_id == person_id), None)
         if person_id and person is None:
-            raise AssigneeUnfit(detail="There is no operator with this id.")
+            raise AssigneeUnfit(detail=say("There is no operator with this id."))
         if person is not None:
             given = CaseOpinion.objects.filter(case=case)
             verdict = may_decide(
@@ -52,7 +53,7 @@ def assign_case(*, actor: Actor, case_id: str, person_id: str, now: datetime) ->
                 earlier=list_earlier(case=case),
             )
             if not verdict.allowed:
-                raise AssigneeUnfit(detail=f"Of that person: {verdict.reason}")
+                raise AssigneeUnfit(detail=say("Of that person: {reason}", reason=verdict.reason))
         case.assigned_to = person_id
         case.save(update_fields=["assigned_to"])
         announce_case(case=case, now=now)

@@ -9,6 +9,7 @@ from lilong.common.canonical import Json
 from lilong.common.errors import Conflict
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, require
+from lilong.common.sentences import say
 from lilong.foundation.cases.core.admission import ADMISSION_CASE, PublishedRule, RuleOutcome
 from lilong.foundation.cases.core.decisions import CaseState, Decision, Opinion, find_state, may_decide
 from lilong.foundation.cases.events import CaseDecided, CaseOverdue
@@ -92,7 +93,7 @@ def decide_case(*, actor: Actor, case_id: str, decision: Decision, reason: str, 
             )
         )
         if case.state != CaseState.OPEN:
-            raise CaseClosed(detail=f"It was {case.state}: {case.reason}")
+            raise CaseClosed(detail=say("It was {state}: {reason}", state=case.state, reason=case.reason))
         CaseOpinion.objects.create(
             id=new_id("opn"),
             case=case,
@@ -146,7 +147,7 @@ def lock_case(*, case_id: str) -> Case:
     """Return the case, locked until the transaction ends; raises CaseMissing."""
     case = Case.objects.select_for_update().filter(pk=case_id).first()
     if case is None:
-        raise CaseMissing(detail=f"There is no case {case_id[:64]}.")
+        raise CaseMissing(detail=say("There is no case {case_id}.", case_id=case_id[:64]))
     return case
 
 

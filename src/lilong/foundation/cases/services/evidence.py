@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from lilong.common.permissions import Actor, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.cases.core.decisions import CaseState, may_decide
 from lilong.foundation.cases.models import Case
 from lilong.foundation.cases.queries import CaseMissing, CaseSheet
@@ -69,9 +70,9 @@ def show_evidence(*, actor: Actor, case_id: str, evidence_id: str, now: datetime
     with transaction.atomic():
         case = lock_case(case_id=case_id)
         if not actor.organisation_id or case.organisation_id != actor.organisation_id:
-            raise CaseMissing(detail=f"There is no case {case_id[:64]}.")
+            raise CaseMissing(detail=say("There is no case {case_id}.", case_id=case_id[:64]))
         if case.state != CaseState.OPEN:
-            raise CaseClosed(detail=f"It was {case.state}; documents are shown while a case is open.")
+            raise CaseClosed(detail=say("It was {state}; documents are shown while a case is open.", state=case.state))
         use_evidence(
             organisation_id=actor.organisation_id,
             evidence_ids=[evidence_id],
@@ -112,8 +113,8 @@ def _require_deciding(actor: Actor, case_id: str) -> str:
     """
     case = Case.objects.visible_to(actor).filter(pk=case_id).first()
     if case is None:
-        raise CaseMissing(detail=f"There is no case {case_id[:64]} that you can see.")
+        raise CaseMissing(detail=say("There is no case {case_id} that you can see.", case_id=case_id[:64]))
     require(may_decide(actor=actor, opened_by=case.opened_by, organisation_id=case.organisation_id, opinions=[]))
     if case.state != CaseState.OPEN:
-        raise CaseClosed(detail=f"It was {case.state}; documents are shown while a case is open.")
+        raise CaseClosed(detail=say("It was {state}; documents are shown while a case is open.", state=case.state))
     return case.organisation_id

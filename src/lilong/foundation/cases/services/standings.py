@@ -13,6 +13,7 @@ from lilong.common.canonical import sha256_hex
 from lilong.common.errors import FieldProblem, InputInvalid
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, require
+from lilong.common.sentences import say
 from lilong.foundation.cases.core.admission import PublishedRule
 from lilong.foundation.cases.core.decisions import CaseState
 from lilong.foundation.cases.core.standings import STANDING_CASE, StandingRule, StandingTerms, choose_documents
@@ -92,7 +93,11 @@ def ask_for_standing(*, actor: Actor, kind: StandingKind, reason: str, now: date
             names = load_evidence_kinds().kinds
             raise EvidenceLacks(
                 fields=[
-                    FieldProblem(path=lack, code="standing.evidence", message=f"{names[lack].name_en} is missing.")
+                    FieldProblem(
+                        path=lack,
+                        code="standing.evidence",
+                        message=say("{name} is missing.", name=names[lack].name_en),
+                    )
                     for lack in offer.lacking
                 ]
             )

@@ -6,7 +6,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from lilong.foundation.cases.pages.words import name_kind, say
+from lilong.common.django.sentences import tell
+from lilong.foundation.cases.pages.words import name_kind
 
 register = template.Library()
 
@@ -20,7 +21,7 @@ def case_kind(kind: str) -> str:
 @register.simple_tag
 def say_case(sentence: str) -> str:
     """Write a sentence of a rule or of the terms in the reader's language, and what a person wrote as it is."""
-    return say(sentence)
+    return tell(sentence)
 
 
 @register.simple_tag

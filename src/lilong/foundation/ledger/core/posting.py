@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from lilong.common.sentences import say
 from lilong.foundation.ledger.core.accounts import Account, may_pay
 from lilong.foundation.ledger.core.refusals import (
     refuse_above_hold,
@@ -162,28 +163,28 @@ def split_waves(groups: Sequence[LinkGroup]) -> list[list[LinkGroup]]:
 def _find_form_problem(group: LinkGroup) -> str:
     """Return what is wrong with the group's form, or nothing."""
     if not group.transfers:
-        return "a group has at least one transfer"
+        return say("a group has at least one transfer")
     ids = [transfer.id for transfer in group.transfers]
     holds = [transfer.pending_id for transfer in group.transfers if transfer.pending_id]
     if len(set(ids)) < len(ids) or len(set(holds)) < len(holds):
-        return "it names a transfer twice"
+        return say("it names a transfer twice")
     for text in (group.id, *ids, *(t.code for t in group.transfers)):
         if not 1 <= len(text) <= ID_MAX_CHARACTERS:
-            return "an id or code is empty or too long"
+            return say("an id or code is empty or too long")
     return next((problem for problem in map(_find_transfer_problem, group.transfers) if problem), "")
 
 
 def _find_transfer_problem(transfer: Transfer) -> str:
     if not 0 <= transfer.amount_uc <= AMOUNT_MAX_UC:
-        return f"the amount of {transfer.id} is out of range"
+        return say("the amount of {transfer_id} is out of range", transfer_id=transfer.id)
     if transfer.debit_account == transfer.credit_account:
-        return f"{transfer.id} pays from an account into itself"
+        return say("{transfer_id} pays from an account into itself", transfer_id=transfer.id)
     if (transfer.kind in RESOLUTIONS) != bool(transfer.pending_id):
-        return f"{transfer.id} must name a hold exactly if it is a settle or a void"
+        return say("{transfer_id} must name a hold exactly if it is a settle or a void", transfer_id=transfer.id)
     if transfer.kind is TransferKind.VOID and transfer.amount_uc:
-        return f"{transfer.id} is a void and moves nothing"
+        return say("{transfer_id} is a void and moves nothing", transfer_id=transfer.id)
     if len(transfer.subject) > ID_MAX_CHARACTERS:
-        return f"the subject of {transfer.id} is too long"
+        return say("the subject of {transfer_id} is too long", transfer_id=transfer.id)
     return ""
 
 

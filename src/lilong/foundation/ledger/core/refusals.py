@@ -1,11 +1,27 @@
 """Every reason for which a group of transfers is refused, in words: which rule, whose account, what would pass."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from lilong.common.money import format_credits
+from lilong.common.sentences import Sentence, say
 from lilong.common.time import format_moment
-from lilong.foundation.ledger.core.accounts import Account
+from lilong.foundation.ledger.core.accounts import Account, AccountKind
 from lilong.foundation.ledger.core.transfers import AMOUNT_MAX_UC, Refusal, Transfer
+
+NAMES: Mapping[AccountKind, Sentence] = {
+    AccountKind.WALLET: say("wallet"),
+    AccountKind.PROJECT_BUDGET: say("project budget"),
+    AccountKind.PROGRAMME_FUND: say("programme fund"),
+    AccountKind.VOUCHER: say("voucher"),
+    AccountKind.ORDER_ESCROW: say("order escrow"),
+    AccountKind.CHALLENGE_ESCROW: say("challenge escrow"),
+    AccountKind.PROVIDER_ACCRUING: say("provider accruing"),
+    AccountKind.PROVIDER_AVAILABLE: say("provider available"),
+    AccountKind.HUB_FEE: say("hub fee"),
+    AccountKind.SERVICE_RESERVE: say("service reserve"),
+    AccountKind.OUTSIDE: say("outside"),
+}
 
 
 def refuse_short(*, account: Account, available_uc: int, change_uc: int) -> Refusal:
@@ -17,10 +33,14 @@ def refuse_short(*, account: Account, available_uc: int, change_uc: int) -> Refu
         constraint="ledger_account_floor",
         account_id=account.id,
         detail=(
-            f"The {describe(account)} has {format_credits(available_uc)} credits available"
-            f" and would need {format_credits(asked_uc)}; it may not go below 0."
+            say(
+                "The {account} has {available} credits available and would need {asked}; it may not go below 0.",
+                account=describe(account),
+                available=format_credits(available_uc),
+                asked=format_credits(asked_uc),
+            )
         ),
-        next_step=f"Add {format_credits(missing_uc)} credits to it or ask for less.",
+        next_step=say("Add {missing} credits to it or ask for less.", missing=format_credits(missing_uc)),
         facts={"available_uc": available_uc, "asked_uc": asked_uc, "missing_uc": missing_uc, "limit_uc": 0},
     )
 
@@ -30,8 +50,12 @@ def refuse_resolved(*, transfer: Transfer, resolved_by: str) -> Refusal:
     return Refusal(
         code="ledger.hold_resolved",
         constraint="ledger_transfer_one_resolution",
-        detail=f"The hold {transfer.pending_id} was already resolved by {resolved_by}.",
-        next_step="Post a correction of the difference as a new transfer.",
+        detail=say(
+            "The hold {pending_id} was already resolved by {resolved_by}.",
+            pending_id=transfer.pending_id or "",
+            resolved_by=resolved_by,
+        ),
+        next_step=say("Post a correction of the difference as a new transfer."),
         facts={"pending_id": transfer.pending_id or "", "resolved_by": resolved_by},
     )
 
@@ -41,8 +65,8 @@ def refuse_reused_id(*, transfer_id: str) -> Refusal:
     return Refusal(
         code="ledger.transfer_conflict",
         constraint="ledger_transfer_pkey",
-        detail=f"The transfer {transfer_id} is in the books with another content.",
-        next_step="Give a new transfer an id of its own.",
+        detail=say("The transfer {transfer_id} is in the books with another content.", transfer_id=transfer_id),
+        next_step=say("Give a new transfer an id of its own."),
         facts={"transfer_id": transfer_id},
     )
 
@@ -53,8 +77,8 @@ def refuse_unknown_account(*, account_id: str) -> Refusal:
         code="ledger.account_unknown",
         constraint="ledger_transfer_account",
         account_id=account_id,
-        detail=f"There is no account {account_id}.",
-        next_step="Open the account first.",
+        detail=say("There is no account {account_id}.", account_id=account_id),
+        next_step=say("Open the account first."),
     )
 
 
@@ -63,8 +87,12 @@ def refuse_unknown_hold(*, transfer: Transfer) -> Refusal:
     return Refusal(
         code="ledger.hold_unknown",
         constraint="ledger_transfer_pending",
-        detail=f"There is no hold {transfer.pending_id} between the accounts of {transfer.id}.",
-        next_step="Name a posted pend and its two accounts.",
+        detail=say(
+            "There is no hold {pending_id} between the accounts of {transfer_id}.",
+            pending_id=transfer.pending_id or "",
+            transfer_id=transfer.id,
+        ),
+        next_step=say("Name a posted pend and its two accounts."),
         facts={"pending_id": transfer.pending_id or ""},
     )
 
@@ -74,8 +102,12 @@ def refuse_unknown_correction(*, transfer: Transfer) -> Refusal:
     return Refusal(
         code="ledger.correction_unknown",
         constraint="ledger_transfer_corrects",
-        detail=f"There is no transfer {transfer.corrects} that {transfer.id} could correct.",
-        next_step="Name a posted transfer.",
+        detail=say(
+            "There is no transfer {corrects} that {transfer_id} could correct.",
+            corrects=transfer.corrects or "",
+            transfer_id=transfer.id,
+        ),
+        next_step=say("Name a posted transfer."),
         facts={"corrects": transfer.corrects or ""},
     )
 
@@ -86,8 +118,12 @@ def refuse_above_hold(*, transfer: Transfer, held_uc: int) -> Refusal:
         code="ledger.above_hold",
         constraint="ledger_transfer_within_hold",
         account_id=transfer.debit_account,
-        detail=f"{format_credits(transfer.amount_uc)} credits are asked from a hold of {format_credits(held_uc)}.",
-        next_step=f"Settle at most {format_credits(held_uc)} credits.",
+        detail=say(
+            "{amount} credits are asked from a hold of {held}.",
+            amount=format_credits(transfer.amount_uc),
+            held=format_credits(held_uc),
+        ),
+        next_step=say("Settle at most {held} credits.", held=format_credits(held_uc)),
         facts={"held_uc": held_uc, "asked_uc": transfer.amount_uc},
     )
 
@@ -98,8 +134,13 @@ def refuse_restricted(*, payer: Account, receiver: Account) -> Refusal:
         code="ledger.voucher_restricted",
         constraint="ledger_voucher_restriction",
         account_id=payer.id,
-        detail=f"The {describe(payer)} pays for {payer.restriction} alone, not into the {describe(receiver)}.",
-        next_step=f"Pay into an account that is for {payer.restriction}.",
+        detail=say(
+            "The {payer} pays for {restriction} alone, not into the {receiver}.",
+            payer=describe(payer),
+            restriction=payer.restriction,
+            receiver=describe(receiver),
+        ),
+        next_step=say("Pay into an account that is for {restriction}.", restriction=payer.restriction),
         facts={"restriction": payer.restriction},
     )
 
@@ -110,8 +151,8 @@ def refuse_closed_period(*, closed_until: datetime) -> Refusal:
     return Refusal(
         code="ledger.period_closed",
         constraint="ledger_period_open",
-        detail=f"The books are closed until {moment}.",
-        next_step="Enter it as a correction that counts from the next period on.",
+        detail=say("The books are closed until {moment}.", moment=moment),
+        next_step=say("Enter it as a correction that counts from the next period on."),
         facts={"closed_until": moment},
     )
 
@@ -121,8 +162,13 @@ def refuse_future(*, transfer: Transfer, now: datetime) -> Refusal:
     return Refusal(
         code="ledger.effective_later",
         constraint="ledger_transfer_effective",
-        detail=f"{transfer.id} is to count from {format_moment(transfer.effective_at)}; now is {format_moment(now)}.",
-        next_step="Post it when that moment has come.",
+        detail=say(
+            "{transfer_id} is to count from {effective_at}; now is {now}.",
+            transfer_id=transfer.id,
+            effective_at=format_moment(transfer.effective_at),
+            now=format_moment(now),
+        ),
+        next_step=say("Post it when that moment has come."),
     )
 
 
@@ -131,8 +177,14 @@ def refuse_by_constraint(*, group_id: str, constraint: str) -> Refusal:
     return Refusal(
         code="ledger.constraint",
         constraint=constraint,
-        detail=f"The database refuses group {group_id}: it would break {constraint}.",
-        next_step="Tell the operator the name of the constraint: a sum or an amount is beyond what the books can hold.",
+        detail=say(
+            "The database refuses group {group_id}: it would break {constraint}.",
+            group_id=group_id,
+            constraint=constraint,
+        ),
+        next_step=say(
+            "Tell the operator the name of the constraint: a sum or an amount is beyond what the books can hold."
+        ),
     )
 
 
@@ -141,12 +193,17 @@ def refuse_form(*, group_id: str, problem: str) -> Refusal:
     return Refusal(
         code="ledger.group_malformed",
         constraint="ledger_transfer_form",
-        detail=f"Group {group_id}: {problem}.",
-        next_step=f"Amounts are 0 to {AMOUNT_MAX_UC} micro-credits between two accounts, ids 1 to 64 characters.",
+        detail=say("Group {group_id}: {problem}.", group_id=group_id, problem=problem),
+        next_step=say(
+            "Amounts are 0 to {most} micro-credits between two accounts, ids 1 to 64 characters.",
+            most=AMOUNT_MAX_UC,
+        ),
     )
 
 
-def describe(account: Account) -> str:
+def describe(account: Account) -> Sentence:
     """Return a few words that tell a person which account is meant."""
-    purpose = f" {account.purpose}" if account.purpose else ""
-    return f"{account.kind.replace('_', ' ')}{purpose} ({account.id})"
+    name = NAMES[account.kind]
+    if not account.purpose:
+        return say("{name} ({account_id})", name=name, account_id=account.id)
+    return say("{name} {purpose} ({account_id})", name=name, purpose=account.purpose, account_id=account.id)

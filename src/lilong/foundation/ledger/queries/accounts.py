@@ -8,6 +8,7 @@ from lilong.common.django.paging import page_oldest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.core.posting import Change
 from lilong.foundation.ledger.models import Account, ClosingBalance, Period
@@ -68,7 +69,7 @@ def get_balances(*, account_ids: Sequence[str], at: datetime | None = None) -> d
     now = read_sums(account_ids=account_ids)
     missing = [account_id for account_id in account_ids if account_id not in now]
     if missing:
-        raise AccountMissing(detail=f"There is no account {missing[0][:64]}.")
+        raise AccountMissing(detail=say("There is no account {account_id}.", account_id=missing[0][:64]))
     sums = now if at is None else sum_until(account_ids=account_ids, at=at)
     return {account_id: _balance(sums.get(account_id, Change())) for account_id in account_ids}
 
@@ -77,7 +78,9 @@ def get_account(*, actor: Actor, account_id: str, at: datetime | None = None) ->
     """Return an account that the actor may see, with its balance now or at a moment; raises AccountMissing."""
     account = Account.objects.visible_to(actor).filter(pk=account_id).first()
     if account is None:
-        raise AccountMissing(detail=f"There is no account {account_id[:64]} that you can see.")
+        raise AccountMissing(
+            detail=say("There is no account {account_id} that you can see.", account_id=account_id[:64])
+        )
     return view_accounts(accounts=[account], balances=get_balances(account_ids=[account_id], at=at))[0]
 
 

@@ -8,6 +8,7 @@ from django.db.models import Q
 from lilong.common.errors import NotFound
 from lilong.common.paging import encode_cursor
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.core.posting import Change
 from lilong.foundation.ledger.core.transfers import TransferKind
@@ -90,7 +91,9 @@ def get_transfer_sheet(*, actor: Actor, transfer_id: str) -> TransferSheet:
     seen = Transfer.objects.visible_to(actor).select_related("debit_account", "credit_account")
     row = seen.filter(pk=transfer_id).first()
     if row is None:
-        raise TransferMissing(detail=f"There is no transfer {transfer_id[:64]} that you can see.")
+        raise TransferMissing(
+            detail=say("There is no transfer {transfer_id} that you can see.", transfer_id=transfer_id[:64])
+        )
     if row.subject:
         beside = Q(subject=row.subject)
     else:

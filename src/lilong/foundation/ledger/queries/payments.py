@@ -8,6 +8,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.ledger.core.payments import ManualBankTransfer, Payment, PayOutState, TopUpState
 from lilong.foundation.ledger.models import PayOut, TopUp
 
@@ -64,7 +65,7 @@ def get_top_up(*, actor: Actor, top_up_id: str) -> TopUpView:
     """Return a top-up that the actor may see; raises TopUpMissing."""
     top_up = TopUp.objects.visible_to(actor).filter(pk=top_up_id).first()
     if top_up is None:
-        raise TopUpMissing(detail=f"There is no top-up {top_up_id[:64]} that you can see.")
+        raise TopUpMissing(detail=say("There is no top-up {top_up_id} that you can see.", top_up_id=top_up_id[:64]))
     return _view_top_up(top_up)
 
 
@@ -78,7 +79,9 @@ def get_pay_out(*, actor: Actor, pay_out_id: str) -> PayOutView:
     """Return a pay-out that the actor may see; raises PayOutMissing."""
     pay_out = PayOut.objects.visible_to(actor).filter(pk=pay_out_id).first()
     if pay_out is None:
-        raise PayOutMissing(detail=f"There is no pay-out {pay_out_id[:64]} that you can see.")
+        raise PayOutMissing(
+            detail=say("There is no pay-out {pay_out_id} that you can see.", pay_out_id=pay_out_id[:64])
+        )
     return _view_pay_out(pay_out)
 
 

@@ -7,6 +7,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.ledger.models import Period
 
 
@@ -32,7 +33,7 @@ def get_period(*, actor: Actor, period_id: str) -> PeriodView:
     _require_operator(actor)
     period = Period.objects.filter(pk=period_id).first()
     if period is None:
-        raise PeriodMissing(detail=f"There is no period {period_id[:64]}.")
+        raise PeriodMissing(detail=say("There is no period {period_id}.", period_id=period_id[:64]))
     return _view(period)
 
 

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from lilong.common.paging import Page, encode_cursor
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.core.posting import Change
@@ -105,7 +106,9 @@ def _choose(accounts: Sequence[AccountView], account_id: str) -> AccountView | N
         return next(holding, next(iter(accounts), None))
     account = next((each for each in accounts if each.id == account_id), None)
     if account is None:
-        raise AccountMissing(detail=f"There is no account {account_id[:64]} with statements that you can see.")
+        raise AccountMissing(
+            detail=say("There is no account {account_id} with statements that you can see.", account_id=account_id[:64])
+        )
     return account
 
 

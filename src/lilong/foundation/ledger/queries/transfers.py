@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from lilong.common.django.paging import LimitInvalid
 from lilong.common.paging import PAGE_LIMIT_MAX, CursorInvalid, Page, decode_cursor, encode_cursor
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.common.time import MomentInvalid, format_moment, parse_moment
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.core.transfers import TransferKind
@@ -63,7 +64,9 @@ def list_account_transfers(*, actor: Actor, account_id: str, cursor: str | None,
     if not 1 <= limit <= PAGE_LIMIT_MAX:
         raise LimitInvalid(facts={"limit": PAGE_LIMIT_MAX, "asked": limit})
     if not Account.objects.visible_to(actor).filter(pk=account_id).exists():
-        raise AccountMissing(detail=f"There is no account {account_id[:64]} that you can see.")
+        raise AccountMissing(
+            detail=say("There is no account {account_id} that you can see.", account_id=account_id[:64])
+        )
     earlier = read_position(cursor=cursor) if cursor else Q()
     found = latest_transfers(account_id=account_id, where=earlier, count=limit + 1)
     items = [_view(row) for row in found[:limit]]
@@ -120,7 +123,7 @@ def read_position(*, cursor: str) -> Q:
     try:
         effective_at = parse_moment(moment)
     except MomentInvalid as error:
-        raise CursorInvalid(detail=f"{cursor[:80]!r} is not a cursor of this list.") from error
+        raise CursorInvalid(detail=say("{cursor!r} is not a cursor of this list.", cursor=cursor[:80])) from error
     return Q(effective_at__lt=effective_at) | Q(effective_at=effective_at, pk__lt=transfer_id)
 
 

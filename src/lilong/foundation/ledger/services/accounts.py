@@ -6,6 +6,7 @@ from django.db import transaction
 
 from lilong.common.errors import Conflict
 from lilong.common.ids import new_id
+from lilong.common.sentences import say
 from lilong.foundation.ledger.core.accounts import AccountKind, find_floor_uc
 from lilong.foundation.ledger.models import Account
 
@@ -37,5 +38,11 @@ def open_account(*, kind: AccountKind, owner_id: str, purpose: str, now: datetim
             },
         )
     if account.restriction != restriction:
-        raise RestrictionConflict(detail=f"{account.id} is for {account.restriction or 'anything'}.")
+        raise RestrictionConflict(
+            detail=say(
+                "{account_id} is for {restriction}.",
+                account_id=account.id,
+                restriction=account.restriction or say("anything"),
+            )
+        )
     return account.id

@@ -9,6 +9,7 @@ from lilong.common.canonical import Json
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, NotAllowed
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.cases.public import CaseState, open_case
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.core.payments import PayOutState, TopUpState, find_next_state
@@ -68,7 +69,13 @@ def request_top_up(*, actor: Actor, organisation_id: str, amount_uc: int, refere
         Account.objects.select_for_update(no_key=True).get(pk=wallet)  # one request of an organisation at a time
         known = TopUp.objects.filter(organisation_id=organisation_id, reference=reference).first()
         if known and known.amount_uc != amount_uc:
-            raise ReferenceUsed(detail=f"{reference} was entered with {known.amount_uc} micro-credits.")
+            raise ReferenceUsed(
+                detail=say(
+                    "{reference} was entered with {amount_uc} micro-credits.",
+                    reference=reference,
+                    amount_uc=known.amount_uc,
+                )
+            )
         if known:
             return known.case_id
         top_up = TopUp(
@@ -158,11 +165,11 @@ def confirm_pay_out(*, actor: Actor, pay_out_id: str, bank_reference: str, now: 
     with transaction.atomic():
         pay_out = PayOut.objects.select_for_update().filter(pk=pay_out_id).first()
         if pay_out is None:
-            raise PayOutMissing(detail=f"There is no pay-out {pay_out_id[:64]}.")
+            raise PayOutMissing(detail=say("There is no pay-out {pay_out_id}.", pay_out_id=pay_out_id[:64]))
         if pay_out.state == PayOutState.SENT and pay_out.bank_reference == bank_reference:
             return
         if pay_out.state != PayOutState.APPROVED:
-            raise PayOutNotApproved(detail=f"It is {pay_out.state}.")
+            raise PayOutNotApproved(detail=say("It is {state}.", state=pay_out.state))
         pay_out.state, pay_out.bank_reference, pay_out.closed_at = PayOutState.SENT, bank_reference, now
         pay_out.save(update_fields=["state", "bank_reference", "closed_at"])
         _post_pay_out(pay_out, TransferKind.SETTLE, code="pay_out", now=now)
@@ -172,7 +179,7 @@ def confirm_pay_out(*, actor: Actor, pay_out_id: str, bank_reference: str, now: 
 def _require_payer(actor: Actor, *, organisation_id: str, amount_uc: int) -> None:
     require(may(actor, roles=PAYERS, scope=Scope.PAY))
     if actor.organisation_id != organisation_id and not actor.is_operator:
-        raise NotAllowed(detail="You act for another organisation.")
+        raise NotAllowed(detail=say("You act for another organisation."))
     if not 1 <= amount_uc <= AMOUNT_MAX_UC:
         problem = FieldProblem(path="amount_uc", code=AmountOutOfRange.code, message=AmountOutOfRange.next_step)
         raise AmountOutOfRange(fields=[problem])

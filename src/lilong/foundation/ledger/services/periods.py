@@ -7,6 +7,7 @@ from django.db import transaction
 from lilong.common.errors import Conflict
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.core.posting import Change
 from lilong.foundation.ledger.models import ClosingBalance, Period
@@ -38,7 +39,13 @@ def close_period(*, actor: Actor, ends_at: datetime, now: datetime) -> str:
         last = Period.objects.order_by("-ends_at").first()
         begin = last.ends_at if last else BEGINNING
         if not begin < ends_at <= now:
-            raise PeriodImpossible(detail=f"Asked for {format_moment(ends_at)}; closed until {format_moment(begin)}.")
+            raise PeriodImpossible(
+                detail=say(
+                    "Asked for {ends_at}; closed until {closed_until}.",
+                    ends_at=format_moment(ends_at),
+                    closed_until=format_moment(begin),
+                )
+            )
         sums = sum_transfers(account_ids=None, begin=begin, end=ends_at)
         for closing in ClosingBalance.objects.filter(period=last).exclude(**EMPTY) if last else ():
             sums.setdefault(closing.account_id, Change()).add(closing_change(closing=closing))

@@ -9,6 +9,7 @@ from itertools import chain
 from django.db import IntegrityError, OperationalError, connection, transaction
 
 from lilong.common.errors import Conflict, LimitReached
+from lilong.common.sentences import join_sentences
 from lilong.foundation.ledger.core.posting import (
     Known,
     Prepared,
@@ -64,7 +65,10 @@ def build_error(*, refusal: Refusal) -> ShortOfFunds | GroupRefused:
     """Return the error that says what a refusal says."""
     error_class = ShortOfFunds if refusal.code == ShortOfFunds.code else GroupRefused
     facts = {"refusal": refusal.code, "constraint": refusal.constraint, "account_id": refusal.account_id}
-    return error_class(detail=f"{refusal.detail} {refusal.next_step}", facts={**facts, **refusal.facts})
+    return error_class(
+        detail=join_sentences(refusal.detail, refusal.next_step),
+        facts={**facts, **refusal.facts},
+    )
 
 
 def _post_wave(groups: Sequence[LinkGroup], *, now: datetime) -> list[GroupResult]:

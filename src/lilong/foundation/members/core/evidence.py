@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from lilong.common.sentences import say
+
 EXPIRING_WITHIN_DAYS = 30
 HEAD_BYTES = 8
 """How many bytes of a document tell its type."""
@@ -85,9 +87,9 @@ def find_day_problems(*, kind: EvidenceKind, issued_on: date, expires_on: date |
     problems: dict[str, str] = {}
     # A day of grace: where the document comes from it may be tomorrow already.
     if issued_on > day + timedelta(days=1):
-        problems["issued_on"] = "It must not be later than today."
+        problems["issued_on"] = say("It must not be later than today.")
     if expires_on is None and kind.expires:
-        problems["expires_on"] = "A document of this kind expires: say when."
+        problems["expires_on"] = say("A document of this kind expires: say when.")
     if expires_on is not None and expires_on <= max(issued_on, day):
-        problems["expires_on"] = "It must be later than today and than the day of issue."
+        problems["expires_on"] = say("It must be later than today and than the day of issue.")
     return problems

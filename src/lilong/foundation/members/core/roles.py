@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may
+from lilong.common.sentences import say
 
 
 class OrganisationKind(StrEnum):
@@ -59,11 +60,14 @@ def may_set_role(actor: Actor, *, kind: OrganisationKind, old: Role | None, new:
     if not allowed.allowed:
         return allowed
     if new is not None and (new is Role.OPERATOR) is not (kind is OrganisationKind.HUB):
-        return Verdict(allowed=False, reason=f"There is no role {new} in this kind of organisation: {kind}.")
+        return Verdict(
+            allowed=False,
+            reason=say("There is no role {role} in this kind of organisation: {kind}.", role=new, kind=kind),
+        )
     if actor.role is Role.ADMIN:
         above = [role for role in (old, new) if role is not None and role not in LOWER_ROLES]
         if above:
-            reason = f"An admin may not change an {above[0]}."
+            reason = say("An admin may not change an {role}.", role=above[0])
             return Verdict(allowed=False, reason=reason, needs=frozenset({Role.OWNER}))
     return Verdict(allowed=True)
 

@@ -6,6 +6,7 @@ from datetime import date
 from enum import StrEnum
 
 from lilong.common.permissions import Verdict
+from lilong.common.sentences import say
 from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState
 
 
@@ -74,9 +75,9 @@ def may_order(*, kind: OrganisationKind, state: OrganisationState, standings: Se
     'Its standing as resident ended on 2026-01-01.'
     """
     if state is OrganisationState.APPLIED:
-        return Verdict(allowed=False, reason="Your organisation has applied and is not admitted yet.")
+        return Verdict(allowed=False, reason=say("Your organisation has applied and is not admitted yet."))
     if state is OrganisationState.SUSPENDED:
-        return Verdict(allowed=False, reason="Your organisation is suspended.")
+        return Verdict(allowed=False, reason=say("Your organisation is suspended."))
     if kind is OrganisationKind.HUB or any(each.kind in ORDERING and holds_on(each, day=day) for each in standings):
         return Verdict(allowed=True)
     return Verdict(allowed=False, reason=_explain_no_standing(standings, day))
@@ -86,12 +87,16 @@ def _explain_no_standing(standings: Sequence[Standing], day: date) -> str:
     coming = [each for each in standings if each.kind in ORDERING and each.starts_on > day]
     if coming:
         first = min(coming, key=lambda each: each.starts_on)
-        return f"Its standing as {first.kind} begins on {first.starts_on}."
+        return say(
+            "Its standing as {kind} begins on {starts_on}.", kind=first.kind, starts_on=first.starts_on.isoformat()
+        )
     over = [(each.ends_on, each.kind) for each in standings if each.kind in ORDERING and each.ends_on is not None]
     if over:
         ends_on, kind = max(over)
-        return f"Its standing as {kind} ended on {ends_on}."
+        return say("Its standing as {kind} ended on {ends_on}.", kind=kind, ends_on=ends_on.isoformat())
     others = sorted({each.kind for each in standings if holds_on(each, day=day)})
     if others:
-        return f"It is at the hub as {' and '.join(others)}; that does not include buying computing power."
-    return "It has no standing at the hub."
+        return say(
+            "It is at the hub as {others}; that does not include buying computing power.", others=" and ".join(others)
+        )
+    return say("It has no standing at the hub.")

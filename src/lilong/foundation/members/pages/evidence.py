@@ -15,11 +15,12 @@ from django.views.decorators.http import require_POST, require_safe
 from lilong.common.django.downloads import send_file
 from lilong.common.django.forms import DayField, render_form
 from lilong.common.django.people import find_actor, for_member
+from lilong.common.django.sentences import tell
 from lilong.common.django.uploads import CheckedUpload, find_upload, takes_file
 from lilong.common.permissions import Scope, may
 from lilong.common.time import utc_now
 from lilong.foundation.members.core.evidence import HEAD_BYTES, find_day_problems, find_document_type
-from lilong.foundation.members.pages.words import name_evidence, say
+from lilong.foundation.members.pages.words import name_evidence
 from lilong.foundation.members.queries.evidence import (
     get_evidence,
     list_evidence,
@@ -85,7 +86,7 @@ class EvidenceForm(forms.Form):
                 kind=kind, issued_on=given["issued_on"], expires_on=given["expires_on"], day=utc_now().date()
             )
             for path, message in problems.items():
-                self.add_error(path, say(message))
+                self.add_error(path, tell(message))
         return given
 
 
@@ -177,7 +178,7 @@ def _save(request: HttpRequest, form: EvidenceForm, *, replaces: str) -> str | N
         )
     except EvidenceInvalid as refusal:
         for problem in refusal.fields:
-            form.add_error(DOCUMENT if problem.path == "sha256" else problem.path, say(problem.message))
+            form.add_error(DOCUMENT if problem.path == "sha256" else problem.path, tell(problem.message))
         return None
     return made.id
 

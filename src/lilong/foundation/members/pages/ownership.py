@@ -16,12 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from lilong.common.django.forms import DayField, render_form
 from lilong.common.django.people import find_actor, for_member, for_operator
+from lilong.common.django.sentences import tell
 from lilong.common.money import PPM
 from lilong.common.permissions import Actor, Role, Scope, may
 from lilong.common.time import utc_now
 from lilong.foundation.members.core.ownership import HolderKind
 from lilong.foundation.members.core.roles import MANAGERS
-from lilong.foundation.members.pages.words import say
 from lilong.foundation.members.queries import PersonView, get_organisation, list_people, name_organisations
 from lilong.foundation.members.queries.ownership import (
     OwnershipView,
@@ -189,7 +189,7 @@ def _tell(path: str, message: str, *, day: DayForm, rows: Sequence[OwnerForm]) -
             day.add_error("starts_on", _("It must not be later than today or before the last declaration began."))
         case ["owners", number, *rest]:
             field = "share" if rest and rest[-1] == "share_ppm" else "number"
-            rows[int(number)].add_error(field, say(message))
+            rows[int(number)].add_error(field, tell(message))
         case _other:
             day.add_error(
                 None, _("Name at least one owner, and at most 100; all shares together are at most 100 per cent.")

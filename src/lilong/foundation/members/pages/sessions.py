@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from lilong.common.django.people import find_actor
 from lilong.common.errors import NotFound
 from lilong.common.permissions import PUBLIC, Actor, Role
+from lilong.common.sentences import say
 from lilong.foundation.members.core.roles import list_scopes
 from lilong.foundation.members.models import Membership, Organisation
 from lilong.foundation.members.queries import NOTHING, list_memberships
@@ -61,7 +62,7 @@ def read_beside_memberships(request: HttpRequest, beside: Mapping[str, Expressio
 def choose_organisation(request: HttpRequest, organisation_id: str) -> None:
     """Act for this organisation from now on in this session; raises NotFound for one that is not the person's."""
     if all(each.organisation_id != organisation_id for each in list_session_memberships(request)):
-        raise NotFound(detail="You do not belong to this organisation.")
+        raise NotFound(detail=say("You do not belong to this organisation."))
     act_for(request, organisation_id)
 
 

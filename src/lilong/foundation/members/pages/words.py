@@ -73,8 +73,3 @@ def name_evidence(kind: str) -> str:
     if known is None:
         return kind
     return known.name_zh if (get_language() or "").startswith("zh") else known.name_en
-
-
-def say(sentence: str) -> str:
-    """Return a sentence of the core or of a service in the reader's language."""
-    return gettext(sentence)

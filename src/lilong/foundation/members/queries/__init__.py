@@ -11,6 +11,7 @@ from lilong.common.django.paging import page_newest_first, page_oldest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState, find_giving_roles
 from lilong.foundation.members.core.standings import Standing, may_order
@@ -61,7 +62,7 @@ def get_organisation(*, actor: Actor, organisation_id: str) -> OrganisationView:
     rows = Organisation.objects.visible_to(actor).prefetch_related("standings")
     row = rows.filter(id=organisation_id).first()
     if row is None:
-        raise NotFound(detail=f"There is no organisation {organisation_id}.")
+        raise NotFound(detail=say("There is no organisation {organisation_id}.", organisation_id=organisation_id))
     return _view(row)
 
 
@@ -106,7 +107,9 @@ def get_member(*, actor: Actor, membership_id: str) -> Membership:
     own = Membership.objects.filter(organisation_id=actor.organisation_id, left_at=None)
     row = own.select_related("person").filter(id=membership_id).first()
     if row is None:
-        raise NotFound(detail=f"There is no membership {membership_id[:64]} in your organisation.")
+        raise NotFound(
+            detail=say("There is no membership {membership_id} in your organisation.", membership_id=membership_id[:64])
+        )
     return row
 
 

@@ -11,6 +11,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.evidence import (
     EXPIRING_WITHIN_DAYS,
     EvidenceKind,
@@ -114,7 +115,7 @@ def get_evidence(*, actor: Actor, evidence_id: str, now: datetime) -> EvidenceVi
     """Return a document of the actor's own organisation; raises EvidenceMissing."""
     row = Evidence.objects.visible_to(actor).filter(id=evidence_id).first()
     if row is None:
-        raise EvidenceMissing(detail=f"There is no document {evidence_id[:64]}.")
+        raise EvidenceMissing(detail=say("There is no document {evidence_id}.", evidence_id=evidence_id[:64]))
     return view_evidence(row=row, now=now)
 
 

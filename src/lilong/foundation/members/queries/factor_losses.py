@@ -10,6 +10,7 @@ from lilong.common.django.paging import page_newest_first, page_oldest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.factor_losses import OPEN, LossState
 from lilong.foundation.members.models import FactorLoss
 
@@ -49,7 +50,7 @@ def get_loss(*, actor: Actor, loss_id: str) -> LossView:
     """Return one request whose mail was proven, for an operator; raises NotFound. One query."""
     row = _proven(actor).filter(id=loss_id).first()
     if row is None:
-        raise NotFound(detail=f"There is no request {loss_id[:64]}.")
+        raise NotFound(detail=say("There is no request {loss_id}.", loss_id=loss_id[:64]))
     return _view(row)
 
 
@@ -63,7 +64,7 @@ def may_decide_loss(*, actor: Actor, person_id: str) -> Verdict:
     """Return whether this operator may decide: nobody does about the own second factor."""
     verdict = may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE)
     if verdict.allowed and person_id == actor.person_id:
-        return Verdict(allowed=False, reason="Another operator has to do this for you.")
+        return Verdict(allowed=False, reason=say("Another operator has to do this for you."))
     return verdict
 
 

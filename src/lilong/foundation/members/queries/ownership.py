@@ -15,6 +15,7 @@ from lilong.common.errors import NotFound
 from lilong.common.money import PPM
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.ownership import (
     CHAIN_MAX,
     HolderKind,
@@ -69,7 +70,7 @@ def list_ownership(*, actor: Actor, organisation_id: str, cursor: str | None, li
     """Return what an organisation declared, newest first, ended shares too; one's own, or for operators any."""
     require(may(actor, roles=frozenset(Role), scope=Scope.READ))
     if not Organisation.objects.visible_to(actor).filter(id=organisation_id).exists():
-        raise NotFound(detail=f"There is no organisation {organisation_id[:64]}.")
+        raise NotFound(detail=say("There is no organisation {organisation_id}.", organisation_id=organisation_id[:64]))
     page = page_newest_first(OwnershipShare.objects.filter(organisation_id=organisation_id), cursor=cursor, limit=limit)
     return Page(items=[view_share(row=row) for row in page.items], next_cursor=page.next_cursor)
 
@@ -111,7 +112,7 @@ def check_related(*, actor: Actor, first_id: str, second_id: str, now: datetime)
     found = set(Organisation.objects.filter(id__in=[first_id, second_id]).values_list("id", flat=True))
     missing = [each for each in (first_id, second_id) if each not in found]
     if missing:
-        raise NotFound(detail=f"There is no organisation {missing[0][:64]}.")
+        raise NotFound(detail=say("There is no organisation {organisation_id}.", organisation_id=missing[0][:64]))
     return are_related(first_id=first_id, second_id=second_id, day=now.date())
 
 

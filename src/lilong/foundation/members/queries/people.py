@@ -8,6 +8,7 @@ from django.db.models import CharField, DateTimeField, ForeignKey, Model, Q, Que
 
 from lilong.common.errors import NotFound
 from lilong.common.permissions import Role, Scope
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 from lilong.foundation.members.core.tokens import read_scopes
 from lilong.foundation.members.models import Invitation, Membership, Person, Token
@@ -103,7 +104,7 @@ def gather_person(*, person_id: str, now: datetime) -> PersonExport:
     """
     person = Person.objects.filter(id=person_id).first()
     if person is None:
-        raise NotFound(detail=f"There is no person {person_id[:64]}.")
+        raise NotFound(detail=say("There is no person {person_id}.", person_id=person_id[:64]))
     memberships = Membership.objects.filter(person=person).select_related("organisation").order_by("id")
     tokens = Token.objects.filter(membership__person=person).select_related("membership").order_by("id")
     invitations = Invitation.objects.filter(Q(email=person.email) | Q(accepted_by=person.id)).order_by("id")

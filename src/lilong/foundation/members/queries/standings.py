@@ -8,6 +8,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.members.core.standings import Standing, StandingKind, holds_on
 from lilong.foundation.members.models import Organisation, OrganisationStanding, StandingApplication
 
@@ -62,7 +63,7 @@ def list_standings(
 ) -> Page[StandingView]:
     """Return the standings of an organisation that the actor may see, those granted last first; raises NotFound."""
     if not Organisation.objects.visible_to(actor).filter(id=organisation_id).exists():
-        raise NotFound(detail=f"There is no organisation {organisation_id[:64]}.")
+        raise NotFound(detail=say("There is no organisation {organisation_id}.", organisation_id=organisation_id[:64]))
     rows = OrganisationStanding.objects.filter(organisation_id=organisation_id)
     page = page_newest_first(rows, cursor=cursor, limit=limit)
     return Page(items=[view_standing(row=row, now=now) for row in page.items], next_cursor=page.next_cursor)
@@ -73,7 +74,7 @@ def get_standing(*, actor: Actor, organisation_id: str, standing_id: str, now: d
     visible = Organisation.objects.visible_to(actor).filter(id=organisation_id)
     row = OrganisationStanding.objects.filter(organisation__in=visible, id=standing_id).first()
     if row is None:
-        raise NotFound(detail=f"There is no standing {standing_id[:64]}.")
+        raise NotFound(detail=say("There is no standing {standing_id}.", standing_id=standing_id[:64]))
     return view_standing(row=row, now=now)
 
 

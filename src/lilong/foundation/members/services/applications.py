@@ -6,6 +6,7 @@ from django.db import transaction
 
 from lilong.common.errors import NotFound
 from lilong.common.permissions import Actor, Scope, Verdict, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.roles import MANAGERS, OrganisationKind, OrganisationState
 from lilong.foundation.members.core.standings import Standing, StandingKind
 from lilong.foundation.members.models import Organisation, OrganisationStanding, StandingApplication
@@ -36,13 +37,15 @@ def apply_for_standing(*, actor: Actor, application_id: str, kind: StandingKind,
     with transaction.atomic():
         organisation = lock_own_organisation(actor=actor)
         if organisation.kind == OrganisationKind.HUB or organisation.state != OrganisationState.ADMITTED:
-            raise StandingRefused(detail=f"It is of the kind {organisation.kind} and {organisation.state}.")
+            raise StandingRefused(
+                detail=say("It is of the kind {kind} and {state}.", kind=organisation.kind, state=organisation.state)
+            )
         endless = OrganisationStanding.objects.filter(organisation=organisation, kind=kind, ends_on=None).first()
         if endless is not None:
             raise StandingOverlaps(facts={"standing_id": endless.id})
         asked = StandingApplication.objects.filter(organisation=organisation, kind=kind, answered_at=None).first()
         if asked is not None:
-            raise StandingAsked(detail=f"It is {asked.case_id}.", facts={"case_id": asked.case_id})
+            raise StandingAsked(detail=say("It is {case_id}.", case_id=asked.case_id), facts={"case_id": asked.case_id})
         StandingApplication.objects.create(
             id=application_id,
             organisation=organisation,
@@ -86,7 +89,7 @@ def refuse_application(*, application_id: str, now: datetime) -> None:
 def _lock(application_id: str) -> tuple[StandingApplication, Organisation]:
     asked = StandingApplication.objects.filter(id=application_id).first()
     if asked is None:
-        raise NotFound(detail=f"There is no application {application_id[:64]}.")
+        raise NotFound(detail=say("There is no application {application_id}.", application_id=application_id[:64]))
     organisation = lock_organisation(organisation_id=asked.organisation_id)
     return StandingApplication.objects.select_for_update().get(id=application_id), organisation
 

@@ -10,6 +10,7 @@ from lilong.common.canonical import Json
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.consent import ANSWER_MAX, OUTCOME_QUESTIONS, RoundState
 from lilong.foundation.members.core.roles import MANAGERS
 from lilong.foundation.members.models import Consent, OutcomeAnswer
@@ -68,10 +69,13 @@ def set_consents(*, actor: Actor, version: str, uses: Collection[str], now: date
     require(may(actor, roles=MANAGERS, scope=Scope.MANAGE))
     terms = load_consent_terms()
     if version != terms.version:
-        raise ConsentOutdated(detail=f"Version {version[:16]} was read, version {terms.version} is in force.")
+        detail = say("Version {read} was read, version {valid} is in force.", read=version[:16], valid=terms.version)
+        raise ConsentOutdated(detail=detail)
     unknown = sorted(set(uses) - terms.uses.keys())
     if unknown:
-        raise ConsentInvalid(fields=[FieldProblem(path="uses", code="consent.use", message=f"Unknown: {unknown[0]}.")])
+        raise ConsentInvalid(
+            fields=[FieldProblem(path="uses", code="consent.use", message=say("Unknown: {name}.", name=unknown[0]))]
+        )
     with transaction.atomic():
         organisation = lock_own_organisation(actor=actor)
         held = {(row.use, row.version): row for row in _list_held(organisation_id=organisation.id)}
@@ -101,9 +105,11 @@ def answer_outcomes(*, actor: Actor, round_code: str, answers: Mapping[str, int 
     require(may(actor, roles=MANAGERS, scope=Scope.MANAGE))
     rule = load_outcome_rule()
     if round_code not in rule.rounds:
-        raise NotFound(detail=f"There is no round {round_code[:32]}.")
+        raise NotFound(detail=say("There is no round {round_code}.", round_code=round_code[:32]))
     problems = [
-        FieldProblem(path=question, code="consent.answer", message="It must be a whole number that is not negative.")
+        FieldProblem(
+            path=question, code="consent.answer", message=say("It must be a whole number that is not negative.")
+        )
         for question, number in answers.items()
         if question not in rule.questions or (number is not None and not 0 <= number <= ANSWER_MAX)
     ]

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from lilong.common.errors import NotFound, NotSignedIn
 from lilong.common.permissions import Role
+from lilong.common.sentences import say
 from lilong.foundation.members.core.roles import list_scopes
 from lilong.foundation.members.core.tokens import LIFE_DEFAULT_S, TokenUse
 from lilong.foundation.members.models import Membership, Person, SharedCacheRow
@@ -60,7 +61,7 @@ def approve_device(*, device_code: str, person_id: str, organisation_id: str) ->
     with transaction.atomic():
         person = Person.objects.get(id=person_id)
         if not Membership.objects.filter(person=person, organisation_id=organisation_id, left_at=None).exists():
-            raise NotFound(detail="You do not belong to this organisation.")
+            raise NotFound(detail=say("You do not belong to this organisation."))
         lock_device(device_code=device_code)
         state = cache.get(device_codes.cache_device_code_key(device_code))
         if state is None or state["granted"] is not None:
@@ -112,7 +113,7 @@ def exchange_grant(*, access_token: str, name: str, now: datetime) -> NewToken:
         )
         row = membership.first()
         if row is None:
-            raise GrantUnknown(detail="You do not belong to the organisation any more.")
+            raise GrantUnknown(detail=say("You do not belong to the organisation any more."))
         grant.delete()
         scopes = list_scopes(role=Role(row.role))
         return insert_token(

@@ -10,6 +10,7 @@ from django.db import transaction
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, LimitReached
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.evidence import (
     HEAD_BYTES,
     DocumentType,
@@ -39,7 +40,7 @@ from lilong.foundation.record.public import append
 EVIDENCE_MAX = 200
 DOCUMENT_BYTES_MAX = 50 * 1024**2
 CHUNK_BYTES = 256 * 1024
-WRONG_TYPE = "It must be a PDF, PNG or JPEG file."
+WRONG_TYPE = say("It must be a PDF, PNG or JPEG file.")
 KEEPERS = frozenset({Role.OPERATOR, Role.OWNER, Role.ADMIN, Role.BILLING})
 
 
@@ -111,9 +112,9 @@ def give_evidence(
         held = find_many(organisation_id=organisation.id, sha256s=[sha256]).get(sha256)
         problems = _find_problems(kind, issued_on=issued_on, expires_on=expires_on, day=now.date())
         if held is None:
-            problems["sha256"] = "Your organisation has no object with this digest here. Upload it first."
+            problems["sha256"] = say("Your organisation has no object with this digest here. Upload it first.")
         elif held.size_bytes > DOCUMENT_BYTES_MAX:
-            problems["sha256"] = f"A document has at most {DOCUMENT_BYTES_MAX} bytes."
+            problems["sha256"] = say("A document has at most {most} bytes.", most=DOCUMENT_BYTES_MAX)
         elif document_type is None:
             problems["sha256"] = WRONG_TYPE
         if problems or held is None:
@@ -164,9 +165,9 @@ def open_own_evidence(*, actor: Actor, evidence_id: str) -> OpenedDocument:
     require(may(actor, roles=frozenset(Role), scope=Scope.READ))
     row = Evidence.objects.visible_to(actor).filter(id=evidence_id).first()
     if row is None:
-        raise EvidenceMissing(detail=f"There is no document {evidence_id[:64]}.")
+        raise EvidenceMissing(detail=say("There is no document {evidence_id}.", evidence_id=evidence_id[:64]))
     if row.withdrawn_at is not None:
-        raise EvidenceOver(detail=f"It is {EvidenceState.WITHDRAWN}.")
+        raise EvidenceOver(detail=say("It is {state}.", state=EvidenceState.WITHDRAWN))
     return _open(row)
 
 
@@ -182,11 +183,11 @@ def use_evidence(
     found = {row.id: row for row in rows}
     missing = [evidence_id for evidence_id in wanted if evidence_id not in found]
     if missing:
-        raise EvidenceMissing(detail=f"There is no document {missing[0][:64]}.")
+        raise EvidenceMissing(detail=say("There is no document {evidence_id}.", evidence_id=missing[0][:64]))
     for row in found.values():
         state = view_evidence(row=row, now=now).state
         if state in {EvidenceState.WITHDRAWN, EvidenceState.EXPIRED}:
-            raise EvidenceOver(detail=f"{row.title} is {state}.")
+            raise EvidenceOver(detail=say("{title} is {state}.", title=row.title, state=state))
         EvidenceUse.objects.get_or_create(
             evidence=row,
             subject_id=subject_id,
@@ -207,10 +208,10 @@ def verify_evidence(
         found = Evidence.objects.select_for_update().filter(id=evidence_id, organisation_id=organisation_id)
         row = found.first()
         if row is None:
-            raise EvidenceMissing(detail=f"There is no document {evidence_id[:64]}.")
+            raise EvidenceMissing(detail=say("There is no document {evidence_id}.", evidence_id=evidence_id[:64]))
         state = view_evidence(row=row, now=now).state
         if state in {EvidenceState.WITHDRAWN, EvidenceState.EXPIRED}:
-            raise EvidenceOver(detail=f"It is {state}.")
+            raise EvidenceOver(detail=say("It is {state}.", state=state))
         if row.verified_at is None:
             row.verified_at, row.verified_by, row.verification = now, actor.person_id, reason
             row.save(update_fields=["verified_at", "verified_by", "verification"])
@@ -229,7 +230,7 @@ def open_evidence(*, actor: Actor, organisation_id: str, evidence_id: str, why: 
         rows = Evidence.objects.filter(organisation_id=organisation_id, withdrawn_at=None)
         row = rows.filter(id=evidence_id).first()
         if row is None:
-            raise EvidenceMissing(detail=f"There is no document {evidence_id[:64]}.")
+            raise EvidenceMissing(detail=say("There is no document {evidence_id}.", evidence_id=evidence_id[:64]))
         _record(row, deed="opened", by=actor.person_id, reason=why, now=now)
     return _open(row)
 
@@ -259,7 +260,7 @@ def _open(row: Evidence) -> OpenedDocument:
 def _find_own(actor: Actor, evidence_id: str) -> Evidence:
     row = Evidence.objects.visible_to(actor).select_for_update().filter(id=evidence_id).first()
     if row is None:
-        raise EvidenceMissing(detail=f"There is no document {evidence_id[:64]}.")
+        raise EvidenceMissing(detail=say("There is no document {evidence_id}.", evidence_id=evidence_id[:64]))
     return row
 
 
@@ -275,7 +276,7 @@ def _withdraw(row: Evidence, *, by: str, reason: str, now: datetime) -> None:
 def _find_problems(kind: str, *, issued_on: date, expires_on: date | None, day: date) -> dict[str, str]:
     known = load_evidence_kinds().kinds
     if kind not in known:
-        return {"kind": f"It must be one of: {', '.join(sorted(known))}."}
+        return {"kind": say("It must be one of: {kinds}.", kinds=", ".join(sorted(known)))}
     return find_day_problems(kind=known[kind], issued_on=issued_on, expires_on=expires_on, day=day)
 
 

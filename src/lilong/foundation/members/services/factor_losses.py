@@ -17,6 +17,7 @@ from django.utils.translation import override
 from lilong.common.errors import Conflict, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.factor_losses import (
     CODE_LIFE,
     CODE_TRIES_MAX,
@@ -184,7 +185,7 @@ def _make_code() -> str:
 def _lock_person(person_id: str) -> Person:
     person = Person.objects.select_for_update().filter(id=person_id, erased_at=None).first()
     if person is None:
-        raise NotFound(detail=f"There is no person {person_id[:64]}.")
+        raise NotFound(detail=say("There is no person {person_id}.", person_id=person_id[:64]))
     return person
 
 
@@ -192,7 +193,7 @@ def _lock(loss_id: str) -> tuple[FactorLoss, Person]:
     """Return a request and its person, the person locked first, as everybody does."""
     found = FactorLoss.objects.filter(id=loss_id).first()
     if found is None:
-        raise NotFound(detail=f"There is no request {loss_id[:64]}.")
+        raise NotFound(detail=say("There is no request {loss_id}.", loss_id=loss_id[:64]))
     person = _lock_person(found.person_id)
     return FactorLoss.objects.select_for_update().get(id=loss_id), person
 

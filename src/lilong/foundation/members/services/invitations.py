@@ -9,6 +9,7 @@ from django.db.models import Sum
 from lilong.common.errors import Conflict, LimitReached, NotAllowed, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, require
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 from lilong.foundation.members.core.invitations import (
     GENERATIONS_MAX,
@@ -234,7 +235,7 @@ def _accept(person_id: str, secret: str, *, now: datetime) -> Membership:
         raise InvitationUnknown
     person = Person.objects.select_for_update().filter(id=person_id, erased_at=None).first()
     if person is None:
-        raise NotAllowed(detail="This needs a person who is signed in.")
+        raise NotAllowed(detail=say("This needs a person who is signed in."))
     if person.email != row.email:
         raise EmailDiffers
     if person.email_verified_at is None:
@@ -280,7 +281,7 @@ def _lock_for_change(actor: Actor, invitation_id: str) -> Invitation:
     organisation = lock_own_organisation(actor=actor)
     row = Invitation.objects.select_for_update().filter(organisation=organisation, id=invitation_id).first()
     if row is None:
-        raise InvitationMissing(detail=f"There is no invitation {invitation_id[:64]}.")
+        raise InvitationMissing(detail=say("There is no invitation {invitation_id}.", invitation_id=invitation_id[:64]))
     require(may_set_role(actor, kind=OrganisationKind(organisation.kind), old=None, new=Role(row.role)))
     return row
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from lilong.common.errors import Conflict, LimitReached, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.roles import HEAD_ROLES, OrganisationKind, may_set_role
 from lilong.foundation.members.core.tokens import TokenUse
 from lilong.foundation.members.models import Invitation, Membership, Organisation, Person
@@ -112,7 +113,9 @@ def leave_organisation(*, actor: Actor, organisation_id: str, now: datetime) -> 
     """
     require(may(actor, roles=frozenset(Role), scope=Scope.MANAGE))
     if organisation_id != actor.organisation_id:
-        raise NotFound(detail=f"You do not act for an organisation {organisation_id[:64]}.")
+        raise NotFound(
+            detail=say("You do not act for an organisation {organisation_id}.", organisation_id=organisation_id[:64])
+        )
     with transaction.atomic():
         organisation = lock_own_organisation(actor=actor)
         membership = _find_present(organisation, person_id=actor.person_id)
@@ -132,10 +135,10 @@ def transfer_ownership(*, actor: Actor, membership_id: str, now: datetime) -> No
             raise NoOwnership
         own = _find_present(organisation, person_id=actor.person_id)
         if own.role != Role.OWNER:
-            require(Verdict(allowed=False, reason="You are no owner any more."))
+            require(Verdict(allowed=False, reason=say("You are no owner any more.")))
         other = Membership.objects.filter(organisation=organisation, left_at=None, id=membership_id).first()
         if other is None:
-            raise NotFound(detail=f"There is no membership {membership_id[:64]}.")
+            raise NotFound(detail=say("There is no membership {membership_id}.", membership_id=membership_id[:64]))
         if other.id == own.id:
             return
         for membership, role in ((other, Role.OWNER), (own, Role.ADMIN)):
@@ -171,7 +174,7 @@ def lock_own_organisation(*, actor: Actor) -> Organisation:
     """Return the organisation that the actor acts for, locked: whoever changes who belongs to it waits for this."""
     organisation = Organisation.objects.select_for_update().filter(id=actor.organisation_id).first()
     if organisation is None:
-        raise NotFound(detail="You act for no organisation.")
+        raise NotFound(detail=say("You act for no organisation."))
     return organisation
 
 
@@ -192,7 +195,7 @@ def _lock_for_change(actor: Actor, membership_id: str, *, new: Role | None) -> M
     present = Membership.objects.select_related("organisation").filter(organisation=organisation, left_at=None)
     membership = present.filter(id=membership_id).first()
     if membership is None:
-        raise NotFound(detail=f"There is no membership {membership_id[:64]}.")
+        raise NotFound(detail=say("There is no membership {membership_id}.", membership_id=membership_id[:64]))
     kind, old = OrganisationKind(organisation.kind), Role(membership.role)
     require(may_set_role(actor, kind=kind, old=old, new=new))
     if new is not HEAD_ROLES[kind]:
@@ -204,5 +207,5 @@ def _find_present(organisation: Organisation, *, person_id: str) -> Membership:
     present = Membership.objects.select_related("organisation").filter(organisation=organisation, left_at=None)
     membership = present.filter(person_id=person_id).first()
     if membership is None:
-        raise NotFound(detail="You do not belong to this organisation any more.")
+        raise NotFound(detail=say("You do not belong to this organisation any more."))
     return membership

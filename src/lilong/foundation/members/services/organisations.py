@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from lilong.common.errors import Conflict, LimitReached, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import HEAD_ROLES, OrganisationKind, OrganisationState, list_scopes
@@ -108,7 +109,7 @@ def found_organisation(*, person_id: str, name: str, kind: OrganisationKind, now
         _require_sign_up_room(now)
         person = Person.objects.select_for_update().filter(id=person_id, erased_at=None).first()
         if person is None:
-            raise NotFound(detail=f"There is no person {person_id[:64]}.")
+            raise NotFound(detail=say("There is no person {person_id}.", person_id=person_id[:64]))
         own = Membership.objects.filter(person=person, left_at=None, organisation__kind=kind)
         if kind is OrganisationKind.MAKER and own.exists():
             raise MakerAlready
@@ -260,11 +261,11 @@ def _override(
     with transaction.atomic():
         row = _lock(organisation_id)
         if row.kind == OrganisationKind.HUB:
-            raise OverrideRefused(detail="The hub's own organisation is always admitted.")
+            raise OverrideRefused(detail=say("The hub's own organisation is always admitted."))
         if row.state == new:
             return
         if row.state != old:
-            raise OverrideRefused(detail=f"The organisation is {row.state}.")
+            raise OverrideRefused(detail=say("The organisation is {state}.", state=row.state))
         Organisation.objects.filter(id=row.id).update(state=new)
         payload = {"old": old, "new": new, "reason": why, "by": actor.person_id}
         append(kind="hub.override", subject_id=row.id, payload=payload, organisation_id=row.id, now=now)
@@ -273,5 +274,5 @@ def _override(
 def _lock(organisation_id: str) -> Organisation:
     row = Organisation.objects.select_for_update().filter(id=organisation_id).first()
     if row is None:
-        raise NotFound(detail=f"There is no organisation {organisation_id[:64]}.")
+        raise NotFound(detail=say("There is no organisation {organisation_id}.", organisation_id=organisation_id[:64]))
     return row

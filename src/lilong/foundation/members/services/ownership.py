@@ -11,6 +11,7 @@ from lilong.common.errors import FieldProblem, InputInvalid
 from lilong.common.ids import is_id, new_id
 from lilong.common.money import PPM
 from lilong.common.permissions import Actor, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.ownership import HolderKind, name_outsider
 from lilong.foundation.members.core.roles import MANAGERS
 from lilong.foundation.members.models import Membership, OwnershipShare
@@ -61,9 +62,11 @@ def declare_ownership(
         for number, owner in enumerate(owners):
             problems += _find_owner_problems(number, owner, own_id=organisation.id, members=members, holders=holders)
         if not 1 <= len(owners) <= OWNERS_MAX:
-            problems.append(_problem("owners", f"Name 1 to {OWNERS_MAX} owners."))
+            problems.append(_problem("owners", say("Name 1 to {most} owners.", most=OWNERS_MAX)))
         if sum(owner.share_ppm for owner in owners) > PPM:
-            problems.append(_problem("owners", f"All shares together are at most {PPM} parts per million."))
+            problems.append(
+                _problem("owners", say("All shares together are at most {most} parts per million.", most=PPM))
+            )
         if problems:
             raise OwnershipInvalid(fields=problems)
         own.filter(ends_on=None).update(ends_on=starts_on)
@@ -117,9 +120,14 @@ def _name_holder(owner: DeclaredOwner) -> tuple[HolderKind, str]:
 def _find_day_problems(starts_on: date, *, least: date | None, day: date) -> list[FieldProblem]:
     # A day of grace: where the declarer is it may be tomorrow already.
     if starts_on > day + timedelta(days=1):
-        return [_problem("starts_on", "It must not be later than today.")]
+        return [_problem("starts_on", say("It must not be later than today."))]
     if least is not None and starts_on < least:
-        return [_problem("starts_on", f"It must be {least} or later: from then on other owners are declared.")]
+        return [
+            _problem(
+                "starts_on",
+                say("It must be {least} or later: from then on other owners are declared.", least=least.isoformat()),
+            )
+        ]
     return []
 
 
@@ -135,19 +143,19 @@ def _find_owner_problems(
     problems: list[FieldProblem] = []
     named = [owner.organisation_id, owner.person_id, owner.name and owner.registration_number]
     if sum(bool(each) for each in named) != 1:
-        text = "Name either an organisation_id, or a person_id, or a name with a registration_number."
+        text = say("Name either an organisation_id, or a person_id, or a name with a registration_number.")
         return [_problem(path, text)]
     if not 1 <= owner.share_ppm <= PPM:
-        problems.append(_problem(f"{path}.share_ppm", f"It must be from 1 to {PPM}."))
+        problems.append(_problem(f"{path}.share_ppm", say("It must be from {least} to {most}.", least=1, most=PPM)))
     if kind is HolderKind.ORGANISATION and (not is_id(holder, prefix="org") or holder == own_id):
-        problems.append(_problem(f"{path}.organisation_id", "It must be the id of another organisation."))
+        problems.append(_problem(f"{path}.organisation_id", say("It must be the id of another organisation.")))
     if kind is HolderKind.PERSON and holder not in members:
-        text = "It must be a member of your organisation; name others by name and registration_number."
+        text = say("It must be a member of your organisation; name others by name and registration_number.")
         problems.append(_problem(f"{path}.person_id", text))
     if kind is HolderKind.OUTSIDE and holder == name_outsider(registration_number=""):
-        problems.append(_problem(f"{path}.registration_number", "It needs letters or digits."))
+        problems.append(_problem(f"{path}.registration_number", say("It needs letters or digits.")))
     if holder in [each for _, each in holders[:number]]:
-        problems.append(_problem(path, "This owner is named already."))
+        problems.append(_problem(path, say("This owner is named already.")))
     return problems
 
 

@@ -7,6 +7,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from lilong.common.errors import Conflict, NotSignedIn
+from lilong.common.sentences import say
 from lilong.foundation.members.core.tokens import OPERATORS_FIRST, TokenUse, find_use
 from lilong.foundation.members.models import Membership, Person, Token
 from lilong.foundation.members.services.tokens import lock_one_time_token
@@ -62,7 +63,7 @@ def set_first_password(*, token: str, password: str, now: datetime) -> Person:
 
 def _lock(token: str, *, now: datetime) -> Token:
     if find_use(token) is not TokenUse.ONCE:
-        raise NotSignedIn(detail="This is not a one-time token.")
+        raise NotSignedIn(detail=say("This is not a one-time token."))
     return lock_one_time_token(token=token, now=now)
 
 

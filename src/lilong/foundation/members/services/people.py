@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from lilong.common.errors import Conflict, NotFound
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.languages import Language
 from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState
 from lilong.foundation.members.events import PersonErased
@@ -46,7 +47,7 @@ def confirm_email(*, person_id: str, email: str, now: datetime) -> None:
     except IntegrityError as error:
         raise EmailTaken from error
     if not changed:
-        raise NotFound(detail=f"There is no person {person_id[:64]}.")
+        raise NotFound(detail=say("There is no person {person_id}.", person_id=person_id[:64]))
 
 
 def export_person(*, person_id: str, now: datetime) -> PersonExport:
@@ -91,7 +92,7 @@ def _erase(person_id: str, *, by: str, reason: str, now: datetime) -> None:
     organisations = list(Organisation.objects.select_for_update().filter(id__in=own.values("id")).order_by("id"))
     person = Person.objects.select_for_update().filter(id=person_id).first()
     if person is None:
-        raise NotFound(detail=f"There is no person {person_id[:64]}.")
+        raise NotFound(detail=say("There is no person {person_id}.", person_id=person_id[:64]))
     if person.erased_at is not None:
         return
     present = Membership.objects.filter(person=person, left_at=None)

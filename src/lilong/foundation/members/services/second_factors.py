@@ -16,6 +16,7 @@ from django.utils.translation import override
 from lilong.common.canonical import Json
 from lilong.common.errors import NotFound
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.factor_losses import OPEN, LossState
 from lilong.foundation.members.models import FactorLoss, Person, Token
 from lilong.foundation.members.services.mail import queue_mail
@@ -32,11 +33,11 @@ def reset_second_factor(*, actor: Actor, person_id: str, reason: str, now: datet
     """
     require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
     if person_id == actor.person_id:
-        require(Verdict(allowed=False, reason="Another operator has to do this for you."))
+        require(Verdict(allowed=False, reason=say("Another operator has to do this for you.")))
     with transaction.atomic():
         person = Person.objects.select_for_update().filter(id=person_id).first()
         if person is None:
-            raise NotFound(detail=f"There is no person {person_id[:64]}.")
+            raise NotFound(detail=say("There is no person {person_id}.", person_id=person_id[:64]))
         remove_second_factor(person=person, by=actor.person_id, reason=reason, now=now)
 
 

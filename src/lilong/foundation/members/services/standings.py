@@ -8,6 +8,7 @@ from django.db import transaction
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.roles import OrganisationKind
 from lilong.foundation.members.core.standings import Standing, StandingKind, overlaps
 from lilong.foundation.members.models import Organisation, OrganisationStanding, StandingApplication
@@ -83,12 +84,14 @@ def grant_standing(
     """
     require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
     if ends_on is not None and ends_on <= starts_on:
-        message = "It must be later than the first day; on this day the standing holds no more."
+        message = say("It must be later than the first day; on this day the standing holds no more.")
         raise StandingInvalid(fields=[FieldProblem(path="ends_on", code="standing.ends_early", message=message)])
     with transaction.atomic():
         organisation = lock_organisation(organisation_id=organisation_id)
         if organisation.kind == OrganisationKind.HUB or organisation.state == "applied":
-            raise StandingRefused(detail=f"It is of the kind {organisation.kind} and {organisation.state}.")
+            raise StandingRefused(
+                detail=say("It is of the kind {kind} and {state}.", kind=organisation.kind, state=organisation.state)
+            )
         _require_unasked(organisation, kind)
         wanted = Standing(kind=kind, starts_on=starts_on, ends_on=ends_on)
         row = insert_standing(organisation=organisation, standing=wanted, by=actor.person_id, reason=reason, now=now)
@@ -108,10 +111,13 @@ def end_standing(
         organisation = lock_organisation(organisation_id=organisation_id)
         row = OrganisationStanding.objects.filter(organisation=organisation, id=standing_id).first()
         if row is None:
-            raise StandingMissing(detail=f"There is no standing {standing_id[:64]}.")
+            raise StandingMissing(detail=say("There is no standing {standing_id}.", standing_id=standing_id[:64]))
         least = max(now.date(), row.starts_on)
         if ends_on < least or (row.ends_on is not None and row.ends_on < now.date()):
-            message = f"It must be {least} or later, and the standing must not have ended before today."
+            message = say(
+                "It must be {least} or later, and the standing must not have ended before today.",
+                least=least.isoformat(),
+            )
             raise StandingInvalid(fields=[FieldProblem(path="ends_on", code="standing.ends_early", message=message)])
         if row.ends_on is not None and ends_on > row.ends_on:
             _require_unasked(organisation, StandingKind(row.kind))
@@ -127,7 +133,7 @@ def lock_organisation(*, organisation_id: str) -> Organisation:
     """Return the organisation, locked until the transaction ends; raises NotFound."""
     row = Organisation.objects.select_for_update().filter(id=organisation_id).first()
     if row is None:
-        raise NotFound(detail=f"There is no organisation {organisation_id[:64]}.")
+        raise NotFound(detail=say("There is no organisation {organisation_id}.", organisation_id=organisation_id[:64]))
     return row
 
 
@@ -164,13 +170,13 @@ def insert_standing(
 def _require_unasked(organisation: Organisation, kind: StandingKind) -> None:
     asked = StandingApplication.objects.filter(organisation=organisation, kind=kind, answered_at=None).first()
     if asked is not None:
-        raise StandingAsked(detail=f"It is {asked.case_id}.", facts={"case_id": asked.case_id})
+        raise StandingAsked(detail=say("It is {case_id}.", case_id=asked.case_id), facts={"case_id": asked.case_id})
 
 
 def _require_free(organisation: Organisation, wanted: Standing, *, but: str) -> None:
     rows = list(OrganisationStanding.objects.filter(organisation=organisation).exclude(id=but))
     if len(rows) >= STANDINGS_MAX:
-        raise StandingRefused(detail=f"It has {len(rows)} already.")
+        raise StandingRefused(detail=say("It has {count} already.", count=len(rows)))
     for row in rows:
         other = Standing(kind=StandingKind(row.kind), starts_on=row.starts_on, ends_on=row.ends_on)
         if other.kind is wanted.kind and overlaps(other, wanted):

@@ -11,6 +11,7 @@ from django.db import DatabaseError, transaction
 from lilong.common.errors import InputInvalid, LimitReached, NotFound, NotSignedIn
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.core.roles import MANAGERS, list_scopes
 from lilong.foundation.members.core.tokens import (
     LIFE_DEFAULT_S,
@@ -61,7 +62,7 @@ class NewToken:
 def authenticate(*, token: str, now: datetime) -> Actor:
     """Return who acts by this token; raises NotSignedIn. One query, and a write at most once an hour per token."""
     if find_use(token) is not TokenUse.ACCESS:
-        raise NotSignedIn(detail="A token begins with lil_.")
+        raise NotSignedIn(detail=say("A token begins with lil_."))
     row = Token.objects.select_related("membership").filter(digest=digest_token(token)).first()
     row = _require_live(row, use=TokenUse.ACCESS, now=now)
     if row.last_used_at is None or row.last_used_at <= now - USE_NOTED_EVERY:
@@ -82,7 +83,7 @@ def create_token(
     require(may(actor, roles=frozenset(Role), scope=Scope.MANAGE))
     missing = sorted(set(scopes) - actor.scopes)
     if missing:
-        require(Verdict(allowed=False, reason=f"Your own token lacks: {', '.join(missing)}."))
+        require(Verdict(allowed=False, reason=say("Your own token lacks: {missing}.", missing=", ".join(missing))))
     if not 60 <= expires_in_s <= LIFE_MAX_S:  # noqa: PLR2004 - said in the error
         raise LifeInvalid
     with transaction.atomic():
@@ -97,7 +98,7 @@ def create_token(
 def exchange_token(*, token: str, name: str, now: datetime) -> NewToken:
     """Give a token for a one-time token, which ends with this; raises NotSignedIn when it is not good any more."""
     if find_use(token) is not TokenUse.ONCE:
-        raise NotSignedIn(detail=f"A one-time token begins with {PREFIXES[TokenUse.ONCE]}.")
+        raise NotSignedIn(detail=say("A one-time token begins with {prefix}.", prefix=PREFIXES[TokenUse.ONCE]))
     with transaction.atomic():
         row = lock_one_time_token(token=token, now=now)
         row.ended_at = now
@@ -123,7 +124,7 @@ def revoke_token(*, actor: Actor, token_id: str, now: datetime) -> None:
             reachable = reachable.filter(membership__person_id=actor.person_id)
         row = reachable.select_related("membership").first()
         if row is None:
-            raise NotFound(detail=f"There is no token {token_id}.")
+            raise NotFound(detail=say("There is no token {token_id}.", token_id=token_id))
         if Token.objects.filter(id=token_id, ended_at=None).update(ended_at=now):
             _record_key(row, membership=row.membership, deed="revoked", by=actor.person_id, now=now)
 
@@ -158,11 +159,11 @@ def insert_token(
 
 def _require_live(row: Token | None, *, use: TokenUse, now: datetime) -> Token:
     if row is None or row.use != use:
-        raise NotSignedIn(detail="This token is unknown.")
+        raise NotSignedIn(detail=say("This token is unknown."))
     if row.ended_at is not None or row.membership.left_at is not None:
-        raise NotSignedIn(detail="This token was revoked or used up.")
+        raise NotSignedIn(detail=say("This token was revoked or used up."))
     if row.expires_at <= now:
-        raise NotSignedIn(detail="This token has expired.")
+        raise NotSignedIn(detail=say("This token has expired."))
     return row
 
 

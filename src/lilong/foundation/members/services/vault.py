@@ -9,6 +9,7 @@ from lilong.common.django.sealing import seal, unseal
 from lilong.common.errors import InputInvalid, LimitReached, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.models import Organisation, Secret
 
 SECRETS_MAX = 100
@@ -64,7 +65,7 @@ def delete_secret(*, actor: Actor, name: str) -> None:
     with transaction.atomic():
         deleted, _ = Secret.objects.filter(organisation_id=actor.organisation_id, name=name).delete()
         if not deleted:
-            raise NotFound(detail=f"There is no secret {name}.")
+            raise NotFound(detail=say("There is no secret {name}.", name=name))
 
 
 def reveal_secrets(*, organisation_id: str, names: Collection[str]) -> dict[str, str]:
@@ -73,7 +74,7 @@ def reveal_secrets(*, organisation_id: str, names: Collection[str]) -> dict[str,
     values = {row.name: unseal(sealed=row.sealed, context=_context(organisation_id, row.name)) for row in rows}
     missing = sorted(set(names) - set(values))
     if missing:
-        raise SecretMissing(detail=f"Missing: {', '.join(missing)}.")
+        raise SecretMissing(detail=say("Missing: {missing}.", missing=", ".join(missing)))
     return values
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from lilong.common.sentences import say
+
 URL_MAX = 500
 HTTPS_PORT = 443
 HOST_CHARACTERS_MAX = 253  # RFC 1035, section 3.1, without the length octets
@@ -37,16 +39,16 @@ def read_endpoint(*, url: str) -> Endpoint | str:
     'It must name a host, not an address.'
     """
     if len(url) > URL_MAX or not _VISIBLE.fullmatch(url):
-        return f"It must have at most {URL_MAX} visible ASCII characters."
+        return say("It must have at most {most} visible ASCII characters.", most=URL_MAX)
     try:
         parts = urlsplit(url)
         port = parts.port or HTTPS_PORT
     except ValueError:
-        return "It is no URL."
+        return say("It is no URL.")
     if parts.scheme != "https":
-        return "It must begin with https://."
+        return say("It must begin with https://.")
     if parts.username is not None or parts.password is not None:
-        return "It must not hold a name or password."
+        return say("It must not hold a name or password.")
     return _read_host(parts, port)
 
 
@@ -54,9 +56,9 @@ def _read_host(parts: SplitResult, port: int) -> Endpoint | str:
     host = (parts.hostname or "").removesuffix(".")
     labels = host.split(".")
     if _is_address(host) or labels[-1].isdigit() or labels[-1].startswith("0x"):
-        return "It must name a host, not an address."
+        return say("It must name a host, not an address.")
     if len(host) > HOST_CHARACTERS_MAX or not all(_LABEL.fullmatch(label) for label in labels):
-        return "It must name a host in ASCII; write other names in their xn-- form."
+        return say("It must name a host in ASCII; write other names in their xn-- form.")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Endpoint(host=host, port=port, target=target)
 

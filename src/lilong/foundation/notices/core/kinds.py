@@ -14,6 +14,7 @@ from urllib.parse import quote
 from lilong.common.errors import InvariantBroken
 from lilong.common.money import format_credits
 from lilong.common.permissions import Role
+from lilong.common.sentences import say
 
 LANGUAGES = ("en", "zh-hans")
 MONEY_SUFFIX, MOMENT_SUFFIX = "_uc", "_at"
@@ -88,7 +89,7 @@ def read_kinds(*, room: str, document: Mapping[str, object]) -> dict[str, Notice
                 path=str(said.get("path", "")),
             )
         except (KeyError, ValueError) as error:
-            raise NoticeKindWrong(detail=f"{code}: {error}") from error
+            raise NoticeKindWrong(detail=say("{code}: {why}", code=code, why=str(error))) from error
     return kinds
 
 

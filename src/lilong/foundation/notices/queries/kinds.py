@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.apps import apps
 
+from lilong.common.sentences import say
 from lilong.foundation.notices.core.kinds import NoticeKind, NoticeKindUnknown, read_kinds
 
 FILE = "notices.toml"
@@ -33,5 +34,5 @@ def get_kind(*, code: str) -> NoticeKind:
     """Return a kind; raises NoticeKindUnknown."""
     kind = load_kinds().get(code)
     if kind is None:
-        raise NoticeKindUnknown(detail=f"No notices.toml has {code}.")
+        raise NoticeKindUnknown(detail=say("No notices.toml has {code}.", code=code))
     return kind

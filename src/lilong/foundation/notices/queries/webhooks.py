@@ -9,6 +9,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.notices.models import Webhook, WebhookDelivery
 
 
@@ -82,7 +83,9 @@ def list_deliveries(*, actor: Actor, webhook_id: str, cursor: str | None, limit:
 def _find(actor: Actor, webhook_id: str) -> Webhook:
     webhook = Webhook.objects.visible_to(actor).filter(id=webhook_id, deleted_at=None).first()
     if webhook is None:
-        raise WebhookMissing(detail=f"There is no webhook {webhook_id[:64]} of your organisation.")
+        raise WebhookMissing(
+            detail=say("There is no webhook {webhook_id} of your organisation.", webhook_id=webhook_id[:64])
+        )
     return webhook
 
 

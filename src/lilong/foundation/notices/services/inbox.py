@@ -9,6 +9,7 @@ from django.db import transaction
 from lilong.common.errors import Conflict, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.public.people import Language, set_language
 from lilong.foundation.notices.models import Letter, Preference
 from lilong.foundation.notices.queries.inbox import get_preferences
@@ -44,7 +45,7 @@ def mark_read(*, actor: Actor, letter_id: str, now: datetime) -> None:
     with transaction.atomic():
         mine = Letter.objects.visible_to(actor).filter(id=letter_id)
         if not mine.exists():
-            raise NoticeMissing(detail=f"There is no notice {letter_id[:64]} to you.")
+            raise NoticeMissing(detail=say("There is no notice {letter_id} to you.", letter_id=letter_id[:64]))
         mine.filter(read_at=None).update(read_at=now)
 
 
@@ -71,7 +72,7 @@ def choose_mail(*, actor: Actor, kind: str, wanted: MailWish) -> None:
     require(may(actor, roles=frozenset(Role), scope=Scope.MANAGE))
     known = list_offered_kinds().get(kind)
     if known is None:
-        raise NoticeMissing(detail=f"There is no kind of notice {kind[:64]}.")
+        raise NoticeMissing(detail=say("There is no kind of notice {kind}.", kind=kind[:64]))
     if known.is_security and wanted is MailWish.NO:
         raise SecurityNoticeStays
     with transaction.atomic():

@@ -21,6 +21,7 @@ from django.db.models import Q, QuerySet
 from lilong.common.errors import NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.members.public.people import Language, list_people
 from lilong.foundation.notices.core.digests import WaitingLetter, plan_mails, start_of_hour
 from lilong.foundation.notices.core.kinds import MailRule, Wording
@@ -104,7 +105,7 @@ def retry_mail(*, actor: Actor, mail_id: str, now: datetime) -> None:
     with transaction.atomic():
         dead = Mail.objects.filter(id=mail_id, state=DEAD)
         if not dead.update(state=WAITING, attempts=0, next_at=now):
-            raise MailMissing(detail=f"There is no undelivered mail {mail_id[:64]}.")
+            raise MailMissing(detail=say("There is no undelivered mail {mail_id}.", mail_id=mail_id[:64]))
 
 
 def _list_people_with_letters(after: tuple[str, str]) -> list[tuple[str, str]]:

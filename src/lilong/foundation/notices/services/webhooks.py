@@ -11,6 +11,7 @@ from lilong.common.django.sealing import seal, unseal
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, LimitReached
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 from lilong.foundation.members.public.people import list_people
 from lilong.foundation.notices.core.endpoints import read_endpoint
@@ -129,7 +130,9 @@ def send_again(*, actor: Actor, webhook_id: str, delivery_id: str, now: datetime
         webhook = _lock(actor, webhook_id)
         delivery = WebhookDelivery.objects.select_for_update().filter(webhook=webhook, id=delivery_id).first()
         if delivery is None:
-            raise WebhookMissing(detail=f"There is no delivery {delivery_id[:64]} to this webhook.")
+            raise WebhookMissing(
+                detail=say("There is no delivery {delivery_id} to this webhook.", delivery_id=delivery_id[:64])
+            )
         if webhook.disabled_at is not None:
             raise WebhookOff
         delivery.attempts, delivery.next_at = 0, now
@@ -180,7 +183,7 @@ def _require_valid(url: str, kinds: Sequence[str]) -> None:
     known = list_offered_kinds()
     for kind in sorted(set(kinds)):
         if kind not in known or known[kind].is_security:
-            message = f"There is no kind of notice {kind[:64]} that is sent to programs."
+            message = say("There is no kind of notice {kind} that is sent to programs.", kind=kind[:64])
             problems.append(FieldProblem(path="kinds", code="notices.kind_not_offered", message=message))
     if problems:
         raise WebhookInvalid(fields=problems)
@@ -191,7 +194,9 @@ def _lock(actor: Actor, webhook_id: str) -> Webhook:
     mine = Webhook.objects.select_for_update().visible_to(actor).filter(deleted_at=None)
     webhook = mine.filter(id=webhook_id).first()
     if webhook is None:
-        raise WebhookMissing(detail=f"There is no webhook {webhook_id[:64]} of your organisation.")
+        raise WebhookMissing(
+            detail=say("There is no webhook {webhook_id} of your organisation.", webhook_id=webhook_id[:64])
+        )
     return webhook
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import InputInvalid, NotFound
+from lilong.common.sentences import say
 from lilong.foundation.objects.models import Link, Reference
 from lilong.foundation.objects.queries import ObjectMissing, ObjectReader, open_reference
 
@@ -47,7 +48,7 @@ def make_link(*, organisation_id: str, sha256: str, seconds: int, now: datetime)
         found = Reference.objects.filter(organisation_id=organisation_id, stored_id=sha256)
         reference = found.select_for_update().first()
         if reference is None:
-            raise ObjectMissing(detail=f"{sha256} is not there.")
+            raise ObjectMissing(detail=say("{sha256} is not there.", sha256=sha256))
         Link.objects.create(token_sha256=sha256_hex(token.encode()), reference=reference, expires_at=expires_at)
     return NewLink(token=token, expires_at=expires_at)
 
@@ -56,7 +57,7 @@ def revoke_links(*, organisation_id: str, sha256: str) -> int:
     """End every link to this object of this organisation; return how many there were. Raises ObjectMissing."""
     with transaction.atomic():
         if not Reference.objects.filter(organisation_id=organisation_id, stored_id=sha256).exists():
-            raise ObjectMissing(detail=f"{sha256} is not there.")
+            raise ObjectMissing(detail=say("{sha256} is not there.", sha256=sha256))
         links = Link.objects.filter(reference__organisation_id=organisation_id, reference__stored_id=sha256)
         return links.delete()[0]
 

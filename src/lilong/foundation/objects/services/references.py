@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from lilong.common.errors import Conflict
 from lilong.common.ids import new_id
+from lilong.common.sentences import say
 from lilong.foundation.objects.models import Hold, Link, Reference, StoredObject
 from lilong.foundation.objects.queries import ObjectMissing
 from lilong.foundation.objects.services.uploads import change_use, lock_use
@@ -34,7 +35,10 @@ def hold(*, organisation_id: str, sha256s: Sequence[str], holder: str, until: da
         references = list(mine.select_for_update().order_by("id"))
         missing = wanted - {reference.stored_id for reference in references}
         if missing:
-            raise ObjectMissing(detail=f"Not there: {', '.join(sorted(missing)[:10])}", facts={"missing": len(missing)})
+            raise ObjectMissing(
+                detail=say("Not there: {missing}", missing=", ".join(sorted(missing)[:10])),
+                facts={"missing": len(missing)},
+            )
         mine.update(used_at=now)
         holds = [
             Hold(id=new_id("hold"), holder=holder, reference=reference, until=until, dropped=False)
@@ -70,7 +74,7 @@ def delete_object(*, organisation_id: str, sha256: str, now: datetime) -> None:
         if not end_references(references=found, organisation_id=organisation_id, now=now):
             reference = found.first()
             if reference is None:
-                raise ObjectMissing(detail=f"{sha256} is not there.")
+                raise ObjectMissing(detail=say("{sha256} is not there.", sha256=sha256))
             holder = live_holds(now=now).filter(reference=reference).values_list("holder", flat=True).first()
             raise ObjectHeld(facts={"holder": holder or ""})
 

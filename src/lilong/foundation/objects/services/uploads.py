@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 
 from lilong.common.errors import Conflict, InputInvalid, LimitReached
 from lilong.common.ids import new_id
+from lilong.common.sentences import say
 from lilong.foundation.objects.models import Reference, StorageUse, StoredObject, Upload
 from lilong.foundation.objects.queries import UploadMissing, UploadView, open_storage, view_upload
 from lilong.foundation.objects.storage import Part, Storage, StorageFull
@@ -125,7 +126,7 @@ def append_upload(*, upload_id: str, offset: int, chunks: Iterable[bytes], now: 
             return _finish_upload(upload, now=now)
         if not part.cut(size_bytes=offset):
             _drop_upload(upload)
-            raise UploadMissing(detail="The hub lost what was stored of it.")
+            raise UploadMissing(detail=say("The hub lost what was stored of it."))
         _write(part, chunks, upload=upload, now=now)
         if part.end < upload.size_bytes:
             _keep(part, upload, now=now)

@@ -12,6 +12,7 @@ from lilong.common.canonical import Json, canonical_json
 from lilong.common.errors import NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.outbox.core.retries import find_next_try
 from lilong.foundation.outbox.events import Event
 from lilong.foundation.outbox.models import Delivery, WaitingEvent
@@ -76,7 +77,7 @@ def retry_dead_letter(*, actor: Actor, delivery_id: str, now: datetime) -> None:
     with transaction.atomic():
         dead = Delivery.objects.filter(id=delivery_id, dead_at__isnull=False)
         if not dead.update(dead_at=None, attempts=0, next_at=now):
-            raise NotFound(detail=f"There is no dead letter {delivery_id}.")
+            raise NotFound(detail=say("There is no dead letter {delivery_id}.", delivery_id=delivery_id))
 
 
 def _dispatch(*, now: datetime, subscribers: Mapping[str, Sequence[Subscriber]], limit: int) -> None:

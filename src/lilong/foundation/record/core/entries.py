@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from lilong.common.canonical import Json, canonical_json
 from lilong.common.errors import InputInvalid
+from lilong.common.sentences import say
 
 KIND_CHARACTERS_MAX = 64
 SUBJECT_CHARACTERS_MAX = 64
@@ -28,10 +29,16 @@ def render_payload(*, kind: str, subject_id: str, payload: Mapping[str, Json]) -
     '{"max_uc":5}'
     """
     if len(kind) > KIND_CHARACTERS_MAX or not _KIND.fullmatch(kind):
-        raise EntryInvalid(detail=f"{kind[:KIND_CHARACTERS_MAX]!r} is not a kind.")
+        raise EntryInvalid(detail=say("{kind!r} is not a kind.", kind=kind[:KIND_CHARACTERS_MAX]))
     if not subject_id or len(subject_id) > SUBJECT_CHARACTERS_MAX or not subject_id.isprintable() or " " in subject_id:
-        raise EntryInvalid(detail=f"{subject_id[:SUBJECT_CHARACTERS_MAX]!r} is not an id.")
+        raise EntryInvalid(detail=say("{subject_id!r} is not an id.", subject_id=subject_id[:SUBJECT_CHARACTERS_MAX]))
     content = canonical_json(payload)
     if len(content) > PAYLOAD_BYTES_MAX:
-        raise EntryInvalid(detail=f"A payload has at most {PAYLOAD_BYTES_MAX} bytes; this has {len(content)}.")
+        raise EntryInvalid(
+            detail=say(
+                "A payload has at most {most} bytes; this has {count}.",
+                most=PAYLOAD_BYTES_MAX,
+                count=len(content),
+            )
+        )
     return content.decode()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from lilong.common.canonical import Json
 from lilong.common.errors import LimitReached, NotFound
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.record.models import Entry, Log, Payload
 from lilong.foundation.record.queries.heads import NotWitnessedYet, find_first_head_over, find_last_head_before
 from lilong.foundation.record.queries.trees import prove_consistency, prove_inclusion
@@ -37,7 +38,7 @@ def get_bundle(*, subject_ids: Sequence[str], actor: Actor) -> dict[str, Json]:
         .order_by("index", "id")[: ENTRIES_MAX + 1]
     )
     if not entries:
-        raise NotFound(detail="Nothing is recorded about this, or it was erased.")
+        raise NotFound(detail=say("Nothing is recorded about this, or it was erased."))
     if len(entries) > ENTRIES_MAX:
         raise BundleTooLarge(facts={"limit": ENTRIES_MAX})
     logs = [entry.log for entry in entries if entry.log is not None]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lilong.common.errors import NotFound
 from lilong.common.paging import PAGE_LIMIT_MAX
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.record.models import Entry, Log, Payload
 from lilong.foundation.record.queries.trees import PlaceInvalid
 from lilong.protocol.evidence import Leaf
@@ -33,7 +34,7 @@ class EntryView:
 def list_feed(*, log: Log, size: int, start: int, limit: int) -> list[FeedItem]:
     """Return what everybody sees of the entries from index `start`, of those under the head of `size` leaves."""
     if not 1 <= limit <= PAGE_LIMIT_MAX or start < 0:
-        raise PlaceInvalid(detail=f"Ask for 1 to {PAGE_LIMIT_MAX} entries from an index on.")
+        raise PlaceInvalid(detail=say("Ask for 1 to {most} entries from an index on.", most=PAGE_LIMIT_MAX))
     if start >= size:
         return []
     entries = Entry.objects.filter(log=log, index__gte=start, index__lt=min(size, start + limit)).order_by("index")
@@ -48,7 +49,7 @@ def get_entry(*, entry_id: str, actor: Actor) -> EntryView:
     """Return an entry with what it says; raises NotFound, also when it is not the actor's to see."""
     entry = Entry.objects.visible_to(actor).select_related("log").filter(pk=entry_id).first()
     if entry is None:
-        raise NotFound(detail=f"There is no entry {entry_id[:64]}.")
+        raise NotFound(detail=say("There is no entry {entry_id}.", entry_id=entry_id[:64]))
     payload = Payload.objects.filter(pk=entry_id).values_list("content", flat=True).first()
     return EntryView(
         id=entry.id,

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from lilong.common.errors import Conflict, NotFound
+from lilong.common.sentences import say
 from lilong.foundation.record.core.witnesses import WitnessAddress, parse_witness
 from lilong.foundation.record.models import Cosignature, Head, Key, Log
 from lilong.protocol.checkpoint import KeyKind, VerifierKey
@@ -89,7 +90,7 @@ def get_published_head(*, number: int | None) -> PublishedHead:
     """Return the newest published head of log `number`, or of the open log; raises NotFound, NotWitnessedYet."""
     log = find_open_log() if number is None else Log.objects.filter(number=number).first()
     if log is None:
-        raise NotFound(detail="There is no such log.")
+        raise NotFound(detail=say("There is no such log."))
     head = find_published_head(log=log)
     if head is None:
         raise NotWitnessedYet(retry_after_s=1)

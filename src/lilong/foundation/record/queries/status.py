@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from lilong.common.errors import NotAllowed
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.record.models import Entry, Witness
 from lilong.foundation.record.queries.heads import count_required, find_open_log, find_published_head, list_witnesses
 
@@ -36,7 +37,7 @@ class RecordStatus:
 def get_status(*, actor: Actor, now: datetime) -> RecordStatus:
     """Return where the record stands; operators only."""
     if not actor.is_operator:
-        raise NotAllowed(detail="Only an operator may see how the record is kept.")
+        raise NotAllowed(detail=say("Only an operator may see how the record is kept."))
     return read_status(now=now)
 
 

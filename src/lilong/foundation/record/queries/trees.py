@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from lilong.common.errors import InputInvalid
+from lilong.common.sentences import say
 from lilong.foundation.record.models import POSITION_BITS, Log, Node
 from lilong.protocol.transparency import ProofPlan, join_peaks, list_peaks, plan_consistency, plan_inclusion
 
@@ -37,14 +38,14 @@ def get_root(*, log: Log, size: int) -> bytes:
 def prove_inclusion(*, log: Log, index: int, size: int) -> tuple[bytes, ...]:
     """Prove that leaf `index` is under the head of `size` leaves; raises PlaceInvalid. One query, O(log n) rows."""
     if not 0 <= index < size <= log.size:
-        raise PlaceInvalid(detail=f"The log has {log.size} leaves.")
+        raise PlaceInvalid(detail=say("The log has {size} leaves.", size=log.size))
     return _assemble(log, plan_inclusion(index=index, size=size))
 
 
 def prove_consistency(*, log: Log, old_size: int, new_size: int) -> tuple[bytes, ...]:
     """Prove that the head of `new_size` continues that of `old_size`; raises PlaceInvalid. One query, O(log n) rows."""
     if not 0 < old_size <= new_size <= log.size:
-        raise PlaceInvalid(detail=f"The log has {log.size} leaves.")
+        raise PlaceInvalid(detail=say("The log has {size} leaves.", size=log.size))
     return _assemble(log, plan_consistency(old_size=old_size, new_size=new_size))
 
 

@@ -10,6 +10,7 @@ from lilong.common.canonical import Json
 from lilong.common.errors import NotAllowed, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.record.core.entries import render_payload
 from lilong.foundation.record.models import Entry, Payload
 from lilong.protocol.evidence import COMMITMENT_KEY_BYTES, commit_payload
@@ -39,10 +40,10 @@ def append(*, kind: str, subject_id: str, payload: Mapping[str, Json], now: date
 def erase_payload(*, entry_id: str, actor: Actor, now: datetime) -> None:
     """Erase what an entry said and the key of its commitment; every proof stays valid. Doing it again does nothing."""
     if not actor.is_operator:
-        raise NotAllowed(detail="Only an operator may erase what an entry says.")
+        raise NotAllowed(detail=say("Only an operator may erase what an entry says."))
     with transaction.atomic():
         if not Entry.objects.filter(pk=entry_id).exists():
-            raise NotFound(detail=f"There is no entry {entry_id[:64]}.")
+            raise NotFound(detail=say("There is no entry {entry_id}.", entry_id=entry_id[:64]))
         erased, _ = Payload.objects.filter(pk=entry_id).delete()
         if erased:
             append(kind="record.payload_erased", subject_id=entry_id, payload={"erased_by": actor.person_id}, now=now)

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 
 from lilong.common.errors import Conflict, NotAllowed
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.record.models import Key
 from lilong.foundation.record.services.entries import append
 from lilong.foundation.record.services.key_files import find_newest_key, load_signing_key, make_key
@@ -41,7 +42,7 @@ def sign(*, content: bytes) -> Signature:
 def rotate_key(*, actor: Actor, now: datetime) -> VerifierKey:
     """Make a new signing key and record it; heads bear both signatures until the old key retires in seven days."""
     if not actor.is_operator:
-        raise NotAllowed(detail="Only an operator may change the hub's keys.")
+        raise NotAllowed(detail=say("Only an operator may change the hub's keys."))
     try:
         with transaction.atomic():
             origin = open_log(now=now).origin

@@ -8,6 +8,7 @@ from django.db import transaction
 from lilong.common.errors import Conflict, NotAllowed
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.record.models import Log
 from lilong.foundation.record.services.entries import append
 from lilong.foundation.record.services.key_files import find_newest_key, make_key
@@ -38,7 +39,7 @@ def open_log_after_restore(*, number: int, follows_note: str, now: datetime) -> 
 def end_restore(*, actor: Actor, reason: str, now: datetime) -> None:
     """Let money be paid out again, after the statements were matched; `reason` says how, for the record."""
     if not actor.is_operator:
-        raise NotAllowed(detail="Only an operator may end restore mode.")
+        raise NotAllowed(detail=say("Only an operator may end restore mode."))
     with transaction.atomic():
         log = Log.objects.select_for_update().filter(is_open=True, restore_ended_at=None).exclude(number=1).first()
         if log is None:

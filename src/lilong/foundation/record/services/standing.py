@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from lilong.common.errors import LilongError
+from lilong.common.sentences import say
 from lilong.foundation.record.core.witnesses import Standing, WitnessAddress, judge_standing
 from lilong.foundation.record.models import Log, Witness
 from lilong.foundation.record.queries.heads import (
@@ -149,7 +150,7 @@ def _list_seen_heads(witness: WitnessAddress, log: Log) -> Iterator[SeenHead]:
             ours = [VerifierKey(name=origin, kind=KeyKind.LOG, public_key=key) for key in public_keys]
             signers = list_signers(note=note, keys=[*ours, witness.key])
             if checkpoint.origin != origin or witness.key not in signers or not set(ours) & set(signers):
-                raise SignatureWrong(detail="The witness tells a head that we did not sign or it did not cosign.")
+                raise SignatureWrong(detail=say("The witness tells a head that we did not sign or it did not cosign."))
             yield SeenHead(number=number, note=text, checkpoint=checkpoint)
         elif number > log.number:
             return

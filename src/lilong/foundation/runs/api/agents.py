@@ -12,6 +12,7 @@ from lilong.common.django.fields import IdInPath
 from lilong.common.django.problems import PROBLEMS, RequestMalformed
 from lilong.common.django.routes import allow_agent, allow_public, get_actor
 from lilong.common.errors import FieldProblem, InputInvalid, NotSignedIn
+from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.foundation.runs.services.attempt_objects import find_offset, open_input, put_output
 from lilong.foundation.runs.services.logs import append_log
@@ -162,14 +163,14 @@ def get_object(request: HttpRequest, attempt_id: IdInPath, sha256: Sha256) -> St
 def _get_pool_id(request: HttpRequest) -> str:
     pool_id = get_actor(request).pool_id
     if not pool_id:
-        raise NotSignedIn(detail="This road is for agents.")
+        raise NotSignedIn(detail=say("This road is for agents."))
     return pool_id
 
 
 def _check_length(request: HttpRequest) -> None:
     length = request.headers.get("Content-Length") or "0"
     if "Transfer-Encoding" in request.headers or not length.isdecimal():
-        raise RequestMalformed(detail="Send the body with a Content-Length, not in chunks.")
+        raise RequestMalformed(detail=say("Send the body with a Content-Length, not in chunks."))
     if int(length) > REQUEST_BYTES_MAX:
         raise RequestTooLong(facts={"limit": REQUEST_BYTES_MAX})
 

@@ -8,12 +8,14 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from lilong.common.sentences import say
 from lilong.foundation.runs.core.allocation import Ordered, find_allocation_problem
 from lilong.foundation.runs.core.policy import Policy
 from lilong.foundation.runs.core.reports import RankChain, extend_chains, is_complete
 from lilong.foundation.runs.core.table import HAS_RUN_PHASE, REASONS, STATES, explain_end, next_state
 from lilong.protocol.messages import AttemptState, CheckpointNote, Fault, NodeInventory, Observation, Reason, VolumeNote
 
+NEVER_STARTED = say("It never started.")
 NOTHING_ORDERED = Ordered()
 QUEUE_SLACK_S = 5
 """How much earlier than the hub an engine may think that a wait in its queue is over: clocks differ."""
@@ -133,7 +135,7 @@ def decide_absence(
     if missing.count < policy.misses_until_lost or now - first_at < timedelta(seconds=policy.lost_after_s):
         return attempt
     if stopped_at is not None and not attempt.has_run:
-        return end_attempt(attempt, state=AttemptState.CANCELLED, reason=None, detail="It never started.", now=now)
+        return end_attempt(attempt, state=AttemptState.CANCELLED, reason=None, detail=NEVER_STARTED, now=now)
     looks = f"The engine no longer knows the job: {missing.count} complete looks and its accounting did not find it."
     return end_attempt(attempt, state=AttemptState.LOST, reason=Reason.NODE_LOST, detail=looks, now=now)
 

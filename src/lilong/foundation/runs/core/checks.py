@@ -1,6 +1,7 @@
 """Check a spec against what a pool can do and has: the same problems at the quote, at the order and at submission."""
 
 from lilong.common.errors import FieldProblem
+from lilong.common.sentences import say
 from lilong.protocol.messages import Inventory, NodeInventory
 from lilong.protocol.spec import Isolation, Network, Resources, RunSpec
 
@@ -11,20 +12,28 @@ def find_problems(spec: RunSpec, *, inventory: Inventory | None) -> list[FieldPr
     A pool whose agent has not reported anything yet can run nothing.
     """
     if inventory is None:
-        return [_problem("resources", "pool_unknown", "The pool's agent has not reported what it has yet.")]
+        return [_problem("resources", "pool_unknown", say("The pool's agent has not reported what it has yet."))]
     able = inventory.capabilities
     problems: list[FieldProblem] = []
     if spec.isolation is Isolation.UNTRUSTED and not able.sandbox:
-        why = able.sandbox_reason or "its sandbox was not proven."
-        problems.append(_problem("isolation", "isolation_missing", f"The pool cannot run untrusted work: {why}"))
+        why = able.sandbox_reason or say("its sandbox was not proven.")
+        problems.append(
+            _problem("isolation", "isolation_missing", say("The pool cannot run untrusted work: {why}", why=why))
+        )
     if spec.network is Network.OUTBOUND and not able.network:
-        problems.append(_problem("network", "network_missing", "Jobs in this pool reach no network."))
+        problems.append(_problem("network", "network_missing", say("Jobs in this pool reach no network.")))
     if spec.nodes > 1 and not able.gang:
-        problems.append(_problem("nodes", "gang_missing", "This pool starts jobs on one node only."))
+        problems.append(_problem("nodes", "gang_missing", say("This pool starts jobs on one node only.")))
     names = [profile.name for profile in inventory.profiles]
     if spec.environment.profile not in names:
-        there = ", ".join(names) or "none"
-        problems.append(_problem("environment.profile", "profile_unknown", f"The pool's base profiles are: {there}."))
+        profiles = ", ".join(names) or say("none")
+        problems.append(
+            _problem(
+                "environment.profile",
+                "profile_unknown",
+                say("The pool's base profiles are: {profiles}.", profiles=profiles),
+            )
+        )
     return [*problems, *_find_capacity_problems(spec, inventory=inventory)]
 
 
@@ -38,17 +47,33 @@ def _find_capacity_problems(spec: RunSpec, *, inventory: Inventory) -> list[Fiel
     most_cores = max((node.cores_total for node in nodes), default=0)
     most_memory_mib = max((node.memory_mib_total for node in nodes), default=0)
     if wanted.cores > most_cores:
-        problems.append(_problem("resources.cores", "cores_missing", f"The largest node has {most_cores} cores."))
+        problems.append(
+            _problem(
+                "resources.cores",
+                "cores_missing",
+                say("The largest node has {most_cores} cores.", most_cores=most_cores),
+            )
+        )
     if wanted.memory_mib > most_memory_mib:
-        message = f"The largest node has {most_memory_mib} MiB of memory."
+        message = say("The largest node has {most_memory_mib} MiB of memory.", most_memory_mib=most_memory_mib)
         problems.append(_problem("resources.memory_mib", "memory_missing", message))
     most_accelerators = max((_count_accelerators(node, wanted.accelerator) for node in nodes), default=0)
     if wanted.accelerators > most_accelerators:
-        message = f"No node has more than {most_accelerators} of {wanted.accelerator or 'any accelerator'}."
+        message = say(
+            "No node has more than {most_accelerators} of {accelerator}.",
+            most_accelerators=most_accelerators,
+            accelerator=wanted.accelerator or say("any accelerator"),
+        )
         problems.append(_problem("resources.accelerators", "accelerators_missing", message))
     if problems:
         return problems
-    return [_problem("nodes", "nodes_missing", f"Too few nodes have all of this at once: {spec.nodes} are needed.")]
+    return [
+        _problem(
+            "nodes",
+            "nodes_missing",
+            say("Too few nodes have all of this at once: {nodes} are needed.", nodes=spec.nodes),
+        )
+    ]
 
 
 def _fits(node: NodeInventory, wanted: Resources) -> bool:

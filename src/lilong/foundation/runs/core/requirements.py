@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import FieldProblem
+from lilong.common.sentences import say
 
 REQUIREMENT_LENGTH_MAX = 300
 LOCK_BYTES_MAX = 2 * 1024 * 1024
@@ -35,7 +36,7 @@ def find_requirement_problems(requirements: Sequence[str]) -> list[FieldProblem]
     >>> [problem.path for problem in find_requirement_problems(["numpy>=1.26", "-e .", "a @ https://x/y.whl"])]
     ['environment.requirements.1', 'environment.requirements.2']
     """
-    message = "Write a package name with versions, such as numpy>=1.26: no options, paths or addresses."
+    message = say("Write a package name with versions, such as numpy>=1.26: no options, paths or addresses.")
     return [
         _problem(f".{position}", "requirement_refused", message)
         for position, line in enumerate(requirements)

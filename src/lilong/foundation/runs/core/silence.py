@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lilong.foundation.runs.core.attempts import AttemptFacts, end_attempt
+from lilong.common.sentences import say
+from lilong.foundation.runs.core.attempts import NEVER_STARTED, AttemptFacts, end_attempt
 from lilong.foundation.runs.core.policy import Policy
 from lilong.protocol.messages import AttemptState, Reason
 
@@ -46,12 +47,12 @@ def decide_silence(attempt: AttemptFacts, around: Surroundings, *, now: datetime
     if around.stopped_at is not None:
         patience = timedelta(seconds=around.grace_s + policy.stop_timeout_s)
         if now >= around.stopped_at + patience:
-            detail = "The pool has not confirmed the stop; the hub goes on asking it."
+            detail = say("The pool has not confirmed the stop; the hub goes on asking it.")
             return end_attempt(attempt, state=AttemptState.LOST, reason=Reason.NODE_LOST, detail=detail, now=now)
     last_word_at = max(filter(None, (around.last_sync_at, attempt.offered_at)))
     patience = timedelta(milliseconds=around.left_ms, seconds=around.grace_s + policy.abandon_after_s)
     if now >= last_word_at + patience:
-        detail = "The pool's agent has been silent long beyond the time that this attempt may use."
+        detail = say("The pool's agent has been silent long beyond the time that this attempt may use.")
         return end_attempt(attempt, state=AttemptState.LOST, reason=Reason.AGENT_LOST, detail=detail, now=now)
     return attempt
 
@@ -68,12 +69,14 @@ def is_away(*, last_sync_at: datetime | None, now: datetime, policy: Policy) -> 
 def _decide_unoffered(attempt: AttemptFacts, around: Surroundings, *, now: datetime, policy: Policy) -> AttemptFacts:
     if around.stopped_at is not None:
         return end_attempt(
-            attempt, state=AttemptState.CANCELLED, reason=around.stop_reason, detail="It never started.", now=now
+            attempt, state=AttemptState.CANCELLED, reason=around.stop_reason, detail=NEVER_STARTED, now=now
         )
     heard_at = max(filter(None, (around.last_sync_at, attempt.created_at)))
     waited_long = now - heard_at >= timedelta(seconds=policy.unoffered_s) or not around.pool_takes_work
     if around.other_pools and waited_long:
-        why = "could not be told of it" if around.pool_takes_work else "takes no such work now"
-        detail = f"Its pool {why}; another pool takes the run."
+        untold = say("Its pool could not be told of it; another pool takes the run.")
+        detail = (
+            untold if around.pool_takes_work else say("Its pool takes no such work now; another pool takes the run.")
+        )
         return end_attempt(attempt, state=AttemptState.REJECTED, reason=Reason.AGENT_LOST, detail=detail, now=now)
     return attempt

@@ -8,6 +8,7 @@ from lilong.common.django.paging import page_oldest_first
 from lilong.common.errors import FieldProblem, NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import Sentence
 from lilong.foundation.runs.core.checks import find_problems
 from lilong.foundation.runs.core.maintenance import Maintenance, explain_maintenance
 from lilong.foundation.runs.core.policy import POLICY
@@ -55,10 +56,10 @@ class PoolView:
         """Return why the pool can never run `spec`; an empty list means that it can."""
         return find_problems(spec, inventory=self.inventory)
 
-    def explain_delay(self, *, walltime_s: int, now: datetime) -> str:
-        """Return why work of this length begins after the maintenance that is announced; empty when it does not."""
+    def explain_delay(self, *, walltime_s: int, now: datetime) -> Sentence | None:
+        """Return why work of this length begins after the maintenance that is announced; None when it does not."""
         why = explain_maintenance(self.maintenance, pool=self.name, walltime_s=walltime_s, now=now)
-        return why.text if why else ""
+        return why.text if why else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from uv import find_uv_bin
 
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import FieldProblem, InputInvalid, LilongError
+from lilong.common.sentences import say
 from lilong.foundation.runs.core.requirements import (
     LOCK_BYTES_MAX,
     digest_environment,
@@ -76,7 +77,7 @@ def _find_profile(pool: Pool, *, name: str) -> Profile:
     for profile in inventory.profiles if inventory else ():
         if profile.name == name:
             return profile
-    message = f"Pool {pool.name} has no base profile {name}."
+    message = say("Pool {pool} has no base profile {profile}.", pool=pool.name, profile=name)
     raise RequirementUnresolvable(
         fields=[FieldProblem(path="environment.profile", code="runs.profile_unknown", message=message)]
     )
@@ -133,7 +134,7 @@ def view_environment(*, row: LockedEnvironment) -> EnvironmentLock:
 def _compile(profile: Profile, requirements: Sequence[str]) -> str:
     platform = name_uv_platform(profile.platform)
     if platform is None:
-        message = f"Nothing can be resolved for the platform {profile.platform}."
+        message = say("Nothing can be resolved for the platform {platform}.", platform=profile.platform)
         problem = FieldProblem(path="environment.profile", code="runs.platform_unknown", message=message)
         raise RequirementUnresolvable(fields=[problem])
     command = [
@@ -175,7 +176,11 @@ def _check_lock(lock: str) -> str:
     """Return the lock if it holds pinned packages with hashes and nothing else, and is not too large."""
     strange = next((line for line in lock.splitlines() if not _PINNED.fullmatch(line)), None)
     if strange is not None or len(lock.encode()) > LOCK_BYTES_MAX:
-        message = f"The lock is longer than {LOCK_BYTES_MAX} bytes." if strange is None else f"{strange!r} is no pin."
+        message = (
+            say("The lock is longer than {most} bytes.", most=LOCK_BYTES_MAX)
+            if strange is None
+            else say("{strange!r} is no pin.", strange=strange)
+        )
         problem = FieldProblem(path="environment.requirements", code="runs.lock_refused", message=message)
         raise RequirementUnresolvable(fields=[problem])
     return lock

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from lilong.common.errors import Conflict, InputInvalid, LilongError, LimitReached, NotAllowed, NotFound
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.runs.core.runs import RunState
 from lilong.foundation.runs.core.table import STATES
 from lilong.foundation.runs.models import Attempt, Run
@@ -298,7 +299,7 @@ def _keep_characters(content: bytes, *, limit: int) -> tuple[bytes, int]:
 
 def _require_may_read(actor: Actor, run: Run) -> None:
     if run.organisation_id != actor.organisation_id:
-        raise LogPrivate(detail="Logs are read by the organisation that pays for the run.")
+        raise LogPrivate(detail=say("Logs are read by the organisation that pays for the run."))
     if run.spec["log_visibility"] == LogVisibility.SUBMITTER and run.person_id != actor.person_id:
         raise LogPrivate
 

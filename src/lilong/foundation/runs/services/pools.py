@@ -11,6 +11,7 @@ from lilong.common.canonical import sha256_hex
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, LimitReached, NotSignedIn
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
+from lilong.common.sentences import say
 from lilong.foundation.record.public import append
 from lilong.foundation.runs.core.epochs import raise_epoch
 from lilong.foundation.runs.core.maintenance import Maintenance
@@ -100,10 +101,10 @@ def create_pool(*, actor: Actor, provider_organisation_id: str, name: str, engin
     require(_may_keep(actor, organisation_id=provider_organisation_id))
     problems: list[FieldProblem] = []
     if not _NAME.fullmatch(name):
-        message = "Use small letters, digits and hyphens, beginning with a letter or digit, at most 63."
+        message = say("Use small letters, digits and hyphens, beginning with a letter or digit, at most 63.")
         problems.append(FieldProblem(path="name", code="runs.pool_name", message=message))
     if engine not in ENGINES:
-        message = f"There is: {', '.join(ENGINES)}."
+        message = say("There is: {engines}.", engines=", ".join(ENGINES))
         problems.append(FieldProblem(path="engine", code="runs.pool_engine", message=message))
     if problems:
         raise PoolInvalid(fields=problems)
@@ -151,11 +152,14 @@ def announce_maintenance(*, actor: Actor, pool_id: str, window: Maintenance, now
     pool = find_own_pool(actor=actor, pool_id=pool_id)
     require(_may_keep(actor, organisation_id=pool.organisation_id))
     if window.ends_at <= max(window.starts_at, now):
-        message = "It has to be after the begin, and not over already."
+        message = say("It has to be after the begin, and not over already.")
         raise MaintenanceInvalid(fields=[FieldProblem(path="ends_at", code="runs.maintenance_end", message=message)])
     for path, moment in (("starts_at", window.starts_at), ("ends_at", window.ends_at)):
         if abs(moment - now) > timedelta(days=MAINTENANCE_WITHIN_DAYS):
-            message = f"It has to be within {MAINTENANCE_WITHIN_DAYS} days from now."
+            message = say(
+                "It has to be within {days} days from now.",
+                days=MAINTENANCE_WITHIN_DAYS,
+            )
             raise MaintenanceInvalid(fields=[FieldProblem(path=path, code="runs.maintenance_far", message=message)])
     _set_maintenance(pool, starts_at=window.starts_at, ends_at=window.ends_at, reason=window.reason)
 
@@ -228,7 +232,12 @@ def check_protocol(*, version: int) -> None:
     if version not in PROTOCOL_VERSIONS_SPOKEN:
         spoken = ", ".join(map(str, PROTOCOL_VERSIONS_SPOKEN))
         older = "agent" if version < PROTOCOL_VERSION else "hub"
-        detail = f"The agent speaks version {version}, this hub {spoken}. Upgrade the {older}."
+        detail = say(
+            "The agent speaks version {version}, this hub {spoken}. Upgrade the {older}.",
+            version=version,
+            spoken=spoken,
+            older=older,
+        )
         raise ProtocolUnknown(detail=detail, facts={"agent": version, "hub": PROTOCOL_VERSION})
 
 
@@ -251,7 +260,7 @@ def _may_keep(actor: Actor, *, organisation_id: str) -> Verdict:
     """Say whether the actor keeps the pools of this organisation: its owners and admins, and operators."""
     verdict = may(actor, roles=KEEPERS, scope=Scope.MANAGE)
     if verdict.allowed and not actor.is_operator and actor.organisation_id != organisation_id:
-        return Verdict(allowed=False, reason="This is not your organisation's pool.")
+        return Verdict(allowed=False, reason=say("This is not your organisation's pool."))
     return verdict
 
 

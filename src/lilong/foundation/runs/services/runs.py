@@ -8,6 +8,7 @@ from django.db import transaction
 
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid
 from lilong.common.ids import new_id
+from lilong.common.sentences import say
 from lilong.foundation.members.public import reveal_secrets
 from lilong.foundation.objects.public import hold
 from lilong.foundation.runs.core.runs import OPEN_STATES, RunState
@@ -136,7 +137,10 @@ def _check_candidates(candidates: Sequence[Candidate], locks: Mapping[str, Envir
     known = set(Pool.objects.filter(id__in={item.pool_id for item in candidates}).values_list("id", flat=True))
     if 0 < len(candidates) <= CANDIDATES_MAX and all(item.pool_id in known & set(locks) for item in candidates):
         return
-    message = f"It needs 1 to {CANDIDATES_MAX} pools that exist, each with a resolved environment."
+    message = say(
+        "It needs 1 to {most} pools that exist, each with a resolved environment.",
+        most=CANDIDATES_MAX,
+    )
     raise SubmissionInvalid(fields=[FieldProblem(path="candidates", code="runs.candidates", message=message)])
 
 
@@ -149,7 +153,7 @@ def _lock_volumes(spec: RunSpec, *, organisation_id: str) -> list[Volume]:
     volumes = list(mine.select_for_update().order_by("id"))
     missing = wanted - {volume.id for volume in volumes}
     if missing:
-        message = f"There is no volume {', '.join(sorted(missing))}."
+        message = say("There is no volume {volume_ids}.", volume_ids=", ".join(sorted(missing)))
         raise SubmissionInvalid(fields=[FieldProblem(path="inputs", code="runs.volume_missing", message=message)])
     written = _list_written(spec)
     for volume in volumes:

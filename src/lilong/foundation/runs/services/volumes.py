@@ -11,6 +11,7 @@ from lilong.common.canonical import sha256_hex
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, LimitReached
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.objects.public import drop_hold, hold, store_contents
 from lilong.foundation.runs.models import Volume
 from lilong.foundation.runs.queries.manifests import read_manifest
@@ -97,10 +98,10 @@ def create_volume(*, actor: Actor, name: str, max_bytes: int, now: datetime) -> 
     require(may(actor, roles=KEEPERS, scope=Scope.RUN))
     problems: list[FieldProblem] = []
     if not _NAME.fullmatch(name):
-        message = "Use small letters, digits and hyphens, beginning with a letter or digit, at most 63."
+        message = say("Use small letters, digits and hyphens, beginning with a letter or digit, at most 63.")
         problems.append(FieldProblem(path="name", code="runs.volume_name", message=message))
     if not 1 <= max_bytes <= TOTAL_BYTES_MAX:
-        message = f"Between 1 and {TOTAL_BYTES_MAX} bytes."
+        message = say("Between 1 and {most} bytes.", most=TOTAL_BYTES_MAX)
         problems.append(FieldProblem(path="max_bytes", code="runs.volume_size", message=message))
     if problems:
         raise VolumeInvalid(fields=problems)

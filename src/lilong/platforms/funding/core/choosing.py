@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 
 from lilong.common.errors import FieldProblem
 from lilong.common.money import PPM
+from lilong.common.sentences import say
 from lilong.platforms.funding.core.deciding import (
     Code,
     Granted,
@@ -159,7 +160,11 @@ def _list_limits(voucher_id: str, decisions: Decisions) -> list[FieldProblem]:
     limits: dict[FieldProblem, None] = {}
     for offer_id, decision in decisions.items():
         if isinstance(decision, Refused):
-            text = f"Voucher {voucher_id} pays nothing there. {explain(refused=decision)}"
+            text = say(
+                "Voucher {voucher_id} pays nothing there. {why}",
+                voucher_id=voucher_id,
+                why=explain(refused=decision),
+            )
             limits[FieldProblem(path=f"offers.{offer_id}", code=decision.code.value, message=text)] = None
     return list(limits)
 

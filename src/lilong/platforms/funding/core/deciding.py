@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
+from functools import reduce
 
 from lilong.common.money import format_credits
+from lilong.common.sentences import Sentence, join_sentences, say
 from lilong.common.time import format_moment
 from lilong.platforms.funding.core.rules import Earmark, Origin, Purpose, Rate, VoucherRule
 
@@ -201,27 +203,10 @@ def count_months(*, since: date, until: date) -> int:
 
 def explain(*, refused: Refused) -> str:
     """Return why, and what would make it pass, in one text."""
-    ways = "; or ".join(" and ".join(_say_threshold(each) for each in way) for way in refused.ways)
-    until = f" It passes by itself at {format_moment(refused.until)}." if refused.until else ""
-    texts = {
-        Code.NOT_ADMITTED: "The organisation is not admitted. It follows with its admission.",
-        Code.EARMARK_UNSOLD: f"It pays for {refused.detail}, which this hub does not sell yet.",
-        Code.RELATED_PARTY: f"You and the provider are related parties: {refused.detail} holds enough of both. "
-        "Choose an offer of another provider.",
-        Code.NO_RATE: f"Its rule has no rate for this. It needs: {ways}.",
-        Code.EXPIRED: f"It expired at {refused.detail}. Ask the programme for a new one.",
-        Code.YEAR_CAP_REACHED: f"The most of this calendar year is used: {ways}.{until}",
-        Code.YEAR_BUDGET_REACHED: f"The programme's budget of this calendar year does not cover it: {ways}.{until}",
-        Code.RESERVED: f"Its last {refused.detail} credits are reserved. "
-        "They return when the quotes and orders that hold them end.",
-        Code.SPENT: "It is spent. Ask the programme for a new one.",
-        Code.PROGRAMME_PAYS_ALREADY: "Another voucher of its programme pays for this order. "
-        "It follows when that one is spent.",
-        Code.PRICE_CARRIED: "Vouchers that come before it carry the whole price. It follows when they are spent.",
-        Code.HIGHER_RATE_PAYS: "Vouchers with a higher rate pay alone, and nothing is claimed twice. "
-        "It follows when they are spent.",
-    }
-    return texts[refused.code]
+    why = _say_why(refused.code, refused.detail, ways=_say_ways(refused.ways))
+    if refused.until is None or refused.code not in {Code.YEAR_CAP_REACHED, Code.YEAR_BUDGET_REACHED}:
+        return why
+    return join_sentences(why, say("It passes by itself at {until}.", until=format_moment(refused.until)))
 
 
 def list_facts(*, refused: Refused) -> Sequence[dict[str, str | int | None]]:
@@ -295,15 +280,63 @@ def _find_origin(country: str, jurisdiction: str) -> Origin:
     return Origin.HOME if country == jurisdiction else Origin.OTHER
 
 
-def _say_threshold(threshold: Threshold) -> str:
-    actual = threshold.actual or "not declared"
+def _say_why(code: Code, detail: str, *, ways: str) -> Sentence:
     texts = {
-        Condition.ACCELERATOR: f"an accelerator from {threshold.wanted} (this one: {actual})",
-        Condition.PROVIDER: f"a provider from {threshold.wanted} (this one: {actual})",
-        Condition.AGE_MONTHS: f"an organisation founded less than {threshold.wanted} months ago (yours: {actual})",
-        Condition.HEAD_COUNT: f"at most {threshold.wanted} people (yours: {actual})",
-        Condition.PURPOSE: f"one of these purposes declared: {threshold.wanted} (yours: {actual})",
-        Condition.YEAR_UC: f"{threshold.actual} of {threshold.wanted} credits",
-        Condition.BUDGET_UC: f"{threshold.actual} of {threshold.wanted} credits are issued",
+        Code.NOT_ADMITTED: say("The organisation is not admitted. It follows with its admission."),
+        Code.EARMARK_UNSOLD: say("It pays for {earmark}, which this hub does not sell yet.", earmark=detail),
+        Code.RELATED_PARTY: say(
+            "You and the provider are related parties: {organisation} holds enough of both. "
+            "Choose an offer of another provider.",
+            organisation=detail,
+        ),
+        Code.NO_RATE: say("Its rule has no rate for this. It needs: {ways}.", ways=ways),
+        Code.EXPIRED: say("It expired at {expires_at}. Ask the programme for a new one.", expires_at=detail),
+        Code.YEAR_CAP_REACHED: say("The most of this calendar year is used: {ways}.", ways=ways),
+        Code.YEAR_BUDGET_REACHED: say(
+            "The programme's budget of this calendar year does not cover it: {ways}.", ways=ways
+        ),
+        Code.RESERVED: say(
+            "Its last {reserved} credits are reserved. They return when the quotes and orders that hold them end.",
+            reserved=detail,
+        ),
+        Code.SPENT: say("It is spent. Ask the programme for a new one."),
+        Code.PROGRAMME_PAYS_ALREADY: say(
+            "Another voucher of its programme pays for this order. It follows when that one is spent."
+        ),
+        Code.PRICE_CARRIED: say("Vouchers that come before it carry the whole price. It follows when they are spent."),
+        Code.HIGHER_RATE_PAYS: say(
+            "Vouchers with a higher rate pay alone, and nothing is claimed twice. It follows when they are spent."
+        ),
+    }
+    return texts[code]
+
+
+def _say_ways(ways: Sequence[Sequence[Threshold]]) -> str:
+    told = [reduce(_and, map(_say_threshold, way)) for way in ways if way]
+    return reduce(_or, told) if told else ""
+
+
+def _say_threshold(threshold: Threshold) -> Sentence:
+    wanted, actual = threshold.wanted, threshold.actual or say("not declared")
+    texts = {
+        Condition.ACCELERATOR: say("an accelerator from {wanted} (this one: {actual})", wanted=wanted, actual=actual),
+        Condition.PROVIDER: say("a provider from {wanted} (this one: {actual})", wanted=wanted, actual=actual),
+        Condition.AGE_MONTHS: say(
+            "an organisation founded less than {wanted} months ago (yours: {actual})", wanted=wanted, actual=actual
+        ),
+        Condition.HEAD_COUNT: say("at most {wanted} people (yours: {actual})", wanted=wanted, actual=actual),
+        Condition.PURPOSE: say(
+            "one of these purposes declared: {wanted} (yours: {actual})", wanted=wanted, actual=actual
+        ),
+        Condition.YEAR_UC: say("{actual} of {wanted} credits", wanted=wanted, actual=threshold.actual),
+        Condition.BUDGET_UC: say("{actual} of {wanted} credits are issued", wanted=wanted, actual=threshold.actual),
     }
     return texts[threshold.condition]
+
+
+def _and(first: Sentence, then: Sentence) -> Sentence:
+    return say("{first} and {then}", first=first, then=then)
+
+
+def _or(first: Sentence, then: Sentence) -> Sentence:
+    return say("{first}; or {then}", first=first, then=then)

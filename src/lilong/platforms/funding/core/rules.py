@@ -15,6 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from lilong.common.canonical import Json, canonical_json, sha256_hex
 from lilong.common.errors import FieldProblem, InputInvalid
 from lilong.common.money import PPM
+from lilong.common.sentences import say
 
 AMOUNT_MAX_UC = 10**15
 VALID_DAYS_MAX = 3660
@@ -202,7 +203,7 @@ def read_pack(*, text: str) -> VoucherRule:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise VoucherRuleInvalid(detail=f"It is no TOML: {error}") from error
+        raise VoucherRuleInvalid(detail=say("It is no TOML: {why}", why=str(error))) from error
     return read_rule(document=document)
 
 
@@ -238,10 +239,10 @@ def _check_figures(rule: VoucherRule) -> Iterable[FieldProblem]:
         ranges["claw_back.within_months"] = (rule.claw_back.within_months, 1, AGE_MONTHS_MAX)
     yield from _check_ranges(ranges)
     if rule.jurisdiction and not _COUNTRY.fullmatch(rule.jurisdiction):
-        message = "It must be a country by two capital letters, such as CN."
+        message = say("It must be a country by two capital letters, such as CN.")
         yield FieldProblem(path="jurisdiction", code="funding.no_country", message=message)
     if rule.starter_uc and rule.earmark is not Earmark.COMPUTE:
-        message = f"The hub sells no {rule.earmark} yet, so that nobody could use a starter."
+        message = say("The hub sells no {earmark} yet, so that nobody could use a starter.", earmark=rule.earmark)
         yield FieldProblem(path="starter_uc", code="funding.earmark_unsold", message=message)
 
 
@@ -256,16 +257,16 @@ def _check_rates(rule: VoucherRule) -> Iterable[FieldProblem]:
             }
         )
         if rate == Rate(rate_ppm=rate.rate_ppm):
-            message = "It has no condition. Say it as the rule's own rate_ppm."
+            message = say("It has no condition. Say it as the rule's own rate_ppm.")
             yield FieldProblem(path=path, code="funding.no_condition", message=message)
         if rate.rate_ppm <= rule.rate_ppm:
-            message = "It is not above the rule's own rate_ppm, so that it could never be paid."
+            message = say("It is not above the rule's own rate_ppm, so that it could never be paid.")
             yield FieldProblem(path=f"{path}.rate_ppm", code="funding.never_paid", message=message)
         if rate.provider is Origin.NONE:
-            message = "A provider is from home or from elsewhere."
+            message = say("A provider is from home or from elsewhere.")
             yield FieldProblem(path=f"{path}.provider", code="funding.no_origin", message=message)
         if {rate.accelerator, rate.provider} & {Origin.HOME, Origin.OTHER} and not rule.jurisdiction:
-            message = f"Say which country is home to the rule: {path} asks for it."
+            message = say("Say which country is home to the rule: {path} asks for it.", path=path)
             yield FieldProblem(path="jurisdiction", code="funding.no_jurisdiction", message=message)
 
 
@@ -281,15 +282,19 @@ def _check_about(about: About | None) -> Iterable[FieldProblem]:
     }
     for path, text in texts.items():
         if not 1 <= len(text.strip()) <= TEXT_MAX:
-            message = f"It must have from 1 to {TEXT_MAX} characters."
+            message = say("It must have from 1 to {most} characters.", most=TEXT_MAX)
             yield FieldProblem(path=path, code="funding.text_length", message=message)
     for number, source in enumerate(about.sources):
         if not _LINK.fullmatch(source.link):
-            path, message = f"about.sources.{number}.link", "It must begin with https:// or http://."
-            yield FieldProblem(path=path, code="funding.no_link", message=message)
+            message = say("It must begin with https:// or http://.")
+            yield FieldProblem(path=f"about.sources.{number}.link", code="funding.no_link", message=message)
 
 
 def _check_ranges(ranges: Mapping[str, tuple[int | None, int, int]]) -> Iterable[FieldProblem]:
     for path, (figure, low, high) in ranges.items():
         if figure is not None and not low <= figure <= high:
-            yield FieldProblem(path=path, code="funding.out_of_range", message=f"It must be from {low} to {high}.")
+            yield FieldProblem(
+                path=path,
+                code="funding.out_of_range",
+                message=say("It must be from {least} to {most}.", least=low, most=high),
+            )

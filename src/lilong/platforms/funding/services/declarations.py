@@ -9,6 +9,7 @@ from django.db import transaction
 from lilong.common.errors import FieldProblem, InputInvalid
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.record.public import append
 from lilong.platforms.funding.core.rules import HEAD_COUNT_MAX, Purpose
 from lilong.platforms.funding.models import Declaration
@@ -73,12 +74,12 @@ def _find_problems(
     country: str, founded_on: date | None, head_count: int | None, *, today: date
 ) -> Iterator[FieldProblem]:
     if country and not _COUNTRY.fullmatch(country):
-        message = "It must be two capital letters, such as CN."
+        message = say("It must be two capital letters, such as CN.")
         yield FieldProblem(path="country", code="funding.no_country", message=message)
     # A day of grace: where the declarer is it may be tomorrow already.
     if founded_on is not None and founded_on > today + timedelta(days=1):
-        message = "It must not be later than today."
+        message = say("It must not be later than today.")
         yield FieldProblem(path="founded_on", code="funding.day_to_come", message=message)
     if head_count is not None and not 0 <= head_count <= HEAD_COUNT_MAX:
-        message = f"It must be from 0 to {HEAD_COUNT_MAX}."
+        message = say("It must be from {least} to {most}.", least=0, most=HEAD_COUNT_MAX)
         yield FieldProblem(path="head_count", code="funding.out_of_range", message=message)

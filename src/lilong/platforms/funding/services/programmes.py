@@ -8,6 +8,7 @@ from lilong.common.canonical import canonical_json
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.cases.public import open_case
 from lilong.foundation.ledger.public import (
     AccountKind,
@@ -139,7 +140,7 @@ def lock_programme(*, programme_id: str) -> Programme:
     """Return the programme, locked until the transaction ends; raises NotFound."""
     programme = Programme.objects.select_for_update().filter(id=programme_id).first()
     if programme is None:
-        raise NotFound(detail=f"There is no programme {programme_id}.")
+        raise NotFound(detail=say("There is no programme {programme_id}.", programme_id=programme_id))
     return programme
 
 

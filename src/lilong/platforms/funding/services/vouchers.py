@@ -11,6 +11,7 @@ from lilong.common.errors import FieldProblem, InputInvalid, LimitReached
 from lilong.common.ids import new_id
 from lilong.common.money import format_credits
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import join_sentences, say
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.public import (
     AccountKind,
@@ -69,10 +70,10 @@ def issue_voucher(*, actor: Actor, programme_id: str, organisation_id: str, amou
     problems: list[FieldProblem] = []
     organisation = get_organisations(organisation_ids=[organisation_id]).get(organisation_id)
     if organisation is None or organisation.state is not OrganisationState.ADMITTED:
-        message = "It must be an organisation that is admitted."
+        message = say("It must be an organisation that is admitted.")
         problems.append(FieldProblem(path="organisation_id", code="funding.not_admitted", message=message))
     if not 1 <= amount_uc <= AMOUNT_MAX_UC:
-        message = f"It must be from 1 to {AMOUNT_MAX_UC}."
+        message = say("It must be from {least} to {most}.", least=1, most=AMOUNT_MAX_UC)
         problems.append(FieldProblem(path="amount_uc", code="funding.out_of_range", message=message))
     if problems or organisation is None:
         raise VoucherRefused(fields=problems)
@@ -85,7 +86,7 @@ def issue_voucher(*, actor: Actor, programme_id: str, organisation_id: str, amou
             _fund(voucher, by=actor.person_id, now=now)
             return voucher.id
         _keep_decision(rule, organisation_id, amount_uc=amount_uc, refused=refused, by=actor.person_id, now=now)
-    message = f"By version {rule.version} of the rule: {explain(refused=refused)}"
+    message = say("By version {version} of the rule: {why}", version=rule.version, why=explain(refused=refused))
     raise VoucherRefused(fields=[FieldProblem(path="organisation_id", code=refused.code.value, message=message)])
 
 
@@ -222,7 +223,7 @@ def _fund(voucher: Voucher, *, by: str, now: datetime) -> None:
     (result,) = post_many(groups=[LinkGroup(id=transfer.id, transfers=(transfer,))], now=now)
     if result.refusal:
         asked = format_credits(voucher.issued_uc)
-        detail = f"A voucher of {asked} credits was asked for. {result.refusal.detail}"
+        detail = join_sentences(say("A voucher of {asked} credits was asked for.", asked=asked), result.refusal.detail)
         raise FundShort(detail=detail, facts=result.refusal.facts)
     voucher.save(force_insert=True)
     _keep_decision(rule, voucher.organisation_id, amount_uc=voucher.issued_uc, voucher_id=voucher.id, by=by, now=now)

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from urllib.parse import urlsplit
 
 from lilong.common.errors import FieldProblem, InputInvalid
+from lilong.common.sentences import say
 from lilong.platforms.stack.core.claims import Confidence, Source, Tier
 from lilong.platforms.stack.core.properties import PROPERTIES, Kind
 
@@ -62,20 +63,24 @@ def check_draft(*, draft: Draft, today: date) -> str:
 def _read_value(draft: Draft) -> str | FieldProblem:
     known = PROPERTIES.get(draft.property)
     if known is None:
-        return FieldProblem("property", "claim.property_unknown", f"It is one of {', '.join(PROPERTIES)}.")
+        return FieldProblem(
+            "property", "claim.property_unknown", say("It is one of {properties}.", properties=", ".join(PROPERTIES))
+        )
     if known.is_number:
         return _read_number(draft.value, is_year=known.kind is Kind.YEAR)
     text = draft.value.strip()
     if not text or len(text) > VALUE_MAX or not text.isprintable():
-        return FieldProblem("value", "claim.value_text", f"It is one line of at most {VALUE_MAX} characters.")
+        return FieldProblem(
+            "value", "claim.value_text", say("It is one line of at most {most} characters.", most=VALUE_MAX)
+        )
     if known.code == "vendor_country" and not _COUNTRY.fullmatch(text):
-        return FieldProblem("value", "claim.value_country", "A country is written by two capitals, such as CN.")
+        return FieldProblem("value", "claim.value_country", say("A country is written by two capitals, such as CN."))
     return text
 
 
 def _read_number(text: str, *, is_year: bool) -> str | FieldProblem:
     wrong = FieldProblem(
-        "value", "claim.value_number", "It is a number above 0, such as 80 or 1390.5, without its unit."
+        "value", "claim.value_number", say("It is a number above 0, such as 80 or 1390.5, without its unit.")
     )
     try:
         number = Decimal(text.strip()) if len(text) <= VALUE_MAX else Decimal(0)
@@ -84,25 +89,35 @@ def _read_number(text: str, *, is_year: bool) -> str | FieldProblem:
     if not number.is_finite() or not 0 < number <= NUMBER_MAX or number != round(number, DECIMALS_MAX):
         return wrong
     if is_year and number not in YEARS:
-        return FieldProblem("value", "claim.value_year", f"A year is one from {YEARS[0]} to {YEARS[-1]}.")
+        return FieldProblem(
+            "value",
+            "claim.value_year",
+            say("A year is one from {first} to {last}.", first=YEARS[0], last=YEARS[-1]),
+        )
     return f"{number.normalize():f}"
 
 
 def _check_texts(draft: Draft) -> Iterator[FieldProblem]:
     for path, text, most in (("conditions", draft.conditions, CONDITIONS_MAX), ("note", draft.note, NOTE_MAX)):
         if len(text) > most or not text.isprintable():
-            yield FieldProblem(path, "claim.text", f"It is one line of at most {most} characters.")
+            yield FieldProblem(path, "claim.text", say("It is one line of at most {most} characters.", most=most))
 
 
 def _check_source(source: Source, *, today: date) -> Iterator[FieldProblem]:
     if not source.title.strip() or len(source.title) > TITLE_MAX or not source.title.isprintable():
-        yield FieldProblem("source_title", "claim.source", f"Name the source in at most {TITLE_MAX} characters.")
+        yield FieldProblem(
+            "source_title",
+            "claim.source",
+            say("Name the source in at most {most} characters.", most=TITLE_MAX),
+        )
     if source.url and not _is_address(source.url):
-        yield FieldProblem("source_url", "claim.source_url", "It begins with https:// or http://, and has no spaces.")
+        yield FieldProblem(
+            "source_url", "claim.source_url", say("It begins with https:// or http://, and has no spaces.")
+        )
     if source.commit and not _COMMIT.fullmatch(source.commit):
-        yield FieldProblem("source_commit", "claim.source_commit", "A commit has 7 to 64 hexadecimal digits.")
+        yield FieldProblem("source_commit", "claim.source_commit", say("A commit has 7 to 64 hexadecimal digits."))
     if source.dated_on is not None and source.dated_on > today:
-        yield FieldProblem("source_dated_on", "claim.source_date", "The source cannot be of a day to come.")
+        yield FieldProblem("source_dated_on", "claim.source_date", say("The source cannot be of a day to come."))
 
 
 def _is_address(url: str) -> bool:

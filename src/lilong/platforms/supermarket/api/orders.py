@@ -8,6 +8,7 @@ from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, OWN_TRANSACTIONS, allow, find_request_name, get_actor
 from lilong.common.errors import NotFound
 from lilong.common.permissions import Scope
+from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.platforms.supermarket.api.schemas import (
     CaseOut,
@@ -135,7 +136,7 @@ def download_export(request: HttpRequest, order_id: IdInPath, name: IdInPath) ->
     for file in export_order(actor=get_actor(request), order_id=order_id):
         if file.name == name:
             return HttpResponse(file.content, content_type="application/octet-stream")
-    raise NotFound(detail=f"An order has no export {name}.")
+    raise NotFound(detail=say("An order has no export {name}.", name=name))
 
 
 def _quote_out(view: QuoteView) -> dict[str, object]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from lilong.common.errors import InvariantBroken
+from lilong.common.sentences import say
 from lilong.platforms.supermarket.core.postings import SERVICE_CREDIT
 from lilong.platforms.supermarket.core.pricing import ChargeLine
 
@@ -103,7 +104,13 @@ def _charge_attempts(group: Sequence[Movement], order: ChargedOrder) -> Iterator
     """Charge each attempt that was paid for; all payers together paid for all of them."""
     paid_uc = -sum(each.change_uc for each in group)
     if paid_uc != sum(line.due_uc for line in order.lines):
-        raise InvariantBroken(detail=f"The attempts of {order.id} do not add up to the {paid_uc} uc that were paid.")
+        raise InvariantBroken(
+            detail=say(
+                "The attempts of {order_id} do not add up to the {paid_uc} uc that were paid.",
+                order_id=order.id,
+                paid_uc=paid_uc,
+            )
+        )
     for line in order.lines:
         if line.due_uc or line.usage.billable_ms:
             yield _build(Category.USAGE, line.due_uc, group, order, line=line)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from lilong.common.errors import Conflict, FieldProblem, InputInvalid, LilongError, LimitReached, NotAllowed
 from lilong.common.money import format_credits
+from lilong.common.sentences import Sentence, join_sentences, say
 from lilong.common.time import format_moment
 from lilong.platforms.supermarket.core.policy import LIVE_QUOTES_MAX, ORDER_MAX_UC
 from lilong.platforms.supermarket.core.pricing import Terms
@@ -155,7 +156,9 @@ def gather_refusals(*, refusals: Sequence[LilongError]) -> LilongError:
 
 
 def _sentence(error: LilongError) -> str:
-    return f"{error.detail or error.title} {error.next_step}".strip()
+    if error.detail:
+        return join_sentences(error.detail, error.next_step)
+    return say("{title} {next_step}", title=Sentence(error.title), next_step=Sentence(error.next_step))
 
 
 def _check_member(facts: OrderFacts) -> list[LilongError]:
@@ -172,7 +175,7 @@ def _check_member(facts: OrderFacts) -> list[LilongError]:
 def _check_expiry(facts: OrderFacts, *, now: datetime) -> list[LilongError]:
     if facts.expires_at > now:
         return []
-    return [QuoteExpired(detail=f"It expired at {format_moment(facts.expires_at)}.")]
+    return [QuoteExpired(detail=say("It expired at {expires_at}.", expires_at=format_moment(facts.expires_at)))]
 
 
 def _check_prices(facts: OrderFacts) -> list[LilongError]:
@@ -181,7 +184,7 @@ def _check_prices(facts: OrderFacts) -> list[LilongError]:
         for terms in facts.terms
         if terms.price_uc <= 0 or facts.prices_now.get(terms.price_row_id) != terms.price_uc
     ]
-    return [PriceWithdrawn(detail=f"Offers: {', '.join(gone)}.")] if gone else []
+    return [PriceWithdrawn(detail=say("Offers: {offer_ids}.", offer_ids=", ".join(gone)))] if gone else []
 
 
 def _check_spec(facts: OrderFacts) -> list[LilongError]:
@@ -198,7 +201,7 @@ def _check_cost(facts: OrderFacts) -> list[LilongError]:
     found: list[LilongError] = []
     if facts.max_cost_uc is not None and facts.max_uc > facts.max_cost_uc:
         most, allowed = format_credits(facts.max_uc), format_credits(facts.max_cost_uc)
-        detail = f"It can cost {most} credits, your limit is {allowed}."
+        detail = say("It can cost {most} credits, your limit is {allowed}.", most=most, allowed=allowed)
         found.append(MaxCostExceeded(detail=detail, facts={"limit_uc": facts.max_cost_uc, "max_uc": facts.max_uc}))
     if facts.max_uc > ORDER_MAX_UC:
         found.append(OrderTooLarge(facts={"limit_uc": ORDER_MAX_UC, "max_uc": facts.max_uc}))
@@ -209,9 +212,12 @@ def _check_source(source: Source) -> list[LilongError]:
     short_uc = source.needed_uc - source.available_uc
     if short_uc <= 0:
         return []
-    detail = (
-        f"The {source.name} must hold {format_credits(source.needed_uc)} credits and has "
-        f"{format_credits(source.available_uc)}: {format_credits(short_uc)} are missing. {source.remedy}"
-    ).strip()
+    detail = say(
+        "The {payer} must hold {needed} credits and has {available}: {short} are missing.",
+        payer=source.name,
+        needed=format_credits(source.needed_uc),
+        available=format_credits(source.available_uc),
+        short=format_credits(short_uc),
+    )
     amounts = {"limit_uc": source.available_uc, "needed_uc": source.needed_uc, "short_uc": short_uc}
-    return [FundsShort(detail=detail, facts=amounts)]
+    return [FundsShort(detail=join_sentences(detail, source.remedy), facts=amounts)]

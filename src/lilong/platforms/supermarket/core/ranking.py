@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lilong.common.errors import FieldProblem
 from lilong.common.money import format_credits
+from lilong.common.sentences import say
 from lilong.platforms.supermarket.core.policy import CANDIDATES_MAX, FAILOVER_PRICE_FACTOR
 from lilong.platforms.supermarket.core.pricing import Terms
 
@@ -79,13 +80,21 @@ def _find_problem(priced: Priced, *, chosen: Sequence[Ranked], max_cost_uc: int 
     most = format_credits(priced.max_uc)
     if max_cost_uc is not None and priced.max_uc > max_cost_uc:
         allowed = format_credits(max_cost_uc)
-        message = f"It can cost {most} credits, your limit is {allowed}. Raise the limit or shorten walltime_s."
+        message = say(
+            "It can cost {most} credits, your limit is {allowed}. Raise the limit or shorten walltime_s.",
+            most=most,
+            allowed=allowed,
+        )
         return FieldProblem(path=path, code="offer.above_max_cost", message=message)
     if chosen and priced.max_uc > FAILOVER_PRICE_FACTOR * chosen[0].priced.max_uc:
-        message = f"It can cost {most} credits, more than {FAILOVER_PRICE_FACTOR} times the first choice."
+        message = say(
+            "It can cost {most} credits, more than {factor} times the first choice.",
+            most=most,
+            factor=FAILOVER_PRICE_FACTOR,
+        )
         return FieldProblem(path=path, code="offer.dear_for_failover", message=message)
     if len(chosen) >= CANDIDATES_MAX:
-        message = f"A quote names the {CANDIDATES_MAX} cheapest offers; it ranks after them."
+        message = say("A quote names the {count} cheapest offers; it ranks after them.", count=CANDIDATES_MAX)
         return FieldProblem(path=path, code="offer.beyond_candidates", message=message)
     return None
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.errors import Conflict
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 
 UC_DECIMALS = 6
@@ -37,7 +38,7 @@ def choose_rate(*, rates: Sequence[Rate], at: datetime) -> Rate:
     """Return the rate in force at a moment: the latest that has begun. Raises RateMissing."""
     begun = [rate for rate in rates if rate.valid_from <= at]
     if not begun:
-        raise RateMissing(detail=f"There is no rate for {format_moment(at)}.")
+        raise RateMissing(detail=say("There is no rate for {moment}.", moment=format_moment(at)))
     return max(begun, key=lambda rate: rate.valid_from)
 
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from lilong.common.errors import Conflict
+from lilong.common.sentences import say
 
 
 class OrderState(StrEnum):
@@ -73,5 +74,7 @@ def take_step(*, state: OrderState, step: OrderStep) -> OrderState:
     """
     after = TRANSITIONS.get((state, step))
     if after is None:
-        raise StepImpossible(detail=f"An order that is {state} cannot {step.replace('_', ' ')}.")
+        raise StepImpossible(
+            detail=say("An order that is {state} cannot {step}.", state=state, step=step.replace("_", " "))
+        )
     return after

@@ -12,6 +12,7 @@ from lilong.common.django.once import new_key
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.errors import NotFound
 from lilong.common.permissions import Actor, Scope, may
+from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.foundation.record.public.proofs import is_witnessed
 from lilong.foundation.runs.public import StartBasis
@@ -118,7 +119,7 @@ def download_export(request: HttpRequest, order_id: str, name: str) -> HttpRespo
             response = HttpResponse(file.content, content_type="application/octet-stream")
             response["Content-Disposition"] = f'attachment; filename="{file.name}"'
             return response
-    raise NotFound(detail=f"An order has no export {name}.")
+    raise NotFound(detail=say("An order has no export {name}.", name=name))
 
 
 def _cancel(request: HttpRequest, actor: Actor, order_id: str) -> HttpResponseBase:

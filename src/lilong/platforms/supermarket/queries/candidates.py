@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.errors import FieldProblem, InputInvalid
+from lilong.common.sentences import Sentence, join_sentences, say
 from lilong.foundation.runs.public import PoolView, get_pools
 from lilong.platforms.funding.public.orders import OfferOrigin
 from lilong.platforms.supermarket.core.pricing import Terms, count_units
@@ -42,8 +43,8 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
     offers = Offer.objects.on_shelf().filter(accelerator=wanted)
     rows = list(offers.select_related("provider", "service_level").order_by("id"))
     if not rows:
-        what = f"with {wanted}" if wanted else "without accelerators"
-        message = f"There is no offer {what} on the shelf."
+        without = say("There is no offer without accelerators on the shelf.")
+        message = say("There is no offer with {accelerator} on the shelf.", accelerator=wanted) if wanted else without
         problem = FieldProblem(path="resources.accelerator", code="quote.nothing_on_shelf", message=message)
         raise NoOffer(fields=[problem])
     in_force = PriceRow.objects.in_force(now=now).filter(offer__in=[row.id for row in rows])
@@ -57,10 +58,10 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
         if problems[row.pool_id]:
             left_out.update(dict.fromkeys(problems[row.pool_id]))
         elif pools[row.pool_id].draining:
-            message = f"The pool {pools[row.pool_id].name} takes no new work."
+            message = say("The pool {name} takes no new work.", name=pools[row.pool_id].name)
             left_out[FieldProblem(path=f"offers.{row.id}", code="offer.pool_draining", message=message)] = None
         elif row.id not in prices:
-            message = f"The offer {row.name} has no price now."
+            message = say("The offer {name} has no price now.", name=row.name)
             left_out[FieldProblem(path=f"offers.{row.id}", code="offer.no_price", message=message)] = None
         else:
             terms.append(_build_terms(row, prices[row.id], spec))
@@ -89,20 +90,20 @@ def trace_origins(*, offers: Sequence[Terms]) -> list[OfferOrigin]:
     ]
 
 
-def estimate_pool_start(*, pool: PoolView, spec: RunSpec, delay: str) -> Starts:
+def estimate_pool_start(*, pool: PoolView, spec: RunSpec, delay: Sentence | None) -> Starts:
     """Return when a job would start on a pool. delay: why it begins after the pool's maintenance, if it does."""
     if delay:
         return Starts.AFTER_MAINTENANCE
     return Starts.UNKNOWN if pool.away else estimate_start(spec=spec, inventory=pool.inventory)
 
 
-def _note_delays(offers: Sequence[Terms], waits: Mapping[str, str]) -> Iterator[FieldProblem]:
+def _note_delays(offers: Sequence[Terms], waits: Mapping[str, Sentence | None]) -> Iterator[FieldProblem]:
     """Yield what each pool's maintenance delays. waits: why, by pool id."""
-    others = "" if all(waits[offer.pool_id] for offer in offers) else " Other offers of the quote come first."
+    others = "" if all(waits[offer.pool_id] for offer in offers) else say("Other offers of the quote come first.")
     for offer in offers:
         why = waits[offer.pool_id]
         if why:
-            message = f"{why[0].upper()}{why[1:]}.{others}"
+            message = join_sentences(say("{why:begin}.", why=why), others)
             yield FieldProblem(path=f"offers.{offer.offer_id}", code="offer.pool_maintenance", message=message)
 
 

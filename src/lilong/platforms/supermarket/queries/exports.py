@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import Conflict, NotFound
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.record.public import get_bundle
 from lilong.platforms.supermarket.core.pricing import ChargeLine
 from lilong.platforms.supermarket.models import Order
@@ -58,7 +59,7 @@ def export_order(*, actor: Actor, order_id: str) -> tuple[ExportFile, ...]:
     orders = Order.objects.visible_to(actor).select_related("quote", "settlement")
     order = orders.filter(id=order_id).first()
     if order is None:
-        raise NotFound(detail=f"There is no order {order_id[:64]} that you can see.")
+        raise NotFound(detail=say("There is no order {order_id} that you can see.", order_id=order_id[:64]))
     if order.settled_at is None:
         raise NotSettledYet
     return (

@@ -8,6 +8,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
+from lilong.common.sentences import load_sentence, say
 from lilong.foundation.runs.public import RunState, RunView, StartBasis, get_runs
 from lilong.platforms.supermarket.core.policy import CANCEL_GRACE_S
 from lilong.platforms.supermarket.core.pricing import AttemptUsage, charge_usage
@@ -115,7 +116,7 @@ def find_order(*, actor: Actor, order_id: str) -> Order:
     orders = Order.objects.visible_to(actor).select_related("quote", "settlement")
     order = orders.filter(id=order_id).first()
     if order is None:
-        raise NotFound(detail=f"There is no order {order_id[:64]} that you can see.")
+        raise NotFound(detail=say("There is no order {order_id} that you can see.", order_id=order_id[:64]))
     return order
 
 
@@ -123,7 +124,7 @@ def find_order_of_run(*, actor: Actor, run_id: str) -> Order:
     """Return the order for which a run runs, if the actor may see it; raises NotFound."""
     order = Order.objects.visible_to(actor).filter(run_id=run_id).exclude(run_id="").first()
     if order is None:
-        raise NotFound(detail=f"There is no order of run {run_id[:64]} that you can see.")
+        raise NotFound(detail=say("There is no order of run {run_id} that you can see.", run_id=run_id[:64]))
     return order
 
 
@@ -132,7 +133,12 @@ def list_timeline(*, order: Order) -> tuple[TimelineView, ...]:
     rows = TimelineEntry.objects.filter(order=order).order_by("number")
     return tuple(
         TimelineView(
-            step=row.step, state=row.state, at=row.at, money=row.money, amount_uc=row.amount_uc, detail=row.detail
+            step=row.step,
+            state=row.state,
+            at=row.at,
+            money=row.money,
+            amount_uc=row.amount_uc,
+            detail=load_sentence(row.detail, row.said),
         )
         for row in rows
     )

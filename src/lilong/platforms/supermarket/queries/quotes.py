@@ -5,9 +5,10 @@ from datetime import datetime
 
 from lilong.common.canonical import sha256_hex
 from lilong.common.django.paging import page_newest_first
-from lilong.common.errors import FieldProblem, NotFound
+from lilong.common.errors import FieldProblem, NotFound, load_problem
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import Order, Quote
@@ -41,7 +42,7 @@ def get_quote(*, actor: Actor, quote_id: str) -> QuoteView:
     visible = Quote.objects.filter(order__in=Order.objects.visible_to(actor)).select_related("order")
     quote = visible.filter(id=quote_id).first()
     if quote is None:
-        raise NotFound(detail=f"There is no quote {quote_id[:64]} that you can see.")
+        raise NotFound(detail=say("There is no quote {quote_id} that you can see.", quote_id=quote_id[:64]))
     return _view(quote)
 
 
@@ -68,7 +69,7 @@ def _view(quote: Quote) -> QuoteView:
         state=OrderState(quote.order.state),
         promise=promise,
         wallet_max_uc=split_hold(promise=promise).wallet_uc,
-        notes=tuple(FieldProblem(**note) for note in quote.notes),
+        notes=tuple(load_problem(note) for note in quote.notes),
         key_id=quote.key_id,
         signature=quote.signature,
         sha256=sha256_hex(render_quote(quote=quote)),

@@ -8,6 +8,7 @@ from datetime import datetime
 from lilong.common.django.paging import LimitInvalid
 from lilong.common.errors import InputInvalid, NotFound
 from lilong.common.paging import PAGE_LIMIT_MAX, CursorInvalid, decode_cursor, encode_cursor
+from lilong.common.sentences import join_sentences, say
 from lilong.platforms.funding.public.orders import OfferOrigin, list_usable, split_dues
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.fields import say_nearest
@@ -133,7 +134,7 @@ def compare_offers(*, organisation_id: str, offer_ids: Sequence[str], now: datet
         found = index.get_many(asked)
     missing = [offer_id[:64] for offer_id in asked if offer_id not in found]
     if missing:
-        raise NotFound(detail=f"There is no offer {', '.join(missing)} on the shelf.")
+        raise NotFound(detail=say("There is no offer {offer_ids} on the shelf.", offer_ids=", ".join(missing)))
     net_uc = _net(organisation_id, (found[offer_id][0] for offer_id in asked), now=now)
     return tuple(
         view_offer(offer=found[offer_id][0], stock=found[offer_id][1], net_uc=net_uc.get(offer_id))
@@ -175,7 +176,8 @@ def _net(organisation_id: str, offers: Iterable[Listed], *, now: datetime) -> di
 def _read_sort(sort: str) -> Order:
     by = sort.removeprefix("-")
     if by not in SORTS:
-        raise SortUnknown(detail=f"{sort[:40]!r} is no order. {say_nearest(by, SORTS)}".strip())
+        unknown = say("{sort!r} is no order.", sort=sort[:40])
+        raise SortUnknown(detail=join_sentences(unknown, say_nearest(by, SORTS)))
     return Order(by=by, descending=sort.startswith("-"))
 
 
@@ -188,9 +190,9 @@ def _read_cursor(cursor: str, order: Order) -> Place:
     name, *numbers = decode_cursor(cursor).split(" ")
     offer_id = numbers.pop() if numbers else ""
     if name != _name(order) or len(numbers) != (1 if order.by == "price" else 2):
-        raise CursorInvalid(detail="It was made for another order of the shelf.")
+        raise CursorInvalid(detail=say("It was made for another order of the shelf."))
     if not all(re.fullmatch(r"-|[0-9]{1,19}", number) for number in numbers):
-        raise CursorInvalid(detail=f"{cursor[:80]!r} is not a cursor.")
+        raise CursorInvalid(detail=say("{cursor!r} is not a cursor.", cursor=cursor[:80]))
     return Place(values=tuple(None if number == "-" else int(number) for number in numbers), offer_id=offer_id)
 
 

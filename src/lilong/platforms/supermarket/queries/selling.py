@@ -7,6 +7,7 @@ from datetime import datetime
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.members.public.people import name_organisations
 from lilong.foundation.runs.public import PoolView, get_pools, list_pools
 from lilong.platforms.supermarket.models import Offer, Provider
@@ -64,7 +65,7 @@ def get_offer_sheet(*, actor: Actor, offer_id: str, cursor: str | None, limit: i
         offers = offers.filter(provider__organisation_id=actor.organisation_id)
     row = offers.filter(id=offer_id).first()
     if row is None:
-        raise NotFound(detail=f"There is no offer {offer_id[:64]} of your organisation.")
+        raise NotFound(detail=say("There is no offer {offer_id} of your organisation.", offer_id=offer_id[:64]))
     seller_id = row.provider.organisation_id
     return OfferSheet(
         offer=get_offer_now(offer=row, now=now),

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lilong.common.errors import FieldProblem, InputInvalid
+from lilong.common.sentences import say
 from lilong.protocol.packing import ALWAYS_LEFT, find_name_problem
 
 ARCHIVE_BYTES_MAX = 16 * 1024**2
@@ -70,28 +71,28 @@ def read_archive(*, content: bytes) -> tuple[ArchivedFile, ...]:
                 files.append(_unpack(archive, entry, at_most=left_bytes))
                 left_bytes -= len(files[-1].content)
     except _DAMAGES as error:
-        raise ArchiveInvalid(detail="It is damaged, or no zip.") from error
+        raise ArchiveInvalid(detail=say("It is damaged, or no zip.")) from error
     return tuple(files)
 
 
 def _check_end(content: bytes) -> None:
     """Refuse before the list of files is read, which a small archive could make very long."""
     if len(content) > ARCHIVE_BYTES_MAX:
-        raise ArchiveInvalid(detail=f"It has more than {ARCHIVE_BYTES_MAX} bytes.")
+        raise ArchiveInvalid(detail=say("It has more than {most} bytes.", most=ARCHIVE_BYTES_MAX))
     at = content.rfind(_END_SIGNATURE, max(0, len(content) - _COMMENT_BYTES_MAX - _END.size))
     if at < 0 or len(content) - at < _END.size:
-        raise ArchiveInvalid(detail="It is damaged, or no zip.")
+        raise ArchiveInvalid(detail=say("It is damaged, or no zip."))
     _, _, _, _, entries, directory_bytes, _, _ = _END.unpack_from(content, at)
     if directory_bytes > _DIRECTORY_BYTES_MAX or entries > FILES_MAX * 4:
-        raise ArchiveInvalid(detail=f"It names too many files; {FILES_MAX} may travel.")
+        raise ArchiveInvalid(detail=say("It names too many files; {most} may travel.", most=FILES_MAX))
 
 
 def _find_problems(entries: list[zipfile.ZipInfo]) -> Iterable[FieldProblem]:
     paths = [entry.filename for entry in entries]
     if len(paths) > FILES_MAX:
-        yield _problem("archive", f"it has {len(paths)} files, and {FILES_MAX} may travel")
+        yield _problem("archive", say("it has {count} files, and {most} may travel", count=len(paths), most=FILES_MAX))
     if sum(entry.file_size for entry in entries) > UNPACKED_BYTES_MAX:
-        yield _problem("archive", f"it unpacks to more than {UNPACKED_BYTES_MAX} bytes")
+        yield _problem("archive", say("it unpacks to more than {most} bytes", most=UNPACKED_BYTES_MAX))
     folders = {"/".join(path.split("/")[:depth]) for path in paths for depth in range(1, path.count("/") + 1)}
     seen: set[str] = set()
     for entry in entries:
@@ -99,13 +100,13 @@ def _find_problems(entries: list[zipfile.ZipInfo]) -> Iterable[FieldProblem]:
         if problem := find_name_problem(entry.filename):
             yield _problem(entry.filename, problem)
         elif entry.filename in seen or entry.filename in folders:
-            yield _problem(entry.filename, "its path stands twice")
+            yield _problem(entry.filename, say("its path stands twice"))
         elif stat.S_IFMT(mode) not in {0, stat.S_IFREG}:
-            yield _problem(entry.filename, "it is a link or a device")
+            yield _problem(entry.filename, say("it is a link or a device"))
         elif entry.flag_bits & _ENCRYPTED:
-            yield _problem(entry.filename, "it needs a password")
+            yield _problem(entry.filename, say("it needs a password"))
         elif entry.compress_type not in _METHODS:
-            yield _problem(entry.filename, "it is packed in a way that is not read here")
+            yield _problem(entry.filename, say("it is packed in a way that is not read here"))
         seen.add(entry.filename)
 
 
@@ -114,7 +115,7 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, *, at_most: int) -
     with archive.open(entry) as file:
         content = file.read(at_most + 1)
     if len(content) > at_most or len(content) != entry.file_size:
-        raise ArchiveInvalid(fields=[_problem(entry.filename, "it is larger than it says, or than may travel")])
+        raise ArchiveInvalid(fields=[_problem(entry.filename, say("it is larger than it says, or than may travel"))])
     executable = bool(entry.external_attr >> 16 & stat.S_IXUSR)
     return ArchivedFile(path=entry.filename, content=content, executable=executable)
 
@@ -125,4 +126,4 @@ def _stays_behind(path: str) -> bool:
 
 def _problem(path: str, reason: str) -> FieldProblem:
     name = path.encode(errors="backslashreplace").decode()[:200]
-    return FieldProblem(path=name, code="job.file_refused", message=f"It cannot travel: {reason}.")
+    return FieldProblem(path=name, code="job.file_refused", message=say("It cannot travel: {reason}.", reason=reason))

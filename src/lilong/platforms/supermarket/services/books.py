@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from lilong.common.ids import new_id
+from lilong.common.sentences import dump_sentence
 from lilong.foundation.ledger.public import (
     AccountKind,
     GroupResult,
@@ -145,4 +146,5 @@ def _write_line(order: Order, step: str, *, now: datetime, money: str, amount_uc
         money=money,
         amount_uc=amount_uc,
         detail=detail[:500],
+        said=dump_sentence(detail),
     )

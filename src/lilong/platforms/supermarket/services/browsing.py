@@ -5,6 +5,7 @@ from datetime import datetime
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import NotFound
 from lilong.common.permissions import Actor, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.objects.public import store_contents
 from lilong.foundation.outbox.public import digest_key
 from lilong.platforms.supermarket.queries.orders import find_order
@@ -41,7 +42,7 @@ def quote_again(*, actor: Actor, order_id: str, request_key: str, now: datetime)
     require(may(actor, roles=BUYERS, scope=Scope.RUN))
     order = find_order(actor=actor, order_id=order_id)
     if order.organisation_id != actor.organisation_id:
-        raise NotFound(detail=f"There is no order {order_id[:64]} of your organisation.")
+        raise NotFound(detail=say("There is no order {order_id} of your organisation.", order_id=order_id[:64]))
     spec = RunSpec.model_validate(order.spec)
     return quote(actor=actor, spec=spec, max_cost_uc=None, request_name=_name_request(actor, request_key), now=now)
 

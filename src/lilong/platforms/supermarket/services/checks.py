@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from lilong.common.errors import FieldProblem, InputInvalid, LilongError
+from lilong.common.sentences import say
 from lilong.common.time import format_duration
 from lilong.foundation.ledger.public import get_balances
 from lilong.foundation.members.public import (
@@ -67,7 +68,7 @@ def require_belongings(*, organisation_id: str, spec: RunSpec) -> None:
     if spec.workdir_sha256:
         objects[spec.workdir_sha256] = "workdir_sha256"
     held = find_many(organisation_id=organisation_id, sha256s=list(objects))
-    message = "Your organisation has no object with this digest here. Upload it first."
+    message = say("Your organisation has no object with this digest here. Upload it first.")
     problems = [
         FieldProblem(path=path, code="quote.object_missing", message=message)
         for sha256, path in objects.items()
@@ -78,12 +79,16 @@ def require_belongings(*, organisation_id: str, spec: RunSpec) -> None:
         FieldProblem(
             path=mounted[volume_id],
             code="quote.volume_missing",
-            message=f"Your organisation has no volume {volume_id}. Create it first.",
+            message=say("Your organisation has no volume {volume_id}. Create it first.", volume_id=volume_id),
         )
         for volume_id in find_missing_volumes(organisation_id=organisation_id, volume_ids=list(mounted))
     ]
     problems += [
-        FieldProblem(path="secrets", code="quote.secret_missing", message=f"There is no secret {name}. Set it first.")
+        FieldProblem(
+            path="secrets",
+            code="quote.secret_missing",
+            message=say("There is no secret {name}. Set it first.", name=name),
+        )
         for name in find_missing_secrets(organisation_id=organisation_id, names=spec.secrets)
     ]
     if problems:
@@ -96,7 +101,7 @@ def _list_sources(spec: RunSpec, promise: Promise, *, reserves: Sequence[Hold]) 
     balances = get_balances(account_ids=list(needed))
     sources = [
         Source(
-            name=f"voucher {voucher.voucher_id}",
+            name=say("voucher {voucher_id}", voucher_id=voucher.voucher_id),
             needed_uc=needed[voucher.account_id],
             available_uc=balances[voucher.account_id].available_uc + reserved.get(voucher.account_id, 0),
         )
@@ -104,7 +109,7 @@ def _list_sources(spec: RunSpec, promise: Promise, *, reserves: Sequence[Hold]) 
     ]
     available_uc = balances[promise.wallet_account].available_uc
     wallet = Source(
-        name="wallet",
+        name=say("wallet"),
         needed_uc=needed[promise.wallet_account],
         available_uc=available_uc,
         remedy=_advise_walltime(spec, promise, available_uc=available_uc),
@@ -123,4 +128,4 @@ def _advise_walltime(spec: RunSpec, promise: Promise, *, available_uc: int) -> s
         return split_hold(promise=promise, max_uc=dearest_uc).wallet_uc
 
     covered_s = bisect_right(range(1, spec.walltime_s + 1), available_uc, key=wallet_part_uc)
-    return f"It would do for walltime_s: {format_duration(covered_s)}." if covered_s else ""
+    return say("It would do for walltime_s: {walltime}.", walltime=format_duration(covered_s)) if covered_s else ""

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from lilong.common.money import format_credits
+from lilong.common.sentences import join_sentences, say
 from lilong.foundation.ledger.public import AccountKind, TransferKind, list_transfers, require_posted
 from lilong.foundation.record.public import append
 from lilong.foundation.runs.public import get_runs
@@ -63,12 +64,12 @@ def correct_order(*, order: Order, lines: Sequence[ChargeLine], reason: str, now
     }
     if not any(differences_uc.values()):
         return True
-    difference = format_credits(due_uc - (order.due_uc or 0))
+    told = say("{reason}: {difference}", reason=reason, difference=format_credits(due_uc - (order.due_uc or 0)))
     parts_uc = name_voucher_parts(promise=promise, split=split_lines(promise=promise, lines=lines))
     short = find_short_use(order_id=order.id, parts_uc=parts_uc)
     if short:
-        why = f"Voucher {short} would pay more than its programme may in a year."
-        note_step(order=order, step="correct_refused", now=now, detail=f"{reason}: {difference}. {why}")
+        why = say("Voucher {voucher_id} would pay more than its programme may in a year.", voucher_id=short)
+        note_step(order=order, step="correct_refused", now=now, detail=join_sentences(say("{told}.", told=told), why))
         return False
     prefix = f"{order.id}.c{order.timeline.filter(step='correct').count() + 1}"
     postings = plan_correction(
@@ -80,7 +81,12 @@ def correct_order(*, order: Order, lines: Sequence[ChargeLine], reason: str, now
     results = post_group(group_id=prefix, postings=postings, order_id=order.id, now=now)
     refusal = next((result.refusal for result in results if result.refusal), None)
     if refusal is not None:
-        note_step(order=order, step="correct_refused", now=now, detail=f"{reason}: {difference}. {refusal.detail}")
+        note_step(
+            order=order,
+            step="correct_refused",
+            now=now,
+            detail=join_sentences(say("{told}.", told=told), refusal.detail),
+        )
         return False
     settle_uses(order_id=order.id, parts_uc=parts_uc, now=now)
     append(
@@ -93,7 +99,7 @@ def correct_order(*, order: Order, lines: Sequence[ChargeLine], reason: str, now
     Turnover.objects.create(orders=0, due_uc=due_uc - (order.due_uc or 0))
     order.due_uc = due_uc
     order.save(update_fields=["due_uc"])
-    note_step(order=order, step="correct", now=now, money="charged", amount_uc=due_uc, detail=f"{reason}: {difference}")
+    note_step(order=order, step="correct", now=now, money="charged", amount_uc=due_uc, detail=told)
     return_expired(voucher_ids=[voucher.voucher_id for voucher in promise.vouchers], now=now)
     return True
 
@@ -111,7 +117,7 @@ def release_order(*, order_id: str, now: datetime) -> bool:
             return True
         promise = read_promise(content=order.quote.document.encode())
         correct_order(
-            order=order, lines=reckon_lines(order=order, promise=promise, now=now), reason="late usage", now=now
+            order=order, lines=reckon_lines(order=order, promise=promise, now=now), reason=say("late usage"), now=now
         )
         postings = _plan_release(order.id)
         require_posted(

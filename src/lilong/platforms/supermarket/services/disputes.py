@@ -11,6 +11,7 @@ from django.db import transaction
 from lilong.common.errors import FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say, shorten
 from lilong.foundation.cases.public import open_case
 from lilong.platforms.supermarket.core.policy import DISPUTE_WINDOW
 from lilong.platforms.supermarket.core.promise import read_promise
@@ -48,11 +49,11 @@ def open_dispute(*, actor: Actor, order_id: str, claim_uc: int, reason: str, now
         mine = Order.objects.select_for_update().filter(organisation_id=actor.organisation_id)
         order = mine.filter(id=order_id).first()
         if order is None:
-            raise NotFound(detail=f"There is no order {order_id[:64]} of your organisation.")
+            raise NotFound(detail=say("There is no order {order_id} of your organisation.", order_id=order_id[:64]))
         if order.settled_at is not None and (order.released_at or (order.releasable_at or now) <= now):
             raise DisputeWindowClosed
         if order.due_uc is not None and not 1 <= claim_uc <= order.due_uc:
-            message = f"It must be from 1 to {order.due_uc}."
+            message = say("It must be from {least} to {most}.", least=1, most=order.due_uc)
             raise ClaimInvalid(fields=[FieldProblem(path="claim_uc", code=ClaimInvalid.code, message=message)])
         return _open(order, claim_uc=claim_uc, reason=reason, opened_by=actor.person_id, now=now)
 
@@ -74,7 +75,10 @@ def uphold_dispute(*, dispute_id: str, now: datetime) -> None:
         _close(dispute, order, upheld=True, now=now)
         promise = read_promise(content=order.quote.document.encode())
         correct_order(
-            order=order, lines=reckon_lines(order=order, promise=promise, now=now), reason="dispute upheld", now=now
+            order=order,
+            lines=reckon_lines(order=order, promise=promise, now=now),
+            reason=say("dispute upheld"),
+            now=now,
         )
 
 
@@ -95,7 +99,7 @@ def _open(
     attempt_ids: Sequence[str] = (),
     now: datetime,
 ) -> str:
-    reason = reason[:REASON_MAX]
+    reason = shorten(reason, at_most=REASON_MAX)
     advance(order=order, step=OrderStep.DISPUTE, now=now, money="claimed", amount_uc=claim_uc, detail=reason)
     dispute_id = new_id("dsp")
     case_id = open_case(
@@ -142,5 +146,5 @@ def _close(dispute: Dispute, order: Order, *, upheld: bool, now: datetime) -> No
     if dispute.attempt_ids and order.releasable_at is not None:
         # Nobody could claim while the hub's own question was open: the member's whole window follows it.
         order.releasable_at = max(order.releasable_at, now + DISPUTE_WINDOW)
-    verdict = "upheld" if upheld else "rejected"
-    advance(order=order, step=OrderStep.CLOSE_DISPUTE, now=now, detail=f"The claim was {verdict}.")
+    verdict = say("The claim was upheld.") if upheld else say("The claim was rejected.")
+    advance(order=order, step=OrderStep.CLOSE_DISPUTE, now=now, detail=verdict)

@@ -8,6 +8,7 @@ from lilong.common.canonical import sha256_hex
 from lilong.common.errors import Conflict, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.ledger.public import require_posted
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import Signature, append, sign
@@ -56,7 +57,7 @@ def place_order(*, actor: Actor, quote_id: str, now: datetime) -> str:
         mine = Order.objects.select_for_update(of=("self",)).filter(organisation_id=actor.organisation_id)
         order = mine.filter(quote__id=quote_id).first()
         if order is None:
-            raise NotFound(detail=f"There is no quote {quote_id[:64]} of your organisation.")
+            raise NotFound(detail=say("There is no quote {quote_id} of your organisation.", quote_id=quote_id[:64]))
         if order.run_id:
             return order.id
         if order.state == OrderState.EXPIRED:
@@ -92,11 +93,11 @@ def cancel_order(*, actor: Actor, order_id: str, now: datetime) -> None:
     with transaction.atomic():
         order = Order.objects.select_for_update().visible_to(actor).filter(id=order_id).first()
         if order is None:
-            raise NotFound(detail=f"There is no order {order_id[:64]} that you can see.")
+            raise NotFound(detail=say("There is no order {order_id} that you can see.", order_id=order_id[:64]))
         if order.state == OrderState.QUOTED:
             end_live_quote(order=order, step=OrderStep.HAND_BACK, now=now)
         elif order.state not in RUNNING_STATES:
-            raise StepImpossible(detail=f"An order that is {order.state} cannot be cancelled.")
+            raise StepImpossible(detail=say("An order that is {state} cannot be cancelled.", state=order.state))
         elif order.cancel_requested_at is None:
             by_member = order.organisation_id == actor.organisation_id
             reason = Reason.CANCELLED_BY_MEMBER if by_member else Reason.CANCELLED_BY_HUB

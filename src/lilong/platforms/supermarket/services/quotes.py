@@ -7,9 +7,10 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from lilong.common.canonical import sha256_hex
-from lilong.common.errors import FieldProblem, LilongError
+from lilong.common.errors import FieldProblem, LilongError, dump_problem
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import Sentence, dump_sentence, join_sentences, say
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.public import AccountKind, ShortOfFunds, open_account, require_posted
 from lilong.foundation.members.public import OrganisationState, find_order_refusal, get_organisations
@@ -190,9 +191,10 @@ def _refuse_draft(order_id: str, refusal: LilongError, *, now: datetime) -> None
         order.refusal = {
             "code": refusal.code,
             "detail": refusal.detail,
-            "fields": [_write_problem(field) for field in refusal.fields],
+            "said": dump_sentence(refusal.detail),
+            "fields": [dump_problem(field) for field in refusal.fields],
         }
-        why = f"{refusal.code}: {refusal.detail or refusal.title}"
+        why = say("{code}: {why}", code=refusal.code, why=refusal.detail or Sentence(refusal.title))
         advance(order=order, step=OrderStep.REFUSE, now=now, detail=why)
 
 
@@ -246,7 +248,7 @@ def _sign(order_id: str, candidates: Candidates, *, locks: Mapping[str, Environm
         key_id=signature.key_id,
         signature=signature.hex,
         locks={pool_id: lock.model_dump(mode="json") for pool_id, lock in locks.items()},
-        notes=[_write_problem(note) for note in notes],
+        notes=[dump_problem(note) for note in notes],
     )
     append(
         kind="supermarket.quote",
@@ -372,8 +374,11 @@ def _note_funds(order: Order, spec: RunSpec, promise: Promise, *, now: datetime)
     fatal = [refusal for refusal in refusals if not isinstance(refusal, FundsShort)]
     if fatal:
         raise gather_refusals(refusals=fatal)
-    return [FieldProblem(path="funds", code=each.code, message=f"{each.detail} {each.next_step}") for each in refusals]
-
-
-def _write_problem(problem: FieldProblem) -> dict[str, str]:
-    return {"path": problem.path, "code": problem.code, "message": problem.message}
+    return [
+        FieldProblem(
+            path="funds",
+            code=each.code,
+            message=join_sentences(each.detail, each.next_step),
+        )
+        for each in refusals
+    ]

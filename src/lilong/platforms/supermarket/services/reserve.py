@@ -8,6 +8,7 @@ from lilong.common.errors import LimitReached
 from lilong.common.ids import new_id
 from lilong.common.money import format_credits
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.foundation.ledger.public import AccountKind, get_balances, require_posted
 from lilong.foundation.record.public import append
 from lilong.platforms.supermarket.core.postings import Posting, PostingKind
@@ -31,7 +32,7 @@ def fill_reserve(*, actor: Actor, amount_uc: int, now: datetime) -> str:
         reserve = open_hub_account(kind=AccountKind.SERVICE_RESERVE, now=now)
         available_uc = get_balances(account_ids=[fees])[fees].available_uc
         if amount_uc > available_uc:
-            detail = f"{format_credits(available_uc)} credits of fees are there."
+            detail = say("{available} credits of fees are there.", available=format_credits(available_uc))
             raise FeesShort(detail=detail, facts={"limit_uc": available_uc, "asked_uc": amount_uc})
         posting = Posting(new_id("tra"), PostingKind.POST, fees, reserve, amount_uc, "fill_reserve")
         require_posted(results=post_group(group_id=posting.id, postings=[posting], order_id="", now=now))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import reduce
 
 from django.db import transaction
 from django.db.models import Sum
@@ -10,6 +11,7 @@ from django.db.models import Sum
 from lilong.common.canonical import sha256_hex
 from lilong.common.errors import InvariantBroken
 from lilong.common.ids import new_id
+from lilong.common.sentences import join_sentences, say
 from lilong.foundation.ledger.public import AccountKind, export_csv, get_balances, require_posted
 from lilong.foundation.outbox.public import emit
 from lilong.foundation.record.public import append
@@ -135,25 +137,31 @@ def _question(order: Order, run: RunView, lines: Sequence[ChargeLine], *, now: d
             order=order,
             attempt_ids=doubted,
             claim_uc=sum(charged_uc[attempt_id] for attempt_id in doubted),
-            reason=" ".join(doubts[attempt_id] for attempt_id in doubted),
+            reason=reduce(join_sentences, (doubts[attempt_id] for attempt_id in doubted)),
             now=now,
         )
 
 
 def _find_doubt(attempt: AttemptView) -> str:
     """Return why an attempt's charge is doubted, empty where it is not."""
-    found = [attempt.allocation_problem] if attempt.allocation_problem else []
+    found = attempt.allocation_problem
     if not attempt.meters_agree:
-        said_s, borne_out_s = attempt.metered_ms / 1000, attempt.supported_ms / 1000
-        found.append(f"The engine metered {said_s:.3f} s, the job's own reports bear out {borne_out_s:.3f} s.")
-    return f"Attempt {attempt.number}: {' '.join(found)}" if found else ""
+        meters = say(
+            "The engine metered {metered} s, the job's own reports bear out {supported} s.",
+            metered=f"{attempt.metered_ms / 1000:.3f}",
+            supported=f"{attempt.supported_ms / 1000:.3f}",
+        )
+        found = join_sentences(found, meters)
+    return say("Attempt {number}: {why}", number=attempt.number, why=found) if found else ""
 
 
 def _require_empty(escrow_account: str) -> None:
     """Refuse to commit a settlement that leaves anything in the escrow."""
     escrow = get_balances(account_ids=[escrow_account])[escrow_account]
     if (escrow.posted_uc, escrow.pending_in_uc) != (0, 0):
-        raise InvariantBroken(detail=f"The escrow {escrow_account} of a settled order is not empty.")
+        raise InvariantBroken(
+            detail=say("The escrow {escrow_account} of a settled order is not empty.", escrow_account=escrow_account)
+        )
 
 
 def _plan_relief(

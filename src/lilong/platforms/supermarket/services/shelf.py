@@ -9,6 +9,7 @@ from lilong.common.errors import Conflict, FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.money import PPM
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import say
 from lilong.common.time import format_moment
 from lilong.foundation.ledger.public import AccountKind, open_account
 from lilong.foundation.members.public import OrganisationState, get_organisations
@@ -52,7 +53,7 @@ def register_provider(*, actor: Actor, organisation_id: str, fee_ppm: int, now: 
     problems = _check_range("fee_ppm", fee_ppm, least=0, most=PPM)
     organisation = get_organisations(organisation_ids=[organisation_id]).get(organisation_id)
     if organisation is None or organisation.state is not OrganisationState.ADMITTED:
-        problems.append(_problem("organisation_id", "It must be an organisation that is admitted."))
+        problems.append(_problem("organisation_id", say("It must be an organisation that is admitted.")))
     _raise(problems)
     with transaction.atomic():
         if Provider.objects.select_for_update().filter(organisation_id=organisation_id).exists():
@@ -103,9 +104,9 @@ def create_offer(
     problems = _check_shape(shape, accelerator=known)
     pool = get_pools(pool_ids=[pool_id], now=now).get(pool_id)
     if pool is None or pool.organisation_id != provider.organisation_id:
-        problems.append(_problem("pool_id", "It must be a pool of this provider."))
+        problems.append(_problem("pool_id", say("It must be a pool of this provider.")))
     if service_level_id and not provider.service_levels.filter(id=service_level_id).exists():
-        problems.append(_problem("service_level_id", "It must be a service level of this provider."))
+        problems.append(_problem("service_level_id", say("It must be a service level of this provider.")))
     _raise(problems)
     with transaction.atomic():
         edition = _turn_edition()
@@ -151,11 +152,11 @@ def add_price(
     """
     problems = _check_range("price_uc", price_uc, least=1, most=PRICE_MAX_UC)
     if valid_from < now:
-        problems.append(_problem("valid_from", f"It must not lie before {format_moment(now)}."))
+        problems.append(_problem("valid_from", say("It must not lie before {now}.", now=format_moment(now))))
     if valid_until is not None and valid_until <= valid_from:
-        problems.append(_problem("valid_until", "It must lie after valid_from."))
+        problems.append(_problem("valid_until", say("It must lie after valid_from.")))
     if not source.strip():
-        problems.append(_problem("source", "Say where the price comes from: a contract, a tender, a price list."))
+        problems.append(_problem("source", say("Say where the price comes from: a contract, a tender, a price list.")))
     with transaction.atomic():
         offer = _lock_own_offer(actor, offer_id)
         if offer.withdrawn_at is not None:
@@ -211,7 +212,9 @@ def _list_own_providers(actor: Actor) -> QuerySet[Provider]:
 def _get_own_provider(actor: Actor, provider_id: str) -> Provider:
     provider = _list_own_providers(actor).filter(id=provider_id).first()
     if provider is None:
-        raise NotFound(detail=f"There is no provider {provider_id[:64]} that you may sell for.")
+        raise NotFound(
+            detail=say("There is no provider {provider_id} that you may sell for.", provider_id=provider_id[:64])
+        )
     return provider
 
 
@@ -219,23 +222,29 @@ def _lock_own_offer(actor: Actor, offer_id: str) -> Offer:
     offers = Offer.objects.select_for_update(of=("self",)).select_related("provider")
     offer = offers.filter(id=offer_id, provider__in=_list_own_providers(actor)).first()
     if offer is None:
-        raise NotFound(detail=f"There is no offer {offer_id[:64]} of a provider that you may sell for.")
+        raise NotFound(
+            detail=say("There is no offer {offer_id} of a provider that you may sell for.", offer_id=offer_id[:64])
+        )
     return offer
 
 
 def _check_shape(shape: Shape, *, accelerator: str) -> list[FieldProblem]:
     problems: list[FieldProblem] = []
     if shape.unit is Unit.CORE and (accelerator or shape.cores != 1):
-        problems.append(_problem("unit", "An offer by the core has one core per unit and no accelerator."))
+        problems.append(_problem("unit", say("An offer by the core has one core per unit and no accelerator.")))
     if shape.unit is Unit.ACCELERATOR and not accelerator:
-        problems.append(_problem("accelerator", "An offer by the accelerator names which."))
+        problems.append(_problem("accelerator", say("An offer by the accelerator names which.")))
     problems += _check_range("cores_per_unit", shape.cores, least=1, most=1024)
     problems += _check_range("memory_mib_per_unit", shape.memory_mib, least=1, most=2**31 - 1)
     return problems
 
 
 def _check_range(path: str, value: int, *, least: int, most: int) -> list[FieldProblem]:
-    return [] if least <= value <= most else [_problem(path, f"It must be from {least} to {most}.")]
+    return (
+        []
+        if least <= value <= most
+        else [_problem(path, say("It must be from {least} to {most}.", least=least, most=most))]
+    )
 
 
 def _problem(path: str, message: str) -> FieldProblem:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from lilong.common.money import AmountInvalid, format_credits, parse_credits
+from lilong.common.sentences import say
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.protocol.accelerators import AcceleratorUnknown, find_nearest, list_accelerators, resolve
@@ -30,7 +31,11 @@ class Kind(StrEnum):
 
 
 class ValueUnreadable(Exception):
-    """A value that its field does not take; said in words, with the nearest ones."""
+    """A value that its field does not take. why: a sentence, with the nearest ones."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,9 @@ def say_nearest(wrong: str, known: Iterable[str]) -> str:
     names = {name.casefold(): name for name in sorted(known)}
     close = difflib.get_close_matches(wrong.casefold(), names, n=3, cutoff=0.5)
     if close:
-        return f"Nearest: {', '.join(names[key] for key in close)}."
+        return say("Nearest: {names}.", names=", ".join(names[key] for key in close))
     few = 6
-    return f"There is: {', '.join(names.values())}." if 0 < len(names) <= few else ""
+    return say("There is: {names}.", names=", ".join(names.values())) if 0 < len(names) <= few else ""
 
 
 def write_value(field: Field, value: int | str) -> str:
@@ -99,22 +104,22 @@ def _read_amount(text: str) -> int:
     try:
         return parse_credits(text)
     except AmountInvalid as error:
-        raise ValueUnreadable("Write credits an hour, such as 2.5, with at most six decimals.") from error
+        raise ValueUnreadable(say("Write credits an hour, such as 2.5, with at most six decimals.")) from error
 
 
 def _read_count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise ValueUnreadable("Write a whole number, such as 8.")
+        raise ValueUnreadable(say("Write a whole number, such as 8."))
     return int(text)
 
 
 def _read_memory(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) *([A-Za-z]+)", text)
     if match is None or match[2].casefold() not in _MIB_PER:
-        raise ValueUnreadable("Write an amount with its unit, MiB, GiB or TiB, such as 64GiB.")
+        raise ValueUnreadable(say("Write an amount with its unit, MiB, GiB or TiB, such as 64GiB."))
     memory = Fraction(match[1]) * _MIB_PER[match[2].casefold()]
     if memory.denominator != 1:
-        raise ValueUnreadable("It must come to whole MiB.")
+        raise ValueUnreadable(say("It must come to whole MiB."))
     return int(memory)
 
 
@@ -125,7 +130,8 @@ def _read_accelerator(text: str) -> str:
         return resolve(text).id
     except AcceleratorUnknown as error:
         nearest = find_nearest(text)
-        raise ValueUnreadable(f"Nearest: {', '.join(nearest)}." if nearest else "No name is like it.") from error
+        names = ", ".join(nearest)
+        raise ValueUnreadable(say("Nearest: {names}.", names=names) if names else say("No name is like it.")) from error
 
 
 def _one_of(words: Mapping[str, str]) -> Callable[[str], str]:
@@ -134,7 +140,7 @@ def _one_of(words: Mapping[str, str]) -> Callable[[str], str]:
     def read(text: str) -> str:
         found = words.get(text.casefold())
         if found is None:
-            raise ValueUnreadable(say_nearest(text, set(words.values())) or "No value is like it.")
+            raise ValueUnreadable(say_nearest(text, set(words.values())) or say("No value is like it."))
         return found
 
     return read
@@ -143,7 +149,7 @@ def _one_of(words: Mapping[str, str]) -> Callable[[str], str]:
 def read_text(text: str) -> str:
     """Return a text that providers could have written, or raise ValueUnreadable."""
     if not text.strip() or not text.isprintable():
-        raise ValueUnreadable("Write at least one letter, and no control characters.")
+        raise ValueUnreadable(say("Write at least one letter, and no control characters."))
     return text
 
 

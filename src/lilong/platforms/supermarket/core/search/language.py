@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from lilong.common.errors import InputInvalid
+from lilong.common.sentences import join_sentences, say
 from lilong.platforms.supermarket.core.search.fields import (
     BY_NAME,
     FIELDS,
@@ -131,13 +132,15 @@ def parse(text: str, *, known: Mapping[str, Collection[str]] | None = None) -> S
     Comparison(field='memory', op=<Op.GE: '>='>, value=65536)
     """
     if len(text) > TEXT_MAX:
-        raise _refuse(text=text, at=TEXT_MAX, length=1, why=f"A search has at most {TEXT_MAX} characters.")
+        raise _refuse(
+            text=text, at=TEXT_MAX, length=1, why=say("A search has at most {most} characters.", most=TEXT_MAX)
+        )
     reader = _Reader(text, known or {})
     if reader.kind == _END:
         return EVERYTHING
     search = reader.read_search(depth=0)
     if reader.kind != _END:
-        raise reader.refuse("This bracket closes nothing.")
+        raise reader.refuse(say("This bracket closes nothing."))
     return search
 
 
@@ -226,25 +229,25 @@ class _Reader:
 
     def _read_part(self, *, depth: int) -> Search:
         if depth > DEPTH_MAX:
-            raise self.refuse(f"Brackets and `not` go at most {DEPTH_MAX} deep.")
+            raise self.refuse(say("Brackets and `not` go at most {most} deep.", most=DEPTH_MAX))
         if self._says("not"):
             self._step()
             return Not(self._read_part(depth=depth + 1))
         if self._is_bracket("("):
             self._step()
             inner = self.read_search(depth=depth + 1)
-            self._expect(")", "A bracket is open; close it with `)`.")
+            self._expect(")", say("A bracket is open; close it with `)`."))
             return inner
         return self._read_comparison()
 
     def _read_comparison(self) -> Search:
         if not self._is_word():
-            raise self.refuse("A field is expected here, such as price or accelerator.")
+            raise self.refuse(say("A field is expected here, such as price or accelerator."))
         field = BY_NAME.get(self.token.casefold())
         if field is None:
             names = FIELDS if self.token.isascii() else BY_NAME
-            nearest = say_nearest(self.token, names) or f"Fields: {', '.join(FIELDS)}."
-            raise self.refuse(f"There is no such field. {nearest}")
+            nearest = say_nearest(self.token, names) or say("Fields: {names}.", names=", ".join(FIELDS))
+            raise self.refuse(join_sentences(say("There is no such field."), nearest))
         self._step()
         negated = self._says("not")
         if negated:
@@ -254,28 +257,28 @@ class _Reader:
             listed = OneOf(field.name, self._read_list(field))
             return Not(listed) if negated else listed
         if negated or not self._is(_SIGN):
-            raise self.refuse(f"After {field.name} comes {_list_ops(field)} or in (…).")
+            raise self.refuse(say("After {name} comes {signs} or in (…).", name=field.name, signs=_list_ops(field)))
         op = Op(_SIGNS.get(self.token, self.token))
         if op not in _ops_of(field):
-            raise self.refuse(f"The field {field.name} is compared by {_list_ops(field)}.")
+            raise self.refuse(say("The field {name} is compared by {signs}.", name=field.name, signs=_list_ops(field)))
         self._step()
         return Comparison(field.name, op, self._read_value(field, read=read_text if op is Op.HAS else field.read))
 
     def _read_list(self, field: Field) -> tuple[int | str, ...]:
-        self._expect("(", f"A list follows: {field.name} in (one, another).")
+        self._expect("(", say("A list follows: {name} in (one, another).", name=field.name))
         values = [self._read_value(field, read=field.read)]
         while self.kind == _COMMA:
             self._step()
             values.append(self._read_value(field, read=field.read))
-        self._expect(")", "Values are parted by commas, and the list ends with `)`.")
+        self._expect(")", say("Values are parted by commas, and the list ends with `)`."))
         return tuple(dict.fromkeys(values))
 
     def _read_value(self, field: Field, *, read: Callable[[str], int | str]) -> int | str:
         begins = self._at
         if self.kind == _WRONG and self.token in _QUOTES:
-            raise self.refuse("The quotes are not closed.")
+            raise self.refuse(say("The quotes are not closed."))
         if not (self._is_word() or self._is(_TEXT)):
-            raise self.refuse(f"A value of {field.name} is expected here.")
+            raise self.refuse(say("A value of {name} is expected here.", name=field.name))
         written = self.token if self.kind == _WORD else _unquote(self.token)
         ends = self._after
         is_bare_number = self.kind == _WORD and written.replace(".", "").isdecimal()
@@ -289,7 +292,7 @@ class _Reader:
                 _require_known(str(value), self._known[field.name])
             return value
         except ValueUnreadable as unreadable:
-            why = f"{field.name} has no such value. {unreadable}"
+            why = join_sentences(say("{name} has no such value.", name=field.name), unreadable.why)
             raise _refuse(text=self._text, at=begins, length=ends - begins, why=why) from unreadable
 
     def _says(self, keyword: str) -> bool:
@@ -315,13 +318,14 @@ def _unquote(token: str) -> str:
 
 
 def _refuse(*, text: str, at: int, length: int, why: str) -> SearchInvalid:
-    shown = f"{text[at : at + length][:60]!r} at character {at + 1}: " if length else "At its end: "
-    return SearchInvalid(detail=f"{shown}{why}", facts={"at": at, "length": length})
+    end = say("At its end: {why}", why=why)
+    found = say("{found!r} at character {number}: {why}", found=text[at : at + length][:60], number=at + 1, why=why)
+    return SearchInvalid(detail=found if length else end, facts={"at": at, "length": length})
 
 
 def _require_known(value: str, known: Collection[str]) -> None:
     if value.casefold() not in {each.casefold() for each in known}:
-        raise ValueUnreadable(say_nearest(value, known) or "No value is like it.")
+        raise ValueUnreadable(say_nearest(value, known) or say("No value is like it."))
 
 
 def _ops_of(field: Field) -> Sequence[Op]:
