@@ -58,7 +58,7 @@ def test_a_provider_drains_a_pool_by_keyboard_and_gets_a_join_token(filled, brow
     page.get_by_role("button", name="Drain hall-2").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Resume hall-2")).to_be_visible()
-    page.get_by_role("link", name="hall-2").click()
+    page.get_by_role("link", name="hall-2").first.click()
     page.get_by_role("button", name="Make a join token").click()
 
     expect(page.get_by_text("lilong agent join")).to_contain_text("lilj_")

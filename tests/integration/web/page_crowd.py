@@ -12,6 +12,7 @@ from lilong.common.permissions import Actor, Role
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.models import Transfer
 from lilong.foundation.members.models import FactorLoss, Person
+from lilong.foundation.members.queries.consents import load_consent_terms
 from lilong.foundation.members.services.factor_losses import ask_for_removal, prove_mail
 from lilong.foundation.members.services.organisations import insert_person
 from lilong.foundation.runs.models import Artefact
@@ -84,6 +85,11 @@ CLAIM: dict[str, object] = {
     "tier": "press",
     "confidence": "low",
     "source_title": "Somebody",
+    "conditions": "",
+    "source_url": "",
+    "source_commit": "",
+    "source_dated_on": "",
+    "note": "",
 }
 
 
@@ -119,6 +125,7 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST desk/second-factors/<str:loss_id>": {"decision": "grant", "reason": "Called."},
         "POST organisation/people/invite": {"email": "new@example.org", "role": "viewer", "language": "en"},
         "POST organisation/webhooks": {"key": uuid4().hex, "url": "https://h.example/", "kinds": "runs.run_failed"},
+        "POST organisation/consents": {"version": load_consent_terms().version},
         "POST organisation/outcomes/<str:round_code>": {"people_employed": "3"},
         "POST organisation/evidence/new": document,
         "POST organisation/evidence/<str:evidence_id>/replace": document,
@@ -131,6 +138,7 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
             "starts_on": today,
         },
         "POST organisation/standings/ask": {"kind": "sponsor", "reason": "We give machines."},
+        "POST organisation/programmes": {"country": "", "founded_on": "", "head_count": "", "purposes": "research"},
         "POST organisation/secrets": {"name": "KEY", "value": "hush"},
         "POST organisation/tokens": {"key": uuid4().hex, "name": "laptop", "scopes": "read", "days": "30"},
         "POST organisation/volumes": {"name": "corpus", "max_gib": "1"},
