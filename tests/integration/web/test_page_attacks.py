@@ -138,7 +138,8 @@ def test_fields_that_no_form_has_change_nothing(crowd):
                 more = visitors.visit(who, method, path, dict.fromkeys(extra, MARK) | form)
                 assert more.outcome == right.outcome, f"{name} as {who}"
                 assert MARK not in more.values, f"{name} as {who}"
-                assert len(more.statements) == len(right.statements), f"{name} as {who}"
+                # no more: what a process keeps of the shelf, the first of both has read
+                assert len(more.statements) <= len(right.statements), f"{name} as {who}"
                 tried += 1
     assert len(extra) >= 200
     assert tried >= 50
