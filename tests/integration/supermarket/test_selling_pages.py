@@ -91,6 +91,7 @@ def test_a_form_that_is_sent_twice_makes_one_offer_and_one_price(seller):
 def test_a_wrong_offer_is_refused_beside_its_field(seller, fields, said):
     answer = browse_as(seller.owner).post("/provider/offers/new", offer_of(seller, **fields))
 
+    assert answer.status_code == 422
     assert said in read(answer)
     assert not Offer.objects.filter(name="Night hall").exists()
 
@@ -112,6 +113,7 @@ def say(moment):
 def test_a_wrong_price_is_refused_beside_its_field(seller, fields, said):
     answer = browse_as(seller.owner).post(f"/provider/offers/{seller.offer_id}", price_of(**fields))
 
+    assert answer.status_code == 422
     assert said in read(answer)
     assert PriceRow.objects.filter(offer=seller.offer_id).count() == 1
 

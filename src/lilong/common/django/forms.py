@@ -1,4 +1,4 @@
-"""What forms of pages have in common: days, and the answer to one that was refused."""
+"""What forms of pages have in common: days and moments, and the answer to one that was refused."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -11,6 +11,7 @@ from django.shortcuts import render
 from lilong.common.errors import InputInvalid
 
 DAY_FORMAT = "%Y-%m-%d"
+MOMENT_FORMAT = "%Y-%m-%dT%H:%M"
 
 
 def render_form(
@@ -30,3 +31,11 @@ class DayField(forms.DateField):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Django's
         widget = forms.DateInput(format=DAY_FORMAT, attrs={"type": "date"})
         super().__init__(widget=widget, input_formats=[DAY_FORMAT], **options)
+
+
+class MomentField(forms.DateTimeField):
+    """A moment to the minute, asked for as a day is. Its label has to say that it is in UTC."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Django's
+        widget = forms.DateTimeInput(format=MOMENT_FORMAT, attrs={"type": "datetime-local"})
+        super().__init__(widget=widget, input_formats=[MOMENT_FORMAT], **options)

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from lilong.common.django.moments import MomentField
+from lilong.common.django.forms import MomentField
 from lilong.foundation.runs.services.pools import ENGINES
 
 

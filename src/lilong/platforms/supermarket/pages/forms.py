@@ -8,7 +8,7 @@ from typing import Any, cast
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from lilong.common.django.moments import MomentField
+from lilong.common.django.forms import MomentField
 from lilong.common.django.once import KeyForm
 from lilong.common.money import PPM, UC_PER_CREDIT, AmountInvalid, parse_credits
 from lilong.platforms.supermarket.core.policy import ORDER_MAX_UC, PRICE_MAX_UC

@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from lilong.common.django.forms import render_form
 from lilong.common.django.once import new_key
 from lilong.common.django.people import find_actor, for_member, for_operator
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
@@ -57,7 +58,8 @@ def add_offer(request: HttpRequest) -> HttpResponseBase:
         )
         messages.success(request, _("It is on the shelf. It can be bought as soon as it has a price."))
         return redirect("offer", offer_id=offer_id)
-    return render(request, "supermarket/add_offer.html", {"seller": seller, "form": form, "may_sell": True})
+    context = {"seller": seller, "form": form, "may_sell": True}
+    return render_form(request, "supermarket/add_offer.html", context, is_refused=form.is_bound)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -90,7 +92,7 @@ def show_offer(request: HttpRequest, offer_id: str) -> HttpResponseBase:
         "may_sell": may_sell(actor),
         "is_own": sheet.organisation_id == actor.organisation_id,
     }
-    return render(request, "supermarket/offer.html", context)
+    return render_form(request, "supermarket/offer.html", context, is_refused=form.is_bound)
 
 
 @require_POST
@@ -114,7 +116,8 @@ def show_providers(request: HttpRequest) -> HttpResponseBase:
         messages.success(request, _("It may sell now."))
         return redirect("desk_providers")
     page = list_providers(cursor=request.GET.get("cursor"), limit=PROVIDERS_SHOWN)
-    return render(request, "supermarket/desk_providers.html", {"page": page, "form": form, "now": now})
+    context = {"page": page, "form": form, "now": now}
+    return render_form(request, "supermarket/desk_providers.html", context, is_refused=form.is_bound)
 
 
 def may_sell(actor: Actor) -> bool:
