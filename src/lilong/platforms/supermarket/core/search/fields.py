@@ -15,7 +15,7 @@ from lilong.platforms.supermarket.core.starts import Starts
 from lilong.protocol.accelerators import AcceleratorUnknown, find_nearest, list_accelerators, resolve
 
 NONE = "none"
-NUMBER_MAX = 2**62
+MEMORY_MAX_MIB = 10**18 - 1
 UNITS = MappingProxyType({Unit.CORE: "core", Unit.ACCELERATOR: "accelerator"})
 _MIB_PER = MappingProxyType({"mib": 1, "gib": 1024, "tib": 1024**2})
 
@@ -114,10 +114,12 @@ def _read_count(text: str) -> int:
 
 
 def _read_memory(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) *([A-Za-z]+)", text)
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) *([A-Za-z]+)", text)
     if match is None or match[2].casefold() not in _MIB_PER:
         raise ValueUnreadable(say("Write an amount with its unit, MiB, GiB or TiB, such as 64GiB."))
     memory = Fraction(match[1]) * _MIB_PER[match[2].casefold()]
+    if memory > MEMORY_MAX_MIB:
+        raise ValueUnreadable(say("No machine has so much."))
     if memory.denominator != 1:
         raise ValueUnreadable(say("It must come to whole MiB."))
     return int(memory)
