@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from lilong.common.errors import FieldProblem, InputInvalid
 from lilong.common.sentences import Sentence, join_sentences, say
@@ -14,6 +15,8 @@ from lilong.platforms.supermarket.models import Offer, PriceRow
 from lilong.protocol.accelerators import list_accelerators
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_rules import find_spec_problems
+
+_COUNTRIES = MappingProxyType({accelerator.id: accelerator.country for accelerator in list_accelerators()})
 
 
 class NoOffer(InputInvalid):
@@ -79,15 +82,19 @@ def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
 def trace_origins(*, offers: Sequence[Terms]) -> list[OfferOrigin]:
     """Return where these offers come from: what decides which vouchers pay on them. One query."""
     rows = Offer.objects.select_related("provider").in_bulk([offer.offer_id for offer in offers])
-    countries = {accelerator.id: accelerator.country for accelerator in list_accelerators()}
     return [
-        OfferOrigin(
-            offer_id=row.id,
-            accelerator_country=countries.get(row.accelerator, ""),
-            provider_organisation_id=row.provider.organisation_id,
-        )
+        build_origin(offer_id=row.id, accelerator=row.accelerator, seller_id=row.provider.organisation_id)
         for row in rows.values()
     ]
+
+
+def build_origin(*, offer_id: str, accelerator: str, seller_id: str) -> OfferOrigin:
+    """Return where an offer comes from. accelerator: its registry id, empty for none; seller_id: the organisation."""
+    return OfferOrigin(
+        offer_id=offer_id,
+        accelerator_country=_COUNTRIES.get(accelerator, ""),
+        provider_organisation_id=seller_id,
+    )
 
 
 def estimate_pool_start(*, pool: PoolView, spec: RunSpec, delay: Sentence | None) -> Starts:

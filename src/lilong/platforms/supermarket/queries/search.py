@@ -9,15 +9,15 @@ from lilong.common.django.paging import LimitInvalid
 from lilong.common.errors import InputInvalid, NotFound
 from lilong.common.paging import PAGE_LIMIT_MAX, CursorInvalid, decode_cursor, encode_cursor
 from lilong.common.sentences import join_sentences, say
-from lilong.platforms.funding.public.orders import OfferOrigin, list_usable, split_dues
+from lilong.platforms.funding.public.orders import list_usable, split_dues
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.fields import say_nearest
 from lilong.platforms.supermarket.core.search.index import SORTS, Found, Listed, Order, Place
 from lilong.platforms.supermarket.core.search.language import Comparison, Op, Search, parse
 from lilong.platforms.supermarket.core.search.stock import Stock
 from lilong.platforms.supermarket.core.starts import Starts
+from lilong.platforms.supermarket.queries.candidates import build_origin
 from lilong.platforms.supermarket.queries.shelf_index import SHELF
-from lilong.protocol.accelerators import list_accelerators
 
 SORT_DEFAULT = "price"
 COMPARED_MAX = 4
@@ -156,13 +156,8 @@ def _net(organisation_id: str, offers: Iterable[Listed], *, now: datetime) -> di
     priced = {offer.id: offer.hour_uc for offer in listed if offer.hour_uc is not None}
     if not priced:
         return {}
-    countries = {row.id: row.country for row in list_accelerators()}
     origins = [
-        OfferOrigin(
-            offer_id=offer.id,
-            accelerator_country=countries.get(offer.lot.accelerator, ""),
-            provider_organisation_id=offer.seller_id,
-        )
+        build_origin(offer_id=offer.id, accelerator=offer.lot.accelerator, seller_id=offer.seller_id)
         for offer in listed
     ]
     usable = list_usable(organisation_id=organisation_id, offers=origins, now=now).usable
