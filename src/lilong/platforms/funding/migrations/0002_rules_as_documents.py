@@ -10,9 +10,9 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 FIGURES = ("rate_ppm", "cap_uc", "expires_in_days", "starter_uc")
 
 
-def write_documents(apps: Apps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
+def write_documents(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Write each rule as the document that was hashed when it was published."""
-    for row in apps.get_model("funding", "RuleVersion").objects.all():
+    for row in apps.get_model("funding", "RuleVersion").objects.using(schema_editor.connection.alias):
         figures = {name: getattr(row, name) for name in FIGURES}
         row.document = json.dumps(figures, sort_keys=True, separators=(",", ":"))
         row.save(update_fields=["document"])

@@ -6,11 +6,13 @@ from django.db.migrations.state import StateApps
 from django.db.models import Count, Sum
 
 
-def sum_up(apps: StateApps, _editor: BaseDatabaseSchemaEditor) -> None:
-    settled = apps.get_model("supermarket", "Order").objects.filter(settled_at__isnull=False)
+def sum_up(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+    settled = (
+        apps.get_model("supermarket", "Order").objects.using(editor.connection.alias).filter(settled_at__isnull=False)
+    )
     found = settled.aggregate(orders=Count("id"), due_uc=Sum("due_uc"))
     if found["orders"]:
-        turnover = apps.get_model("supermarket", "Turnover").objects
+        turnover = apps.get_model("supermarket", "Turnover").objects.using(editor.connection.alias)
         turnover.create(orders=found["orders"], due_uc=int(found["due_uc"] or 0))
 
 

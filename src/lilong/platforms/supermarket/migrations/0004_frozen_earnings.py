@@ -10,10 +10,15 @@ from django.db.migrations.state import StateApps
 from lilong.common.ids import new_id
 
 
-def freeze_open(apps: StateApps, _editor: BaseDatabaseSchemaEditor) -> None:
-    frozen = apps.get_model("supermarket", "FrozenEarning").objects
-    quotes = apps.get_model("supermarket", "Quote").objects
-    for dispute in apps.get_model("supermarket", "Dispute").objects.filter(closed_at=None).order_by("id"):
+def freeze_open(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+    frozen = apps.get_model("supermarket", "FrozenEarning").objects.using(editor.connection.alias)
+    quotes = apps.get_model("supermarket", "Quote").objects.using(editor.connection.alias)
+    for dispute in (
+        apps.get_model("supermarket", "Dispute")
+        .objects.using(editor.connection.alias)
+        .filter(closed_at=None)
+        .order_by("id")
+    ):
         document = json.loads(quotes.get(order=dispute.order_id).document)
         for provider_id in sorted({offer["provider_id"] for offer in document["offers"]}):
             frozen.create(id=new_id("frz"), dispute=dispute, provider_id=provider_id)
