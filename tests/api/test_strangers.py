@@ -56,8 +56,8 @@ OPEN_TO_STRANGERS = {
 ON_THE_SHELF = {"offers", "organisations", "pools", "providers", "programmes", "related", "people", "members"}
 """What is shown to everybody who buys, with whose it is, and what belongs to yet others."""
 
-NO_LISTS = {"GET /api/v1/record/bundle", "GET /api/v1/statements/focus"}
-"""What has no id in its address, and still asks for one thing, or for a rate that this hub has not set."""
+NO_LISTS = {"GET /api/v1/record/bundle", "GET /api/v1/statements/beancount", "GET /api/v1/statements/focus"}
+"""What has no id in its address, and still asks for one thing, or for a period."""
 
 CONFLICTS = {
     "DELETE /api/v1/objects/{sha256}": "a run needs it",
