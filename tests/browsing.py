@@ -73,8 +73,6 @@ class Look:
 
 
 LOOKS = [Look(*each) for each in product(("en", "zh-hans"), ("light", "dark"), (WIDE, NARROW))]
-LOOKS_OF_ALL_PAIRS = [LOOKS[0], LOOKS[3], LOOKS[5], LOOKS[6]]
-"""Each language with each theme, and each of both at each width, once: for pages that are many."""
 
 
 @dataclass(frozen=True)

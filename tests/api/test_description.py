@@ -9,6 +9,7 @@ import os
 import hypothesis
 import pytest
 import schemathesis
+from django.core.handlers.wsgi import WSGIHandler
 from schemathesis.checks import (
     allow_header_conformance,
     content_type_conformance,
@@ -23,7 +24,6 @@ from schemathesis.checks import (
 from lilong.common.permissions import Role
 from lilong.common.time import utc_now
 from lilong.web.api import api
-from lilong.web.wsgi import application
 from tests.api.operations import list_operations
 from tests.people import act, found_organisation, make_member_token, make_operator_token
 
@@ -57,7 +57,7 @@ LEFT_TO_PEOPLE = {
     "POST /api/v1/top-ups",
 }
 pytestmark = pytest.mark.django_db(transaction=True)
-described = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
+described = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", WSGIHandler())
 
 
 @pytest.fixture

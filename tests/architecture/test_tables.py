@@ -1,4 +1,6 @@
-"""Tables point to earlier rooms only, never into the record, and every change of a table has a migration."""
+"""Tables point to earlier rooms only, never into the record; every change has a migration, for whichever database."""
+
+import ast
 
 from django.apps import apps
 from django.db import models
@@ -6,7 +8,7 @@ from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from tests.architecture.house import read_room_order
+from tests.architecture.house import list_sources, parse, read_room_order
 
 
 def room_of(model: type[models.Model]) -> str:
@@ -44,3 +46,24 @@ def test_every_change_of_a_table_has_its_migration():
     changes = detector.changes(graph=loader.graph)
 
     assert not {label: [str(op) for change in found for op in change.operations] for label, found in changes.items()}
+
+
+def find_reads_of_any_database(tree: ast.Module) -> list[str]:
+    """Return where rows are reached without saying of which database: a backup migrates a copy beside the hub's."""
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "using"}
+    managers = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.endswith("objects")]
+    return [f"{node.lineno}: {ast.unparse(node)}" for node in managers if id(node) not in said]
+
+
+def test_migrations_of_rows_say_on_which_database_they_run():
+    migrations = [source for source in list_sources("src/lilong") if "/migrations/" in source.path]
+
+    assert len(migrations) >= 20
+    found = {source.path: find_reads_of_any_database(source.tree) for source in migrations}
+    assert not {path: lines for path, lines in found.items() if lines}
+
+
+def test_a_migration_that_does_not_is_found():
+    text = "apps.get_model('a', 'B').objects.all()\napps.get_model('a', 'B').objects.using(alias).all()"
+
+    assert find_reads_of_any_database(parse(path="m.py", text=text).tree) == ["1: apps.get_model('a', 'B').objects"]

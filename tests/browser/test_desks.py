@@ -3,13 +3,13 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browsing import LOOKS_OF_ALL_PAIRS, Visit, inspect_page
+from tests.browsing import LOOKS, Visit, inspect_page
 
 
 @pytest.fixture(scope="module")
 def desk_visits(filled, browser) -> dict[tuple[str, str], Visit]:
     found = {}
-    for look in LOOKS_OF_ALL_PAIRS:
+    for look in LOOKS:
         for who, pages in filled.paths.items():
             context = filled.open_context(browser, who, look=look)
             for name, path in pages.items():

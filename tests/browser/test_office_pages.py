@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browsing import LOOKS_OF_ALL_PAIRS, Peopled, Visit, inspect_page
+from tests.browsing import LOOKS, Peopled, Visit, inspect_page
 from tests.hub import fill, running_hub
 from tests.polling import wait_until
 
@@ -34,7 +34,7 @@ def office(browser, tmp_path_factory):
 @pytest.fixture(scope="module")
 def visits(office, browser) -> dict[tuple[str, str], Visit]:
     found = {}
-    for look in LOOKS_OF_ALL_PAIRS:
+    for look in LOOKS:
         for who, pages in office.paths.items():
             context = office.open_context(browser, who, look=look)
             for name, path in pages.items():

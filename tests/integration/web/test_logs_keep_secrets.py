@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture
 def read_lines(caplog):
     """Return all lines of the logs at the most talkative level, as the hub writes them."""
-    ours, *_ = [each for each in logging.getLogger().handlers if type(each).__module__ == "lilong.web.logs"]
+    (ours,) = [each for each in logging.getLogger().handlers if type(each).__module__ == "lilong.web.logs"]
     caplog.set_level(logging.DEBUG)
     return lambda: [ours.format(record) for record in caplog.records]
 

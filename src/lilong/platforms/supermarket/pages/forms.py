@@ -107,7 +107,7 @@ class OfferForm(KeyForm):
         *args: Any,  # noqa: ANN401 - handed on
         pools: Sequence[tuple[str, str]],
         levels: Mapping[str, str],
-        **options: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401 - handed on
     ) -> None:
         super().__init__(*args, **options)
         known = [(each.id, each.name) for each in list_accelerators()]

@@ -6,9 +6,11 @@ from collections.abc import Collection, Sequence
 
 from django.conf import settings
 
+from lilong.common.errors import InvariantBroken
 from lilong.common.money import PPM
 from lilong.common.periods import DayPeriod
 from lilong.common.permissions import Actor
+from lilong.common.sentences import say
 from lilong.foundation.ledger.public import AccountKind
 from lilong.foundation.ledger.public.moves import Move, list_moves
 from lilong.foundation.members.public.people import name_organisations
@@ -89,7 +91,8 @@ def _read_orders(order_ids: Collection[str]) -> dict[str, ChargedOrder]:
 
 def _read_order(order: Order) -> ChargedOrder:
     promise = read_promise(content=order.quote.document.encode())
-    assert order.placed_at is not None  # noqa: S101 - what is settled was placed
+    if order.placed_at is None:
+        raise InvariantBroken(detail=say("Order {order_id} is settled and was never placed.", order_id=order.id))
     return ChargedOrder(
         id=order.id,
         run_id=order.run_id,
