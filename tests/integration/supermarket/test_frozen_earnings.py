@@ -78,9 +78,10 @@ def test_what_is_frozen_is_what_the_order_pays_until_the_dispute_is_decided():
 
 def test_disputes_that_were_open_before_an_upgrade_are_found_afterwards():
     street = Street()
+    migration = import_module("lilong.platforms.supermarket.migrations.0004_frozen_earnings")
     with transaction.atomic():
         FrozenEarning.objects.all().delete()
-        import_module("lilong.platforms.supermarket.migrations.0004_frozen_earnings").freeze_open(apps, None)
+        migration.freeze_open(apps, connection.schema_editor())
 
     assert [read_disputed(seller) for seller in street.sellers] == [[order_id] for order_id, _ in street.cases]
 
