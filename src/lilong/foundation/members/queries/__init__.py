@@ -35,6 +35,14 @@ class OrganisationView:
 
 
 @dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether an organisation is admitted, and since when it is here."""
+
+    state: OrganisationState
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PersonView:
     """A present member of an organisation, and how to write to that person."""
 
@@ -50,6 +58,12 @@ def get_organisations(*, organisation_ids: Collection[str]) -> dict[str, Organis
     """Return those organisations that exist, by id. Two queries."""
     rows = _with_standings().filter(id__in=organisation_ids)
     return {row.id: _view(row) for row in rows}
+
+
+def find_admission(*, organisation_id: str) -> Admission:
+    """Return the state of an organisation that exists. One query."""
+    state, created_at = Organisation.objects.values_list("state", "created_at").get(id=organisation_id)
+    return Admission(state=OrganisationState(state), created_at=created_at)
 
 
 def name_organisations(*, organisation_ids: Collection[str]) -> dict[str, str]:

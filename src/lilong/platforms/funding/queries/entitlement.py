@@ -7,14 +7,14 @@ from functools import lru_cache
 from importlib.resources import files
 
 from django.conf import settings
-from django.db.models import Q, Sum
+from django.db.models import Max, Q, Sum
 
 from lilong.common.django.paging import page_newest_first
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.time import find_zone
 from lilong.foundation.ledger.public import get_balances
-from lilong.foundation.members.public import OrganisationState, OrganisationView, get_organisations
+from lilong.foundation.members.public import Admission, OrganisationState, find_admission
 from lilong.foundation.members.public.ownership import find_relations
 from lilong.foundation.members.public.people import name_organisations
 from lilong.platforms.funding.core.choosing import Choice, VoucherFacts, choose_vouchers
@@ -114,7 +114,7 @@ def list_usable(*, organisation_id: str, offers: Sequence[OfferOrigin], now: dat
 
     offers: on which; without any, on whatever origin the rules of the vouchers tell apart.
 
-    Seven queries and those of ownership, two where there are no vouchers. Vouchers that were returned are left out.
+    Five queries and those of ownership, one where there are no vouchers. Vouchers that were returned are left out.
     """
     open_vouchers = Voucher.objects.filter(organisation_id=organisation_id, closed_at=None)
     rows = list(open_vouchers.select_related("programme", "rule").order_by("id"))
@@ -144,11 +144,12 @@ def list_usable(*, organisation_id: str, offers: Sequence[OfferOrigin], now: dat
         )
         for row in rows
     ]
-    organisation = get_organisations(organisation_ids=[organisation_id])[organisation_id]
-    facts = _trace_offers(organisation_id, offers, now=now) if offers else _imagine_offers(vouchers)
+    sellers = sorted({offer.provider_organisation_id for offer in offers})
+    declared = find_declarations(organisation_ids=[organisation_id, *sellers])
+    facts = _trace_offers(organisation_id, offers, declared=declared, now=now) if offers else _imagine_offers(vouchers)
     return choose_vouchers(
         vouchers=vouchers,
-        member=get_member_facts(organisation=organisation, zone=zone),
+        member=_see_member(find_admission(organisation_id=organisation_id), declared.get(organisation_id), zone=zone),
         offers=facts,
         now=now,
         zone=zone,
@@ -161,8 +162,7 @@ def list_entitlements(*, actor: Actor, now: datetime) -> list[Entitlement]:
     zone = find_hub_zone()
     programmes = list(Programme.objects.visible_to(actor).order_by("name"))
     rules = find_rules(programme_ids=[each.id for each in programmes])
-    organisation = get_organisations(organisation_ids=[actor.organisation_id])[actor.organisation_id]
-    member = get_member_facts(organisation=organisation, zone=zone)
+    member = get_member_facts(organisation_id=actor.organisation_id, zone=zone)
     balances = get_balances(account_ids=[each.account_id for each in programmes])
     used = sum_year_uses(
         organisation_id=actor.organisation_id, programme_ids=list(rules), year=now.astimezone(zone).year
@@ -213,29 +213,40 @@ def find_refusal(*, pays: Sequence[Pays]) -> Refused | None:
     return None if any(each.rate_ppm for each in pays) else pays[0].refused
 
 
-def get_member_facts(*, organisation: OrganisationView, zone: tzinfo) -> MemberFacts:
-    """Return an organisation as rules see it: what it last declared, and since when it is here. One query."""
-    declared = find_declaration(organisation_id=organisation.id)
-    return MemberFacts(
-        is_admitted=organisation.state is OrganisationState.ADMITTED,
-        since=organisation.created_at.astimezone(zone).date(),
-        founded_on=declared.founded_on if declared else None,
-        head_count=declared.head_count if declared else None,
-        purposes=frozenset(declared.purposes) if declared else frozenset(),
-    )
+def get_member_facts(*, organisation_id: str, zone: tzinfo) -> MemberFacts:
+    """Return an organisation as rules see it: what it last declared, and since when it is here. Two queries."""
+    declared = find_declaration(organisation_id=organisation_id)
+    return _see_member(find_admission(organisation_id=organisation_id), declared, zone=zone)
 
 
 def find_declaration(*, organisation_id: str) -> DeclarationView | None:
     """Return what an organisation declares of itself now, or None. One query."""
-    row = Declaration.objects.filter(organisation_id=organisation_id).order_by("-id").first()
-    if row is None:
-        return None
-    return DeclarationView(
-        country=row.country,
-        founded_on=row.founded_on,
-        head_count=row.head_count,
-        purposes=tuple(Purpose(each) for each in row.purposes),
-        declared_at=row.declared_at,
+    return find_declarations(organisation_ids=[organisation_id]).get(organisation_id)
+
+
+def find_declarations(*, organisation_ids: Collection[str]) -> dict[str, DeclarationView]:
+    """Return what organisations declare of themselves now, by their ids, without those that never did. One query."""
+    newest = Declaration.objects.filter(organisation_id__in=organisation_ids).values("organisation_id")
+    rows = Declaration.objects.filter(id__in=newest.annotate(last=Max("id")).values("last"))
+    return {
+        row.organisation_id: DeclarationView(
+            country=row.country,
+            founded_on=row.founded_on,
+            head_count=row.head_count,
+            purposes=tuple(Purpose(each) for each in row.purposes),
+            declared_at=row.declared_at,
+        )
+        for row in rows
+    }
+
+
+def _see_member(admission: Admission, declared: DeclarationView | None, *, zone: tzinfo) -> MemberFacts:
+    return MemberFacts(
+        is_admitted=admission.state is OrganisationState.ADMITTED,
+        since=admission.created_at.astimezone(zone).date(),
+        founded_on=declared.founded_on if declared else None,
+        head_count=declared.head_count if declared else None,
+        purposes=frozenset(declared.purposes) if declared else frozenset(),
     )
 
 
@@ -293,11 +304,16 @@ def load_examples() -> Mapping[str, str]:
     return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8") for file in found}
 
 
-def _trace_offers(organisation_id: str, offers: Sequence[OfferOrigin], *, now: datetime) -> list[OfferFacts]:
-    """Look up what providers declare and whether they are related to the organisation."""
+def _trace_offers(
+    organisation_id: str,
+    offers: Sequence[OfferOrigin],
+    *,
+    declared: Mapping[str, DeclarationView],
+    now: datetime,
+) -> list[OfferFacts]:
+    """Say where providers declare to be, and look up whether they are related to the organisation."""
     sellers = sorted({offer.provider_organisation_id for offer in offers})
-    declared = Declaration.objects.filter(organisation_id__in=sellers).order_by("id")
-    countries = dict(declared.values_list("organisation_id", "country"))
+    countries = {seller: declared[seller].country for seller in sellers if seller in declared}
     relations = find_relations(first_id=organisation_id, other_ids=sellers, day=now.date())
     names = name_organisations(organisation_ids=[relation.holder for relation in relations.values()])
     related_by = {each: names.get(relation.holder, "the same owner") for each, relation in relations.items()}

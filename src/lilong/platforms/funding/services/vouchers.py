@@ -146,7 +146,7 @@ def _find_refusal(
     """Return why a rule gives the organisation no voucher of this amount now, or None; the programme is locked."""
     zone = find_hub_zone()
     year = now.astimezone(zone).year
-    member = get_member_facts(organisation=organisation, zone=zone)
+    member = get_member_facts(organisation_id=organisation.id, zone=zone)
     used = sum_year_uses(organisation_id=organisation.id, programme_ids=[rule.programme_id], year=year)
     pays = list_pays(rule=rule.rule, member=member, year_used_uc=used.get(rule.programme_id, 0), now=now, zone=zone)
     begin, end = (datetime(each, 1, 1, tzinfo=zone) for each in (year, year + 1))
