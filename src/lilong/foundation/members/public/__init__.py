@@ -3,10 +3,8 @@
 from lilong.foundation.members.core.roles import OrganisationKind, OrganisationState
 from lilong.foundation.members.core.standings import STANDING_OF_KIND, Standing, StandingKind
 from lilong.foundation.members.queries import (
-    Admission,
     OrganisationView,
     count_organisations,
-    find_admission,
     find_missing_secrets,
     find_order_refusal,
     get_organisations,
@@ -24,7 +22,6 @@ from lilong.foundation.members.services.vault import reveal_secrets
 
 __all__ = [
     "STANDING_OF_KIND",
-    "Admission",
     "NewOrganisation",
     "NewToken",
     "OrganisationKind",
@@ -38,7 +35,6 @@ __all__ = [
     "bootstrap_operator",
     "count_organisations",
     "create_organisation",
-    "find_admission",
     "find_missing_secrets",
     "find_order_refusal",
     "get_organisations",

@@ -1,14 +1,17 @@
-"""The door of members for rules that forbid dealings between related parties."""
+"""The door of members for rules that ask since when an organisation is here, and who is related to whom."""
 
 from lilong.foundation.members.core.ownership import RelatedRule, Relation, Share, find_relation
+from lilong.foundation.members.queries import Admission, find_admission
 from lilong.foundation.members.queries.ownership import RelatedAnswer, are_related, find_relations, load_related_rule
 
 __all__ = [
+    "Admission",
     "RelatedAnswer",
     "RelatedRule",
     "Relation",
     "Share",
     "are_related",
+    "find_admission",
     "find_relation",
     "find_relations",
     "load_related_rule",

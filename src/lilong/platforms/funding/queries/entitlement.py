@@ -14,8 +14,8 @@ from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.time import find_zone
 from lilong.foundation.ledger.public import get_balances
-from lilong.foundation.members.public import Admission, OrganisationState, find_admission
-from lilong.foundation.members.public.ownership import find_relations
+from lilong.foundation.members.public import OrganisationState
+from lilong.foundation.members.public.ownership import Admission, find_admission, find_relations
 from lilong.foundation.members.public.people import name_organisations
 from lilong.platforms.funding.core.choosing import Choice, VoucherFacts, choose_vouchers
 from lilong.platforms.funding.core.deciding import (
