@@ -1,6 +1,6 @@
 """The synthetic catalogue of the bench of optimisers, and what is asked of it. All of it is made up, from a seed.
 
-Offers are sold by the piece, in a region of a cloud. SkyPilot knows machines, so there each is machines of 1, 2, 4 and 8.
+Offers are sold by the piece, in a region of a cloud. SkyPilot knows machines: there each is machines of 1, 2, 4 and 8.
 """
 
 import csv
@@ -13,8 +13,9 @@ from typing import Any
 from lilong.protocol.accelerators import list_accelerators, resolve
 
 SEED = 5
-CLOUDS = ("lambda", "fluidstack", "paperspace", "cudo", "do", "hyperbolic", "nebius", "runpod")
-REGIONS_EACH = 25
+CLOUDS = ("lambda", "fluidstack", "paperspace", "cudo", "do", "nebius")
+"""Clouds in which SkyPilot rents several nodes at once and looks at cores and memory: it does not in all."""
+REGIONS_EACH = 34
 SIZES = (1, 2, 4, 8)
 NODES_MAX = 8
 SHAPES = ((4, 32), (8, 64), (12, 128), (16, 256), (32, 512))
@@ -60,7 +61,7 @@ class Request:
 
 
 def name_accelerators() -> dict[str, str]:
-    """Return the ids of the accelerators on sale by SkyPilot's names, without TPUs: it looks for those at Google alone."""
+    """Return the ids of what is on sale by SkyPilot's names, without TPUs, which it looks for at Google alone."""
     known = {row.native["skypilot"]: row.id for row in list_accelerators() if "skypilot" in row.native}
     sold = {name: accelerator for name, accelerator in known.items() if not name.startswith("tpu")}
     return sold | {name: resolve(name).id for name in NOT_IN_SKYPILOT}
@@ -115,7 +116,16 @@ def dump(rows: Sequence[Offering | Request]) -> list[dict[str, Any]]:
 
 def write_skypilot_catalogue(*, offers: Sequence[Offering], folder: Path) -> int:
     """Write SkyPilot's files, a folder for each cloud, and return how many machines they have."""
-    columns = ("InstanceType", "AcceleratorName", "AcceleratorCount", "vCPUs", "MemoryGiB", "Price", "Region", "GpuInfo")
+    columns = (
+        "InstanceType",
+        "AcceleratorName",
+        "AcceleratorCount",
+        "vCPUs",
+        "MemoryGiB",
+        "Price",
+        "Region",
+        "GpuInfo",
+    )
     machines = 0
     for cloud in CLOUDS:
         rows = [

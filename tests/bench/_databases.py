@@ -29,11 +29,10 @@ def main() -> None:
     """Fill both, ask both."""
     told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     rows = [tuple(offer[column] for column in COLUMNS) for offer in told["offers"]]
-    marks = f"INSERT INTO offers VALUES ({', '.join('?' * len(COLUMNS))})"
     duck, lite = duckdb.connect(), sqlite3.connect(":memory:")
     for database in (duck, lite):
         database.execute(TABLE)
-        database.executemany(marks, rows)
+        database.executemany("INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?)", rows)
     for index in INDEXES:
         lite.execute(index)
     lite.execute("ANALYZE")

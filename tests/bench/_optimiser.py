@@ -36,9 +36,9 @@ def measure(*, offers: Sequence[Offering], requests: Sequence[Request], quotes: 
     buyer = act(found_organisation(now=utc_now()).token.secret, now=utc_now())
     first_ms = search(buyer, requests[0], sellers, places)[1]
     searched = [search(buyer, request, sellers, places) for request in requests]
-    asked = [
-        number for number, request in enumerate(requests) if len(request.sky_names) == 1 and not request.cloud
-    ][:quotes]
+    asked = [number for number, request in enumerate(requests) if len(request.sky_names) == 1 and not request.cloud][
+        :quotes
+    ]
     quoted = [ask_quote(buyer, requests[number], places) for number in asked]
     return {
         "picks": [picked for picked, _ in searched],

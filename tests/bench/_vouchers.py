@@ -69,7 +69,11 @@ def measure(ways: str, *, home: Path, buyers: int, orders_each: int) -> dict[str
         fund_uc=2 * len(owners) * wanted_uc, rule=replace(rule, year_budget_uc=budget_uc), now=utc_now()
     )
     refused = issue_at_once(programme, owners, amount_uc=wanted_uc)
-    with running_web(home=home) as web, watching(year_cap_uc, budget_uc) as watch, ThreadPoolExecutor(buyers) as threads:
+    with (
+        running_web(home=home) as web,
+        watching(year_cap_uc, budget_uc) as watch,
+        ThreadPoolExecutor(buyers) as threads,
+    ):
         started_s = time.perf_counter()
         found = [threads.submit(buy, web.url, token, orders_each) for token in tokens]
         times = [each for one in found for each in one.result()]
@@ -84,7 +88,7 @@ def measure(ways: str, *, home: Path, buyers: int, orders_each: int) -> dict[str
     quote_s, place_s = zip(*times, strict=True)
     told = [
         f"{served} of {len(owners)} vouchers issued at once, as far as the budget of the year reaches, and no fewer",
-        f"{len(held_uc)} times {year_cap_uc:,} micro-credits held of {wanted_uc:,} wanted: the cap of the year, exactly",
+        f"{len(held_uc)} times {year_cap_uc:,} uc held of {wanted_uc:,} uc wanted: the cap of the year, exactly",
         f"held and used were looked at {watch.looks:,} times meanwhile, and never above cap, worth or budget",
     ]
     return {

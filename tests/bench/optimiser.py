@@ -1,8 +1,9 @@
 """Our cheapest offer beside what SkyPilot's optimiser picks, on one synthetic catalogue: 1,000 random requests.
 
-`python -m tests.bench.optimiser [REQUESTS]`. SkyPilot and DuckDB have an environment of their own in `.cache/optimiser`,
-made once; the bench itself asks no network. Ours is the search that the page and the API of the shelf use; quotes, which
-also sign, reserve and record, are measured beside it, and the bare query on DuckDB and on SQLite with indexes.
+`python -m tests.bench.optimiser [REQUESTS]`. SkyPilot and DuckDB have an environment of their own in
+`.cache/optimiser`, made once; the bench itself asks no network. Ours is the search that the page and the API of the
+shelf use; quotes, which also sign, reserve and record, are measured beside it, and the bare query on DuckDB and on
+SQLite with indexes.
 """
 
 import json
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ WANTED = ("skypilot==0.14.1", "duckdb==2.0.1")
 CACHE = Path(".cache/optimiser")
 HERE = Path(__file__).parent
 CATALOGUE_FORM = "v8"
+COST_THE_SAME, FOUND_BY_NEITHER = "cost the same", "found by neither"
 NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 
 
@@ -93,84 +96,73 @@ def measure_here(*, requests: int) -> dict[str, Any]:
     django.setup()
     call_command("migrate", verbosity=0)
     bench = import_module("tests.bench._optimiser")  # needs Django to be set up
-    found: dict[str, Any] = bench.measure(
-        offers=make_offers(), requests=make_requests(count=requests), quotes=QUOTES
-    )
+    found: dict[str, Any] = bench.measure(offers=make_offers(), requests=make_requests(count=requests), quotes=QUOTES)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What was picked for one request here and by SkyPilot: cost, place and units, None for nothing."""
+
+    request: Request
+    mine: dict[str, Any] | None
+    its: dict[str, Any] | None
+
+    @property
+    def kind(self) -> str:
+        """How the two differ, if they do."""
+        if self.mine is None or self.its is None:
+            found = "found by SkyPilot alone" if self.its else "found here alone"
+            return FOUND_BY_NEITHER if self.mine == self.its else f"{found}{self._say_units()}"
+        mine_uc, its_uc = self.mine["cost_uc"], self.its["cost_uc"]
+        if mine_uc == its_uc:
+            return COST_THE_SAME
+        return "dearer here" if mine_uc > its_uc else f"cheaper here{self._say_units()}"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both cost the same, or nothing is found by either."""
+        return self.kind in {COST_THE_SAME, FOUND_BY_NEITHER}
+
+    def _say_units(self) -> str:
+        units = (self.mine or {}).get("units", 0)
+        is_more = units > self.request.count * self.request.nodes
+        return (
+            ": more units of an offer of too small a shape, as SkyPilot never takes a larger machine" if is_more else ""
+        )
 
 
 def report(
     requests: Sequence[Request], *, ours: dict[str, Any], its: dict[str, Any], databases: dict[str, Any]
 ) -> None:
     """Print the comparison."""
-    mine, theirs = [cost_of(pick) for pick in ours["picks"]], [cost_of(pick) for pick in its["picks"]]
-    explain("search", mine, theirs, requests, ours["picks"], its["picks"])
-    numbers = [int(number) for number in ours["quoted"]]
-    quoted = list(ours["quoted"].values())
-    explain(
-        "quote",
-        [cost_of(pick) for pick in quoted],
-        [theirs[number] for number in numbers],
-        [requests[number] for number in numbers],
-        quoted,
-        [its["picks"][number] for number in numbers],
-    )
+    searched = [Pair(*each) for each in zip(requests, ours["picks"], its["picks"], strict=True)]
+    quoted = [Pair(requests[int(number)], pick, its["picks"][int(number)]) for number, pick in ours["quoted"].items()]
+    explain("search", searched)
+    explain("quote", quoted)
     for name in ("duckdb", "sqlite"):
-        same = sum(left == right for left, right in zip(databases[name]["costs_uc"], theirs, strict=True))
+        costs_uc = [pair.its and pair.its["cost_uc"] for pair in searched]
+        same = sum(left == right for left, right in zip(databases[name]["costs_uc"], costs_uc, strict=True))
         version, median_ms = databases[f"{name}_version"], databases[name]["median_ms"]
-        print(f"{name} {version}: {same:,} of {len(theirs):,} cost the same, median {median_ms:.2f} ms")
+        print(f"bare query on {name} {version}: {same:,} of {len(searched):,} cost the same, median {median_ms:.3f} ms")
     print(f"quote: median {ours['quote_ms']:.1f} ms of {len(quoted)}, with signature, reservation and record")
-    print(f"first request, which reads the catalogue: ours {ours['first_ms']:.0f} ms, SkyPilot {its['first_ms']:.0f} ms")
     print(
-        "ours: one search of the shelf from its text to its page, with facets, vouchers and the look at the pools, in "
-        f"process; SkyPilot {its['version']}: Optimizer.optimize of a task that is made already, in process"
+        f"first request, which reads the catalogue: ours {ours['first_ms']:.0f} ms, SkyPilot {its['first_ms']:.0f} ms"
     )
-    agreement = sum(left == right for left, right in zip(mine, theirs, strict=True)) / len(theirs)
-    ratio = its["median_ms"] / ours["median_ms"]
-    print(
-        f"agreement {agreement:.1%}".replace("%", " %")
-        + f", ours {ours['median_ms']:.1f} ms, SkyPilot {its['median_ms']:.1f} ms, ratio {ratio:.0f}×"
-    )
+    print("ours: a search from its text to its page, with facets, vouchers and a look at the pools, in process")
+    print(f"SkyPilot {its['version']}: Optimizer.optimize of a task that is made already, in process")
+    agreement = f"{sum(pair.agrees for pair in searched) / len(searched) * 100:.1f} %"
+    mine_ms, its_ms = ours["median_ms"], its["median_ms"]
+    print(f"agreement {agreement}, ours {mine_ms:.1f} ms, SkyPilot {its_ms:.1f} ms, ratio {its_ms / mine_ms:.0f}×")
 
 
-def cost_of(pick: dict[str, Any] | None) -> int | None:
-    """Return what a pick costs, None for none."""
-    return None if pick is None else int(pick["cost_uc"])
-
-
-def explain(
-    what: str,
-    mine: Sequence[int | None],
-    theirs: Sequence[int | None],
-    requests: Sequence[Request],
-    picks: Sequence[dict[str, Any] | None],
-    its_picks: Sequence[dict[str, Any] | None],
-) -> None:
+def explain(what: str, pairs: Sequence[Pair]) -> None:
     """Print how many picks cost the same, and each kind of difference with how often and an example."""
-    kinds: Counter[str] = Counter()
-    examples: dict[str, str] = {}
-    for left, right, request, pick, its_pick in zip(mine, theirs, requests, picks, its_picks, strict=True):
-        kind = name_difference(left, right, request, pick)
-        kinds[kind] += 1
-        examples.setdefault(kind, f"{request}: {pick} beside {its_pick}")
-    print(f"{what}, of {len(mine):,} requests:")
-    for kind, times in kinds.most_common():
-        print(f"  {times:>6,} {kind}" + ("" if kind in SAME else f"; such as {examples[kind]}"))
-
-
-SAME = ("cost the same", "found by neither")
-
-
-def name_difference(mine: int | None, its: int | None, request: Request, pick: dict[str, Any] | None) -> str:
-    """Return how two picks differ."""
-    if mine == its:
-        return SAME[mine is None]
-    units = pick.get("units") if pick else None
-    if units and units > request.count * request.nodes:
-        return "cheaper here: more units of an offer whose shape is too small, which SkyPilot does not consider"
-    if mine is None or its is None:
-        return "found by SkyPilot alone" if mine is None else "found here alone"
-    return "dearer here" if mine > its else "cheaper here"
+    print(f"{what}, of {len(pairs):,} requests:")
+    for kind, times in Counter(pair.kind for pair in pairs).most_common():
+        first = next(pair for pair in pairs if pair.kind == kind)
+        such = "" if first.agrees else f"; such as {first.request}: {first.mine} beside {first.its}"
+        print(f"  {times:>6,} {kind}{such}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Fifty buyers at once on the vouchers of one programme: `python -m tests.bench.vouchers [ORDERS EACH]`.
 
 Over HTTP to one web process on PostgreSQL as it comes: every commit is synced. First fifty organisations, for whose
-vouchers the programme's budget of the year does not reach; then fifty people of one organisation on one voucher. All want
-more than caps of the year allow. A watcher reads what is held and used again and again while they buy.
+vouchers the programme's budget of the year does not reach; then fifty people of one organisation on one voucher. All
+want more than caps of the year allow. A watcher reads what is held and used again and again while they buy.
 """
 
 import json
@@ -26,11 +26,12 @@ ORDERS_EACH = 8
 def main() -> None:
     """Print a row for each of the two; the last line sums them up. Ends with an error if a limit was exceeded."""
     each = int(sys.argv[1]) if len(sys.argv) > 1 else ORDERS_EACH
-    print(f"{f'{BUYERS} buyers, {each} orders each':<34}{'orders/s':>10}{'p50':>10}{'p99':>10}{'quote p50':>12}{'p99':>10}")
+    heads = ("orders/s", "p50", "p99", "quote p50", "p99")
+    print(f"{f'{BUYERS} buyers, {each} orders each':<34}" + "".join(f"{head:>12}" for head in heads))
     found = [measure(ways, orders_each=each) for ways in ("organisations", "people")]
     for one in found:
-        times = f"{one['place_p50_s']:>8.3f} s{one['place_p99_s']:>8.3f} s{one['quote_p50_s']:>10.3f} s{one['quote_p99_s']:>8.3f} s"
-        print(f"{one['title']:<34}{one['orders_per_s']:>10.1f}{times}")
+        times = [one[name] for name in ("place_p50_s", "place_p99_s", "quote_p50_s", "quote_p99_s")]
+        print(f"{one['title']:<34}{one['orders_per_s']:>12.1f}" + "".join(f"{time_s:>10.3f} s" for time_s in times))
         for line in one["told"]:
             print(f"  {line}")
     spread, one = found

@@ -124,9 +124,7 @@ def test_every_row_leads_to_transfers_of_the_ledger_that_say_the_same(order):
 
 
 @pytest.mark.parametrize(("earlier", "quarter"), [(timedelta(microseconds=1), QUARTER), (timedelta(0), NEXT_QUARTER)])
-def test_month_boundary_what_is_settled_at_midnight_belongs_to_the_period_that_begins_and_to_no_other(
-    earlier, quarter
-):
+def test_month_boundary_what_is_settled_at_midnight_belongs_to_the_period_that_begins_and_to_no_other(earlier, quarter):
     seller, buyer = open_stall(), found_buyer()
     order = buy(buyer)
     finish(seller.agent, ms=60_000)
