@@ -35,7 +35,9 @@ def measure(*, offers: Sequence[Offering], requests: Sequence[Request], quotes: 
         sellers, places = fill_shelf(offers)
     buyer = act(found_organisation(now=utc_now()).token.secret, now=utc_now())
     first_ms = search(buyer, requests[0], sellers, places)[1]
+    began_s = time.process_time()
     searched = [search(buyer, request, sellers, places) for request in requests]
+    cpu_ms = (time.process_time() - began_s) * 1000 / len(searched)
     asked = [number for number, request in enumerate(requests) if len(request.sky_names) == 1 and not request.cloud][
         :quotes
     ]
@@ -44,6 +46,7 @@ def measure(*, offers: Sequence[Offering], requests: Sequence[Request], quotes: 
         "picks": [picked for picked, _ in searched],
         "first_ms": first_ms,
         "median_ms": statistics.median(took_ms for _, took_ms in searched),
+        "cpu_ms": cpu_ms,
         "quoted": dict(zip(map(str, asked), (picked for picked, _ in quoted), strict=True)),
         "quote_ms": statistics.median(took_ms for _, took_ms in quoted),
     }

@@ -151,6 +151,11 @@ def report(
     )
     print("ours: a search from its text to its page, with facets, vouchers and a look at the pools, in process")
     print(f"SkyPilot {its['version']}: Optimizer.optimize of a task that is made already, in process")
+    cpu_ratio = its["cpu_ms"] / ours["cpu_ms"]
+    print(
+        f"mean processor time, which other work on the machine changes little: ours {ours['cpu_ms']:.1f} ms, "
+        f"SkyPilot {its['cpu_ms']:.1f} ms with the making of the task, ratio {cpu_ratio:.0f}×"
+    )
     agreement = f"{sum(pair.agrees for pair in searched) / len(searched) * 100:.1f} %"
     mine_ms, its_ms = ours["median_ms"], its["median_ms"]
     print(f"agreement {agreement}, ours {mine_ms:.1f} ms, SkyPilot {its_ms:.1f} ms, ratio {its_ms / mine_ms:.0f}×")
