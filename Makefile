@@ -8,7 +8,7 @@ CHECK_HOME := LILONG_HOME=.cache/check-home
 # Debian's release, which decides the release of Slurm: bookworm has 22.05, trixie has 24.11.
 SUITE ?= bookworm
 FOLDER ?= .cache/slurm/$(SUITE)
-LONG_BENCHES := agreement crash crash-slurm fuzz
+LONG_BENCHES := agreement crash crash-slurm fuzz optimiser
 BENCHES := $(filter-out $(LONG_BENCHES),$(subst _,-,$(filter-out _%,$(basename $(notdir $(wildcard tests/bench/*.py))))))
 
 .PHONY: help setup runtime demo demo-slurm serve test check format lint types imports licences audit project bench docs \

@@ -1,6 +1,6 @@
 """A small market for tests: a provider with a pool whose agent the test plays, buyers with money, orders that run."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from lilong.platforms.supermarket.core.pricing import Shape, Unit
 from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.public import QuoteView, place_order, quote
 from lilong.platforms.supermarket.services.shelf import add_price, add_service_level, create_offer, register_provider
-from lilong.protocol.messages import PROTOCOL_VERSION, AttemptState, JoinRequest, NodeInventory, Submit
+from lilong.protocol.messages import PROTOCOL_VERSION, AttemptState, Cancel, JoinRequest, NodeInventory, Submit
 from lilong.protocol.spec import RunSpec
 from tests.books import link, post
 from tests.people import NOW, act, found_operator, found_organisation, found_owner
@@ -153,3 +153,21 @@ def finish(
     taken = submit or agent.take(seconds=seconds)
     ends = seconds + ms / 1000 + 1
     agent.sync(agent.see(taken, state, seconds=ends, ms=ms, **fields), seconds=ends)
+
+
+def take_all(agent: ScriptedAgent, *, known: Container[str], seconds: float) -> list[Submit]:
+    """Let the agent start every attempt but the known ones, and say of what it never knew that it is not there."""
+    answer = agent.sync(seconds=seconds)
+    started: dict[str, Submit] = {}
+    for command in answer.commands:
+        if isinstance(command, Submit) and command.attempt_id not in known:
+            started[command.attempt_id] = command
+            agent.sync(agent.see(command, AttemptState.RUNNING, seconds=seconds, ms=500), seconds=seconds)
+    unheard_of = [
+        command.attempt_id
+        for command in answer.commands
+        if isinstance(command, Cancel) and command.attempt_id not in known and command.attempt_id not in started
+    ]
+    if unheard_of:
+        agent.sync(seconds=seconds, absent=unheard_of)
+    return list(started.values())

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -31,6 +31,7 @@ from tests.programmes import give_voucher
 pytestmark = pytest.mark.django_db(transaction=True)
 QUARTER = DayPeriod(begins_on=date(2026, 1, 1), ends_on=date(2026, 4, 1))
 NEXT_QUARTER = DayPeriod(begins_on=date(2026, 4, 1), ends_on=date(2026, 7, 1))
+QUARTERS = (QUARTER, NEXT_QUARTER)
 MARCH, APRIL = at(9_000), datetime(2026, 4, 2, tzinfo=UTC)
 PAID_UC = 100 * CREDIT
 OLD = CreditRate(currency="CNY", per_credit="0.97", valid_from=NOW, source="made up", is_example=True)
@@ -120,6 +121,19 @@ def test_every_row_leads_to_transfers_of_the_ledger_that_say_the_same(order):
         assert {transfer.subject for transfer in transfers} == {row["x_OrderId"]}
         moved_uc = sum(transfer.amount_uc for transfer in transfers)
         assert abs(Decimal(row["PricingCurrencyEffectiveCost"])) * CREDIT == moved_uc
+
+
+@pytest.mark.parametrize(("earlier", "quarter"), [(timedelta(microseconds=1), QUARTER), (timedelta(0), NEXT_QUARTER)])
+def test_month_boundary_what_is_settled_at_midnight_belongs_to_the_period_that_begins_and_to_no_other(earlier, quarter):
+    seller, buyer = open_stall(), found_buyer()
+    order = buy(buyer)
+    finish(seller.agent, ms=60_000)
+    reconcile(now=QUARTER.end - earlier)
+
+    charged = [sum_column(read(export(order, period)), "PricingCurrencyEffectiveCost") for period in QUARTERS]
+    order.refresh_from_db()
+    assert order.due_uc == 15_000
+    assert charged == [Decimal("0.015") if period is quarter else 0 for period in QUARTERS]
 
 
 @pytest.mark.parametrize(("moment", "marked"), [(at(9_100), ""), (APRIL, "Correction")])

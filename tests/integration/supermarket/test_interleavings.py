@@ -16,8 +16,8 @@ from lilong.platforms.funding.reactions import reconcile as reconcile_funding
 from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES, Order, Provider
 from lilong.platforms.supermarket.reactions import reconcile
 from lilong.platforms.supermarket.services.orders import cancel_order, place_order
-from lilong.protocol.messages import AttemptState, Cancel, Submit
-from tests.market import CREDIT, ask, found_buyer, open_stall, wallet_of
+from lilong.protocol.messages import AttemptState, Submit
+from tests.market import CREDIT, ask, found_buyer, open_stall, take_all, wallet_of
 from tests.people import NOW, join
 from tests.pools import at, make_spec, settle
 from tests.programmes import RULE, give_voucher
@@ -62,23 +62,8 @@ class Chance:
             cancel_order(actor=self.buyer, order_id=order.id, now=at(self.seconds))
 
     def take(self):
-        answer = self.seller.agent.sync(seconds=self.seconds)
-        new = [command for command in answer.commands if isinstance(command, Submit)]
         known = {submit.attempt_id for submit in self.running}
-        for submit in new:
-            if submit.attempt_id not in known:
-                self.running.append(submit)
-                self.seller.agent.sync(
-                    self.seller.agent.see(submit, AttemptState.RUNNING, seconds=self.seconds, ms=500),
-                    seconds=self.seconds,
-                )
-        unheard_of = [
-            command.attempt_id
-            for command in answer.commands
-            if isinstance(command, Cancel) and command.attempt_id not in known
-        ]
-        if unheard_of:
-            self.seller.agent.sync(seconds=self.seconds, absent=unheard_of)
+        self.running += take_all(self.seller.agent, known=known, seconds=self.seconds)
 
     def end(self):
         if self.running:

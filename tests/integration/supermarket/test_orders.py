@@ -51,6 +51,26 @@ def test_taking_a_quote_turns_its_reservations_into_the_hold_and_submits_the_run
     assert run.attempts[0].ref == seller.offer_id
 
 
+def test_live_balance_what_can_be_spent_follows_each_step_at_once():
+    seller, buyer = open_stall(), found_buyer()
+    voucher = Voucher.objects.get(id=give_voucher(buyer.organisation_id, amount_uc=10 * CREDIT))
+    seen = []
+
+    def look():
+        seen.append((available_uc(wallet_of(buyer)) / CREDIT, available_uc(voucher.account_id) / CREDIT))
+
+    view = ask(buyer, spec=make_spec(walltime_s=40_000))
+    look()
+    place(buyer, view)
+    look()
+    finish(seller.agent, ms=20_000_000)
+    look()
+    reconcile(now=at(21_000))
+    look()
+
+    assert seen == [(100, 7), (93, 7), (93, 7), (96.5, 8.5)]
+
+
 def test_a_quote_is_taken_once():
     open_stall()
     buyer = found_buyer()

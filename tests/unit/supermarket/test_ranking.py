@@ -54,6 +54,12 @@ def test_an_offer_above_the_limit_is_left_out_with_what_would_make_it_pass():
     assert "Raise the limit" in ranking.left_out[0].message
 
 
+def test_cost_policy_eta_a_limit_counts_the_longest_time_and_not_the_expected_one():
+    hopeful, sure = make_offer("a", expected_uc=1, max_uc=21), make_offer("b", expected_uc=15, max_uc=20)
+
+    assert chosen_ids(rank_offers(offers=[hopeful, sure], max_cost_uc=20)) == ["b"]
+
+
 def test_a_dear_failover_does_not_inflate_the_hold():
     ranking = rank_offers(offers=[make_offer("a", expected_uc=10), make_offer("b", expected_uc=21)], max_cost_uc=None)
 
