@@ -1,8 +1,8 @@
 """Waits of a real cluster, which do not come with Lilong.
 
-LILONG_TEST_TRACES names a folder that holds `openb/openb_pod_list_default.csv`: Alibaba's cluster-trace-gpu-v2023, 8,152
-tasks of 149 days on 6,212 GPUs, each with the second in which it was created and, if ever, scheduled (Weng et al., USENIX
-ATC '23; hkust-adsl/kubernetes-scheduler-simulator, Apache-2.0).
+LILONG_TEST_TRACES names a folder that holds `openb/openb_pod_list_default.csv`: Alibaba's cluster-trace-gpu-v2023,
+8,152 tasks of 149 days on 6,212 GPUs, each with the second in which it was created and, if ever, scheduled (Weng et
+al., USENIX ATC '23; hkust-adsl/kubernetes-scheduler-simulator, Apache-2.0).
 """
 
 import csv
@@ -24,7 +24,7 @@ def find_trace() -> Path | None:
 
 
 def read_waits(path: Path) -> list[PastWait]:
-    """Return every task's wait in the order in which they came; those never scheduled were given up."""
+    """Return every task's wait in the order in which they came; their owners called off those never scheduled."""
     with path.open(encoding="utf-8", newline="") as file:
         waits = [_read(row) for row in csv.DictReader(file)]
     return sorted(waits, key=lambda wait: wait.came_at)
@@ -37,4 +37,5 @@ def _read(row: dict[str, str]) -> PastWait:
         left_at=BEGINNING + timedelta(seconds=float(scheduled or row["deletion_time"])),
         began=bool(scheduled),
         accelerators=int(row["num_gpu"]),
+        called_off=not scheduled,
     )

@@ -23,8 +23,8 @@ NAMES = {
     "median": "median",
     "quantiles": "median and 9 of 10",
 }
-"""ours; the wait of the last one that had begun; the median of the same history, for both shares; and that median for the
-one and the history's own ninth decile for the other, which nobody asked for and which is the hardest of the four."""
+"""ours; the wait of the last one that had begun; the median of the same history, for both shares; and, the hardest of
+the four, that median for the one and the history's ninth decile for the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ def guess_waits(waits: Sequence[PastWait], *, first: int, count: int) -> Iterato
     """Yield a guess for each of `count` waits from number `first` on that began, where all ways can say something."""
     for place in range(first, first + count):
         wait = waits[place]
-        history = [past for past in waits[max(place - HISTORY_WAITS_MAX, 0) : place] if past.came_at > wait.came_at - HISTORY]
+        history = [
+            past for past in waits[max(place - HISTORY_WAITS_MAX, 0) : place] if past.came_at > wait.came_at - HISTORY
+        ]
         estimate = estimate_start(history=history, accelerators=wait.accelerators, now=wait.came_at)
         known = [past for past in history if past.began and past.left_at and past.left_at <= wait.came_at]
         if not wait.began or estimate is None:

@@ -16,8 +16,9 @@ def past_waits(draw):
     came_at = NOON - timedelta(seconds=draw(st.integers(-3600, 86400)))
     stayed_s = draw(st.none() | st.integers(0, 86400))
     left_at = None if stayed_s is None else came_at + timedelta(seconds=stayed_s)
-    began = left_at is not None and draw(st.booleans() | st.just(True))
-    return PastWait(came_at, left_at, began, draw(st.sampled_from([0, 1, 2, 8])))
+    began = left_at is not None and draw(st.sampled_from([True, True, False]))
+    called_off = left_at is not None and not began and draw(st.booleans())
+    return PastWait(came_at, left_at, began, draw(st.sampled_from([0, 1, 2, 8])), called_off=called_off)
 
 
 histories = st.lists(past_waits(), max_size=90)

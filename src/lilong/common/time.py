@@ -106,7 +106,7 @@ def parse_duration_s(text: str) -> int:
 
 
 def round_estimate_s(seconds: int) -> int:
-    """Return seconds rounded up as far as an estimate deserves: to ten seconds, after ten minutes whole ones, then hours.
+    """Return seconds rounded up as far as an estimate deserves: to ten, after ten minutes to minutes, then hours.
 
     >>> [round_estimate_s(each) for each in (0, 61, 620, 40_000)]
     [10, 70, 660, 43200]

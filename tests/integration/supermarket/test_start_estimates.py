@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from lilong.common.time import utc_now
+from lilong.foundation.runs.reactions import reconcile as reconcile_runs
 from lilong.platforms.supermarket.models import Quote, StartOutlook, StartRecord, StartScore
 from lilong.platforms.supermarket.queries.search import search_shelf
 from lilong.platforms.supermarket.queries.starts import list_start_records
@@ -100,7 +101,7 @@ def test_an_estimate_is_scored_once_when_the_job_has_begun(known, buyer):
 def test_an_order_that_is_cancelled_before_it_begins_is_scored_as_given_up(known, buyer):
     order = buy(buyer, seconds=BEGIN)
     cancel_order(actor=buyer, order_id=order.id, now=at(BEGIN + 20))
-    known.agent.sync(seconds=BEGIN + 21)
+    reconcile_runs(now=at(BEGIN + 25))
     reconcile(now=at(BEGIN + 30))
 
     (score,) = StartScore.objects.all()
@@ -109,6 +110,7 @@ def test_an_order_that_is_cancelled_before_it_begins_is_scored_as_given_up(known
 
 def test_scores_are_added_up_by_pool_and_month_however_often(known, buyer):
     for place, late_s in enumerate((10, 45, 90)):
+        known.agent.sync(seconds=BEGIN + 1_000 * place)
         buy(buyer, seconds=BEGIN + 1_000 * place)
         finish(known.agent, ms=1_000, seconds=BEGIN + 1_000 * place + late_s)
         reconcile(now=at(BEGIN + 1_000 * place + 500))

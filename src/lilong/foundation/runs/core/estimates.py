@@ -1,7 +1,8 @@
-"""Estimate how long a new attempt would wait on a pool, by how long earlier ones did. docs/explanation/waits.md says why.
+"""Estimate how long a new attempt would wait on a pool, by how long earlier ones did. See docs/explanation/waits.md.
 
 The estimate is Beran's: a Kaplan-Meier curve over the earlier waits that began most like this one would. A wait that is
-not over, or was given up, counts as "at least so long": a queue that stands still is no short one.
+not over, or ended for want of room, counts as "at least so long": a queue that stands still is no short one. What its
+owner called off says nothing of those who stay, so it is left out once it is known.
 """
 
 from collections import deque
@@ -13,24 +14,25 @@ from itertools import groupby
 from math import ceil, log1p, log2
 
 HISTORY = timedelta(days=28)
-HISTORY_WAITS_MAX = 400
+HISTORY_WAITS_MAX = 800
 BEGUN_MIN = 20
-ALIKE_MAX = 60
+ALIKE_MIN = 60
 HALF, NINE_TENTHS = 0.5, 0.9
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class PastWait:
-    """One attempt that came to a pool. left_at: when it began or was given up; None while it waits.
+    """One attempt that came to a pool. left_at: when it began or ended without; None while it waits.
 
-    accelerators: over all its nodes; 0 for work without any.
+    accelerators: over all its nodes; 0 for work without any. called_off: its owner ended it before it began.
     """
 
     came_at: datetime
     left_at: datetime | None
     began: bool
     accelerators: int
+    called_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,10 @@ def estimate_start(*, history: Iterable[PastWait], accelerators: int, now: datet
     if sum(wait.began for wait in known) < BEGUN_MIN:
         return None
     *scenes, here = _set_scenes([*known, PastWait(now, None, began=False, accelerators=accelerators)])
-    unlike = [(_compare(scene, here), now - wait.came_at, wait) for scene, wait in zip(scenes, known, strict=True)]
-    alike = sorted(unlike, key=lambda each: (each[0], each[1], _place(each[2])))[:ALIKE_MAX]
-    waited = [(((wait.left_at or now) - wait.came_at).total_seconds(), wait.began) for _, _, wait in alike]
+    staying = [(scene, wait) for scene, wait in zip(scenes, known, strict=True) if not wait.called_off]
+    staying.sort(key=lambda each: (_compare(each[0], here), now - each[1].came_at, _place(each[1])))
+    alike = staying[: max(len(staying) // 2, ALIKE_MIN)]
+    waited = [(((wait.left_at or now) - wait.came_at).total_seconds(), wait.began) for _, wait in alike]
     return StartEstimate(
         p50_s=ceil(find_quantile(waited=waited, share=HALF)),
         p90_s=ceil(find_quantile(waited=waited, share=NINE_TENTHS)),
@@ -80,7 +83,7 @@ def estimate_start(*, history: Iterable[PastWait], accelerators: int, now: datet
 def find_quantile(*, waited: Sequence[tuple[float, bool]], share: float) -> float:
     """Return in how many seconds this share has begun, by Kaplan and Meier. waited: seconds, and whether it then began.
 
-    Where those that were given up leave the curve open, the longest wait ends it (Efron): nothing longer was ever seen.
+    Where those that never began leave the curve open, the longest wait ends it (Efron): nothing longer was ever seen.
 
     >>> find_quantile(waited=[(10, True), (20, True), (30, False), (40, True)], share=0.5)
     20
@@ -88,7 +91,7 @@ def find_quantile(*, waited: Sequence[tuple[float, bool]], share: float) -> floa
     40
     """
     at_risk, waiting = len(waited), 1.0
-    for seconds, group in groupby(sorted(waited), key=lambda each: each[0]):
+    for seconds, group in groupby(sorted(waited), key=_read_seconds):
         begun = [began for _, began in group]
         waiting *= 1 - sum(begun) / at_risk
         at_risk -= len(begun)
@@ -97,9 +100,17 @@ def find_quantile(*, waited: Sequence[tuple[float, bool]], share: float) -> floa
     raise ValueError("Nobody has waited.")
 
 
+def _read_seconds(waited: tuple[float, bool]) -> float:
+    return waited[0]
+
+
 def _know(wait: PastWait, now: datetime) -> PastWait:
     """Return the wait as it stood at `now`."""
-    return wait if wait.left_at is None or wait.left_at <= now else replace(wait, left_at=None, began=False)
+    return (
+        wait
+        if wait.left_at is None or wait.left_at <= now
+        else replace(wait, left_at=None, began=False, called_off=False)
+    )
 
 
 def _place(wait: PastWait) -> tuple[datetime, bool, datetime, bool, int]:

@@ -13,8 +13,9 @@ from lilong.foundation.runs.core.estimates import (
 from lilong.foundation.runs.core.policy import POLICY
 from lilong.foundation.runs.core.silence import is_away
 from lilong.foundation.runs.models import Attempt, Pool
+from lilong.protocol.messages import AttemptState
 
-COLUMNS = ("created_at", "started_at", "ended_at", "accelerators", "nodes")
+COLUMNS = ("created_at", "started_at", "ended_at", "accelerators", "nodes", "state")
 
 
 def estimate_starts(*, pool_ids: Collection[str], accelerators: int, now: datetime) -> dict[str, StartEstimate]:
@@ -42,6 +43,7 @@ def _read_history(pool_id: str, *, now: datetime) -> list[PastWait]:
             left_at=started_at or ended_at,
             began=started_at is not None,
             accelerators=accelerators * nodes,
+            called_off=started_at is None and state == AttemptState.CANCELLED,
         )
-        for came_at, started_at, ended_at, accelerators, nodes in rows
+        for came_at, started_at, ended_at, accelerators, nodes, state in rows
     ]

@@ -53,5 +53,5 @@ class StartRecordsOut(Schema):
 
 @router.get("/start-records", openapi_extra=allow_public(), auth=None, response={200: StartRecordsOut, **PROBLEMS})
 def show_start_records(request: HttpRequest) -> object:
-    """Say of each pool how good the estimates of starts were that quotes named, in the last six months; for everybody."""
+    """Say of each pool how good the estimates of starts in quotes were, in the last six months; for everybody."""
     return {"pools": list_start_records(now=utc_now())}

@@ -17,7 +17,7 @@ POOLS_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class MonthRecord:
-    """How good the estimates of one pool were in one month, named by the day on which it began; see `core.scores.Tally`."""
+    """How good the estimates of one pool were in one month, named by its first day; see `core.scores.Tally`."""
 
     month: date
     began: int
@@ -71,9 +71,7 @@ def list_start_records(*, now: datetime) -> tuple[PoolRecord, ...]:
     pools = get_pools(pool_ids=list(by_pool), now=now)
     sellers = name_organisations(organisation_ids=[pool.organisation_id for pool in pools.values()])
     records = [
-        PoolRecord(
-            pool_id=pool.id, name=pool.name, provider=sellers[pool.organisation_id], months=by_pool[pool.id]
-        )
+        PoolRecord(pool_id=pool.id, name=pool.name, provider=sellers[pool.organisation_id], months=by_pool[pool.id])
         for pool in pools.values()
     ]
     return tuple(sorted(records, key=lambda record: (record.name, record.provider, record.pool_id))[:POOLS_SHOWN])

@@ -322,7 +322,9 @@ def _build_promise(
             (AccountKind.ORDER_ESCROW, order.id, Earmark.COMPUTE.value),
         )
     }
-    waits = quote_waits(pool_ids={ranked.priced.terms.pool_id for ranked in ranking.chosen}, spec=spec, starts=starts, now=now)
+    waits = quote_waits(
+        pool_ids={ranked.priced.terms.pool_id for ranked in ranking.chosen}, spec=spec, starts=starts, now=now
+    )
     offers = tuple(
         QuotedOffer(
             **ranked.priced.terms.model_dump(),
