@@ -21,6 +21,7 @@ PAGES = {
     "front": "/",
     "verify": "/verify",
     "accelerators": "/accelerators",
+    "starts": "/starts",
     "accelerator": "/accelerators/ascend-910b",
     "style": "/style",
     "missing": "/nowhere",

@@ -28,6 +28,7 @@ PUBLIC = {
     "GET /api/v1/claims/{claim_id}",
     "GET /api/v1/health/live",
     "GET /api/v1/health/ready",
+    "GET /api/v1/start-records",
     "POST /api/v1/organisations",
     "POST /api/v1/tokens/exchange",
     "POST /api/v1/tokens/device",

@@ -119,7 +119,10 @@ def test_the_index_answers_like_a_look_at_every_offer(changes, search, order, li
     index, held = fill(*changes)
     stocked = changes[3]
     stock_of = dict((*stocked[::2], *stocked[1::2]))
-    views = [view_offer(offer=offer, stock=stock_of.get(offer.lot, Stock()), net_uc=None) for offer in held.values()]
+    views = [
+        view_offer(offer=offer, stock=stock_of.get(offer.lot, Stock()), net_uc=None, wait=None)
+        for offer in held.values()
+    ]
     expected = sorted((view for view in views if finds(search, view)), key=lambda view: rank(view, order))
     found = index.search(search, order=order, after=None, limit=limit)
 

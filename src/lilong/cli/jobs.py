@@ -22,12 +22,13 @@ from lilong.cli.output import (
     print_next_step,
     print_table,
 )
+from lilong.cli.waiting import describe_estimate
 from lilong.common.money import format_credits, parse_credits
 from lilong.common.time import format_duration, utc_now
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_yaml import SpecInvalid, Verdict
 from lilong.sdk.client import Lilong
-from lilong.sdk.quotes import Quote
+from lilong.sdk.quotes import Quote, QuotedOffer
 
 app = typer.Typer()
 
@@ -121,6 +122,7 @@ def print_quote(offered: Quote, *, spec: RunSpec, providers: dict[str, str]) -> 
             "Maximum": f"{credits_text(offered.max_uc)} for {_duration(offered.max_ms)}: held now, the rest comes back",
             "Of it vouchers": f"{credits_text(voucher_uc)} of the maximum; from your wallet at most "
             f"{credits_text(offered.wallet_max_uc)}",
+            "Starts": _describe_start(best),
             "Secrets": f"{', '.join(spec.secrets)} will be seen by {', '.join(sellers)}" if spec.secrets else "none",
             "Valid until": f"{offered.expires_at:%Y-%m-%d %H:%M:%S} UTC",
         }
@@ -128,6 +130,11 @@ def print_quote(offered: Quote, *, spec: RunSpec, providers: dict[str, str]) -> 
     if offered.notes:
         rows = [(note.path, note.message) for note in offered.notes]
         print_table(title="Good to know", columns=("About", "What"), rows=rows, right=frozenset())
+
+
+def _describe_start(best: QuotedOffer) -> str:
+    rests = f" (from {best.wait.waits} earlier waits)" if best.wait else ""
+    return f"{describe_estimate(best.starts, best.wait)}{rests}"
 
 
 def _bring(hub: Lilong, file: Path, *, quiet: bool) -> RunSpec:

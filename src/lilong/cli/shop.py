@@ -4,6 +4,7 @@ import typer
 
 from lilong.cli.credentials import hub_session
 from lilong.cli.output import AsJson, credits_text, format_bytes, print_json, print_next_step, print_table
+from lilong.cli.waiting import describe_estimate
 from lilong.sdk.shelf import FoundOffer
 
 app = typer.Typer()
@@ -45,7 +46,7 @@ def _row(offer: FoundOffer) -> tuple[str | int, ...]:
         "" if offer.net_uc is None else credits_text(offer.net_uc),
         "?" if offer.free is None else f"{offer.free} of {offer.total}",
         _gang_text(offer),
-        offer.starts.replace("_", " "),
+        describe_estimate(offer.starts, offer.wait),
     )
 
 

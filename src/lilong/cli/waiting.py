@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 from lilong.cli.output import format_time
-from lilong.common.time import format_duration
+from lilong.common.time import format_duration, round_estimate_s
 from lilong.sdk.orders import OrderDetail
+from lilong.sdk.quotes import Wait
 from lilong.sdk.runs import Run
 
 _MINUTE_S = 60
@@ -15,6 +16,20 @@ def describe_wait(waiting: Run | OrderDetail, *, now: datetime) -> str:
     """Return why it waits and, while it queues, when it is expected to start; empty for what does not wait."""
     said = (waiting.waiting_reason, _describe_start(waiting, now=now))
     return "; ".join(filter(None, said)) if waiting.waiting_reason else ""
+
+
+def describe_estimate(starts: str, wait: Wait | None) -> str:
+    """Return when a job would begin on an offer, by what its pool says and by how long others waited there.
+
+    >>> describe_estimate("unknown", Wait(p50_s=61, p90_s=1000, waits=60))
+    'half within 1m10s, 9 of 10 within 17m'
+    """
+    said = starts.replace("_", " ")
+    if wait is None:
+        return said
+    half, most = (format_duration(round_estimate_s(seconds)) for seconds in (wait.p50_s, wait.p90_s))
+    usual = f"half within {half}, 9 of 10 within {most}"
+    return usual if starts == "unknown" else f"{said}; {usual}"
 
 
 def _describe_start(waiting: Run | OrderDetail, *, now: datetime) -> str:

@@ -105,6 +105,16 @@ def parse_duration_s(text: str) -> int:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
+def round_estimate_s(seconds: int) -> int:
+    """Return seconds rounded up as far as an estimate deserves: to ten, after ten minutes to minutes, then hours.
+
+    >>> [round_estimate_s(each) for each in (0, 61, 620, 40_000)]
+    [10, 70, 660, 43200]
+    """
+    step_s = next(step_s for step_s, most_s in ((10, 600), (60, 6 * 3600), (3600, seconds)) if seconds <= most_s)
+    return max(-(-seconds // step_s), 1) * step_s
+
+
 def format_duration(seconds: int) -> str:
     """Return whole seconds in the form that `parse_duration_s` reads.
 

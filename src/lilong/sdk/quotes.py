@@ -37,13 +37,26 @@ class Check(Answer):
     left_out: tuple[Note, ...]
 
 
+class Wait(Answer):
+    """In how many seconds every second job (p50_s) and nine of ten (p90_s) would begin; waits: what that rests on."""
+
+    p50_s: int
+    p90_s: int
+    waits: int
+
+
 class QuotedOffer(Terms):
-    """A candidate with its figures and the reason for its place."""
+    """A candidate with its figures and the reason for its place.
+
+    starts, wait: whether and when it would begin, which nobody promises; wait is None where too little is known.
+    """
 
     expected_uc: int
     max_uc: int
     wallet_uc: int
     because: str
+    starts: str
+    wait: Wait | None = None
 
 
 class QuotedVoucher(Answer):

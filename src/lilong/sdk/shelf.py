@@ -1,9 +1,10 @@
 """Providers, their offers and price rows."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 
 from lilong.sdk.noun import Answer, Noun, address
+from lilong.sdk.quotes import Wait
 
 
 class Provider(Answer):
@@ -37,7 +38,7 @@ class FoundOffer(Answer):
     """An offer that a search found: what one unit costs an hour, and what of it one's own vouchers leave to pay.
 
     hour_uc, net_uc: None while it cannot be bought. total, free and the gang, the largest job that could start now, are
-    None while its pool is silent.
+    None while its pool is silent. wait: of a job with one accelerator, or none; None where too little is known.
     """
 
     id: str
@@ -57,6 +58,7 @@ class FoundOffer(Answer):
     gang_nodes: int | None = None
     gang_units_per_node: int | None = None
     starts: str
+    wait: Wait | None = None
 
 
 class FacetValue(Answer):
@@ -94,6 +96,37 @@ class PriceRow(Answer):
     source: str
 
 
+class MonthRecord(Answer):
+    """How good the estimates of a pool were in one month: how many began in the time estimated, of those judged.
+
+    The errors and losses are None where none began.
+    """
+
+    month: date
+    began: int
+    given_up: int
+    judged_p50: int
+    within_p50: int
+    judged_p90: int
+    within_p90: int
+    median_error_ms: int | None = None
+    loss_p50_ms: int | None = None
+    loss_p90_ms: int | None = None
+
+
+class PoolRecord(Answer):
+    """A pool, who runs it, and its months, the newest first."""
+
+    pool_id: str
+    name: str
+    provider: str
+    months: tuple[MonthRecord, ...]
+
+
+class _StartRecords(Answer):
+    pools: tuple[PoolRecord, ...]
+
+
 class Providers(Noun):
     """Who sells here."""
 
@@ -125,6 +158,10 @@ class Offers(Noun):
         sort: price, memory, cores, free or gang; a - before it turns it round.
         """
         return self._get(Found, address("shelf"), params={"q": search, "sort": sort, "limit": limit})
+
+    def list_start_records(self) -> tuple[PoolRecord, ...]:
+        """Return how good the estimates of starts were in the last months, by pool."""
+        return self._get(_StartRecords, address("start-records")).pools
 
     def create(
         self,

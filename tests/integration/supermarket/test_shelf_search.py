@@ -88,6 +88,7 @@ def list_plainly(*, now):
             gang_nodes=stock.gang.nodes if stock.gang else None,
             gang_units_per_node=stock.gang.units_per_node if stock.gang else None,
             starts=stock.start,
+            wait=None,
         )
 
 

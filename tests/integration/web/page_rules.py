@@ -75,6 +75,7 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "GET metrics": "EVERYBODY",  # of this machine: test_metrics_access.py
         "POST preferences": "EVERYBODY",
         "GET accelerators": "EVERYBODY",
+        "GET starts": "EVERYBODY",
         "GET accelerators/<str:name>": "EVERYBODY",
         "GET record": "EVERYBODY",
         "GET record/<int:index>": "EVERYBODY",

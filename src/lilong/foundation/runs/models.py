@@ -255,7 +255,10 @@ class Attempt(models.Model):
                 name="runs_settled_is_billed",
             ),
         ]
-        indexes = [models.Index(fields=["pool"], condition=Q(settled_at=None), name="runs_attempt_unsettled")]
+        indexes = [
+            models.Index(fields=["pool"], condition=Q(settled_at=None), name="runs_attempt_unsettled"),
+            models.Index(fields=["pool", "created_at"], name="runs_attempt_of_pool"),
+        ]
 
 
 class Meter(models.Model):

@@ -1,7 +1,9 @@
 """The door of runs."""
 
+from lilong.foundation.runs.core.estimates import StartEstimate
 from lilong.foundation.runs.core.runs import RunState
 from lilong.foundation.runs.core.waiting import StartBasis
+from lilong.foundation.runs.queries.estimates import estimate_starts
 from lilong.foundation.runs.queries.pools import PoolView, get_pools, list_pools
 from lilong.foundation.runs.queries.runs import ArtefactView, AttemptView, RunView, get_runs
 from lilong.foundation.runs.queries.volumes import find_missing_volumes
@@ -18,8 +20,10 @@ __all__ = [
     "RunState",
     "RunView",
     "StartBasis",
+    "StartEstimate",
     "authenticate_pool",
     "cancel_run",
+    "estimate_starts",
     "extend_authority",
     "find_missing_volumes",
     "get_pools",

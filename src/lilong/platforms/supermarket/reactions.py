@@ -14,6 +14,7 @@ from lilong.platforms.supermarket.services.corrections import release_order
 from lilong.platforms.supermarket.services.disputes import DISPUTE_CASE, reject_dispute, uphold_dispute
 from lilong.platforms.supermarket.services.quotes import lapse_order
 from lilong.platforms.supermarket.services.settlement import follow_order, relieve_order
+from lilong.platforms.supermarket.services.starts import renew_outlooks, sum_up_scores
 from lilong.platforms.supermarket.services.turnover import roll_up
 
 __all__ = ["OrderCounts", "count_orders", "on_case_decided", "on_run_changed", "reconcile"]
@@ -55,6 +56,12 @@ def reconcile(*, now: datetime) -> None:
 def add_up(*, now: datetime) -> None:  # noqa: ARG001 - a reconciler's signature
     """Keep the sum of what was settled short."""
     roll_up()
+
+
+def look_ahead(*, now: datetime) -> None:
+    """Add up how good estimates of starts were, and estimate anew."""
+    sum_up_scores()
+    renew_outlooks(now=now)
 
 
 def _each(order_ids: Iterable[str], act: Callable[..., object], *, now: datetime) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from lilong.common.django.charts import Chart
 from lilong.common.time import format_moment as format_rfc3339
-from lilong.common.time import utc_now
+from lilong.common.time import round_estimate_s, utc_now
 from lilong.protocol.accelerators import list_accelerators
 from lilong.web import formatting
 from lilong.web.charts import ChartView, view_chart
@@ -65,6 +65,12 @@ def size(count_bytes: int) -> SafeString:
 def duration(seconds: float) -> str:
     """Write a duration: `{{ run.walltime_s|duration }}`."""
     return formatting.format_duration(seconds, language=_language())
+
+
+@register.filter
+def rough_duration(seconds: int) -> str:
+    """Write a duration as exactly as an estimate deserves: `{{ wait.p50_s|rough_duration }}`."""
+    return formatting.format_duration(round_estimate_s(seconds), language=_language())
 
 
 @register.filter

@@ -75,14 +75,26 @@ class CheckOut(Schema):
     left_out: list[FieldProblemOut]
 
 
+class WaitOut(Schema):
+    """In how many seconds every second job like this, p50_s, and nine of ten, p90_s, would begin; an estimate.
+
+    waits: how many earlier ones it rests on.
+    """
+
+    p50_s: int
+    p90_s: int
+    waits: int
+
+
 class QuotedOfferOut(TermsOut):
-    """A candidate with its figures and the reason for its place."""
+    """A candidate with its figures and the reason for its place; `wait` is null where too little is known."""
 
     expected_uc: int
     max_uc: int
     wallet_uc: int
     because: str
     starts: Starts
+    wait: WaitOut | None
 
 
 class QuotedVoucherOut(Schema):

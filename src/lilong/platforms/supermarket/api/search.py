@@ -11,6 +11,7 @@ from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, get_actor
 from lilong.common.permissions import Scope
 from lilong.common.time import utc_now
+from lilong.platforms.supermarket.api.schemas import WaitOut
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.language import TEXT_MAX, write
 from lilong.platforms.supermarket.core.starts import Starts
@@ -23,7 +24,8 @@ class FoundOfferOut(Schema):
     """An offer as people choose from it: hour_uc for one unit, and net_uc, what of it your vouchers leave to pay.
 
     Both are null while it cannot be bought. total, free and gang, the largest job of equal nodes that could start now,
-    are what its pool reported last, null while it is silent; capacity is promised by nobody.
+    are what its pool reported last, null while it is silent; capacity is promised by nobody. wait: of a job with one
+    accelerator, or without any; null where too little is known.
     """
 
     id: str
@@ -43,6 +45,7 @@ class FoundOfferOut(Schema):
     gang_nodes: int | None
     gang_units_per_node: int | None
     starts: Starts
+    wait: WaitOut | None
 
 
 class FacetValueOut(Schema):

@@ -35,10 +35,21 @@ class QuotedVoucher(Part):
     other_rates_ppm: dict[str, int] | None = None
 
 
+class QuotedWait(Part):
+    """In how many seconds from the order every second job like this (p50_s) and nine of ten (p90_s) would begin.
+
+    waits: on how many earlier ones that rests.
+    """
+
+    p50_s: int
+    p90_s: int
+    waits: int
+
+
 class QuotedOffer(Terms):
     """A candidate with its figures: expected and most, what the wallet pays of the expected, and why it stands here.
 
-    starts: an estimate and no promise.
+    starts, wait: estimates and no promise. wait: left out where too little is known.
     """
 
     expected_uc: int
@@ -46,6 +57,7 @@ class QuotedOffer(Terms):
     wallet_uc: int
     because: str
     starts: Starts
+    wait: QuotedWait | None = None
 
 
 class Promise(Part):

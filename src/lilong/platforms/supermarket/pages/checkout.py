@@ -98,6 +98,7 @@ def show_quote(request: HttpRequest, quote_id: str) -> HttpResponseBase:
             for each in (list_alternatives(spec=sheet.spec, promise=sheet.quote.promise, now=now) if is_live else ())
         ],
         "sheet": sheet,
+        "starts_labels": STARTS,
         "promise": sheet.quote.promise,
         "now": now,
         "is_live": is_live,

@@ -16,12 +16,13 @@ from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.foundation.record.public.proofs import is_witnessed
 from lilong.foundation.runs.public import StartBasis
+from lilong.platforms.supermarket.core.promise import QuotedWait
 from lilong.platforms.supermarket.core.states import OrderState, StepImpossible
 from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES
 from lilong.platforms.supermarket.pages.timelines import build_timeline
 from lilong.platforms.supermarket.queries.exports import ExportFile, export_order, pack_receipt
 from lilong.platforms.supermarket.queries.orders import TAKEN_STATES, find_order_of_run, list_orders
-from lilong.platforms.supermarket.queries.sheets import get_order_sheet
+from lilong.platforms.supermarket.queries.sheets import OrderSheet, get_order_sheet
 from lilong.platforms.supermarket.services.orders import cancel_order
 from lilong.platforms.supermarket.services.quotes import BUYERS
 from lilong.protocol.exports import QUOTE_FILE, RECORD_FILE, TRANSFERS_FILE, USAGE_FILE
@@ -81,6 +82,7 @@ def show_order(request: HttpRequest, order_id: str) -> HttpResponseBase:
         "runs_now": state in RUNNING_STATES,
         "is_quote": state in QUOTE_STATES,
         "has_estimate": sheet.run is not None and sheet.run.expected_start_basis is StartBasis.SCHEDULER,
+        "quoted_wait": _find_quoted_wait(sheet),
         "is_billed": sheet.run is not None and sheet.run.attempts[-1].started_at is not None,
         "no_estimate": sheet.run is not None and sheet.run.expected_start_basis is StartBasis.UNKNOWN,
         "may_order": _may_order(request),
@@ -131,6 +133,14 @@ def _cancel(request: HttpRequest, actor: Actor, order_id: str) -> HttpResponseBa
     else:
         messages.success(request, _("The hub has asked the pool to stop the job. What it did not use comes back."))
     return redirect("order", order_id=order_id)
+
+
+def _find_quoted_wait(sheet: OrderSheet) -> QuotedWait | None:
+    """Return what was estimated of the start that the order's newest attempt waits for."""
+    attempt = sheet.run.attempts[-1] if sheet.run else None
+    if sheet.promise is None or attempt is None or attempt.started_at is not None:
+        return None
+    return sheet.promise.terms[attempt.ref].wait
 
 
 def _may_order(request: HttpRequest) -> bool:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import checkout, home, orders, selling, shelf, statements
+from lilong.platforms.supermarket.pages import checkout, home, orders, selling, shelf, starts, statements
 
 urlpatterns = [
     path("home", home.show_home, name="home"),
@@ -21,5 +21,6 @@ urlpatterns = [
     path("orders/<str:order_id>/again", checkout.order_again, name="order_again"),
     path("orders/<str:order_id>/cancel", orders.cancel, name="order_cancel"),
     path("orders/<str:order_id>/exports/<str:name>", orders.download_export, name="order_export"),
+    path("starts", starts.show_start_records, name="start_records"),
     path("wallet/focus.csv", statements.download_focus, name="focus_csv"),
 ]

@@ -1,7 +1,7 @@
 """Reads of the shelf for people who choose: what a search finds, in which order, and what it costs them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from lilong.common.django.paging import LimitInvalid
 from lilong.common.errors import InputInvalid, NotFound
 from lilong.common.paging import PAGE_LIMIT_MAX, CursorInvalid, decode_cursor, encode_cursor
 from lilong.common.sentences import join_sentences, say
+from lilong.foundation.runs.public import StartEstimate
 from lilong.platforms.funding.public.orders import list_usable, split_dues
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.fields import say_nearest
@@ -18,6 +19,7 @@ from lilong.platforms.supermarket.core.search.stock import Stock
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.queries.candidates import build_origin
 from lilong.platforms.supermarket.queries.shelf_index import SHELF
+from lilong.platforms.supermarket.queries.starts import find_outlooks
 
 SORT_DEFAULT = "price"
 COMPARED_MAX = 4
@@ -46,6 +48,7 @@ class ShelfOffer:
     hour_uc and net_uc: None while it cannot be bought, net_uc also where nobody's vouchers were asked for.
     price_until: when a sale ends. total, free, gang_nodes and
     gang_units_per_node: None while its pool is not heard of; the gang is the largest job that could start now.
+    wait: of a job with one accelerator, or none where none is sold; None where that is not known or was not asked for.
     """
 
     id: str
@@ -65,6 +68,7 @@ class ShelfOffer:
     gang_nodes: int | None
     gang_units_per_node: int | None
     starts: Starts
+    wait: StartEstimate | None
 
     @property
     def gang_units(self) -> int | None:
@@ -105,7 +109,7 @@ def search_shelf(
     """Return what a search finds, with prices as vouchers leave them for this organisation.
 
     sort: one of SORTS, a - before it for the other way round. Raises SearchInvalid, SortUnknown, CursorInvalid or
-    LimitInvalid. Vouchers are netted on the page that is shown: they do not place or find an offer. One query, those
+    LimitInvalid. Vouchers are netted on the page that is shown: they do not place or find an offer. Two queries, those
     of the vouchers, and two more when the pools' reports are looked at again.
     """
     if not 1 <= limit <= PAGE_LIMIT_MAX:
@@ -119,7 +123,7 @@ def search_shelf(
     return ShelfPage(
         search=search,
         total=found.total,
-        items=tuple(view_offer(offer=offer, stock=stock, net_uc=net_uc.get(offer.id)) for offer, stock in found.offers),
+        items=tuple(_view_offers(found.offers, net_uc=net_uc, now=now)),
         facets=_view_facets(found),
         next_cursor=_write_cursor(found.next_place, order) if found.next_place else None,
     )
@@ -136,10 +140,7 @@ def compare_offers(*, organisation_id: str, offer_ids: Sequence[str], now: datet
     if missing:
         raise NotFound(detail=say("There is no offer {offer_ids} on the shelf.", offer_ids=", ".join(missing)))
     net_uc = _net(organisation_id, (found[offer_id][0] for offer_id in asked), now=now)
-    return tuple(
-        view_offer(offer=found[offer_id][0], stock=found[offer_id][1], net_uc=net_uc.get(offer_id))
-        for offer_id in asked
-    )
+    return tuple(_view_offers([found[offer_id] for offer_id in asked], net_uc=net_uc, now=now))
 
 
 def list_on_sale(*, accelerator: str, limit: int, now: datetime) -> tuple[ShelfOffer, ...]:
@@ -147,7 +148,7 @@ def list_on_sale(*, accelerator: str, limit: int, now: datetime) -> tuple[ShelfO
     asked = Comparison("accelerator", Op.EQ, accelerator)
     with SHELF.read(now=now) as index:
         found = index.search(asked, order=_read_sort(SORT_DEFAULT), after=None, limit=limit)
-    return tuple(view_offer(offer=offer, stock=stock, net_uc=None) for offer, stock in found.offers)
+    return tuple(view_offer(offer=offer, stock=stock, net_uc=None, wait=None) for offer, stock in found.offers)
 
 
 def _net(organisation_id: str, offers: Iterable[Listed], *, now: datetime) -> dict[str, int]:
@@ -195,7 +196,17 @@ def _name(order: Order) -> str:
     return f"-{order.by}" if order.descending else order.by
 
 
-def view_offer(*, offer: Listed, stock: Stock, net_uc: int | None) -> ShelfOffer:
+def _view_offers(
+    listed: Sequence[tuple[Listed, Stock]], *, net_uc: Mapping[str, int], now: datetime
+) -> Iterator[ShelfOffer]:
+    outlooks = find_outlooks(pool_ids=[offer.lot.pool_id for offer, _ in listed], now=now)
+    for offer, stock in listed:
+        wait = outlooks.get((offer.lot.pool_id, bool(offer.lot.accelerator)))
+        is_open = stock.start is not Starts.AFTER_MAINTENANCE
+        yield view_offer(offer=offer, stock=stock, net_uc=net_uc.get(offer.id), wait=wait if is_open else None)
+
+
+def view_offer(*, offer: Listed, stock: Stock, net_uc: int | None, wait: StartEstimate | None) -> ShelfOffer:
     """Return a row of the index as people see it."""
     return ShelfOffer(
         id=offer.id,
@@ -215,6 +226,7 @@ def view_offer(*, offer: Listed, stock: Stock, net_uc: int | None) -> ShelfOffer
         gang_nodes=stock.gang.nodes if stock.gang else None,
         gang_units_per_node=stock.gang.units_per_node if stock.gang else None,
         starts=stock.start,
+        wait=wait,
     )
 
 

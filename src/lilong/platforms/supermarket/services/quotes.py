@@ -49,6 +49,7 @@ from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote, re
 from lilong.platforms.supermarket.queries.splits import split_hold
 from lilong.platforms.supermarket.services.books import advance, list_reserves, name_voucher_parts, post_group
 from lilong.platforms.supermarket.services.checks import check_promise, require_belongings
+from lilong.platforms.supermarket.services.starts import quote_waits
 from lilong.protocol.messages import EnvironmentLock
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_rules import find_spec_problems
@@ -321,6 +322,9 @@ def _build_promise(
             (AccountKind.ORDER_ESCROW, order.id, Earmark.COMPUTE.value),
         )
     }
+    waits = quote_waits(
+        pool_ids={ranked.priced.terms.pool_id for ranked in ranking.chosen}, spec=spec, starts=starts, now=now
+    )
     offers = tuple(
         QuotedOffer(
             **ranked.priced.terms.model_dump(),
@@ -329,6 +333,7 @@ def _build_promise(
             wallet_uc=ranked.priced.wallet_uc,
             because=ranked.because,
             starts=starts[ranked.priced.terms.pool_id],
+            wait=waits.get(ranked.priced.terms.pool_id),
         )
         for ranked in ranking.chosen
     )

@@ -50,6 +50,7 @@ from lilong.platforms.supermarket.services.books import (
     sum_held,
 )
 from lilong.platforms.supermarket.services.disputes import open_hub_dispute
+from lilong.platforms.supermarket.services.starts import score_starts
 from lilong.protocol.exports import SETTLEMENT_KIND
 
 
@@ -60,15 +61,16 @@ def follow_order(*, order_id: str, now: datetime) -> None:
         if order.state not in RUNNING_STATES:
             return
         run = get_runs(run_ids=[order.run_id], now=now)[order.run_id]
+        promise = read_promise(content=order.quote.document.encode())
+        score_starts(order=order, promise=promise, run=run)
         if order.state == OrderState.PLACED and run.state is not RunState.PENDING and not run.finished:
             advance(order=order, step=OrderStep.START, now=now)
         if not run.finished:
             return
         order.run_state = run.state.value
         advance(order=order, step=OrderStep.END, now=now, detail=run.reason.value if run.reason else "")
-        _settle(order, run, now=now)
+        _settle(order, promise, run, now=now)
     # By itself, since it locks vouchers before accounts, and what is left is returned by funding's reconciliation, too.
-    promise = read_promise(content=order.quote.document.encode())
     return_expired(voucher_ids=[voucher.voucher_id for voucher in promise.vouchers], now=now)
 
 
@@ -95,9 +97,8 @@ def _relieve(order: Order, *, now: datetime) -> bool:
     return not waiting
 
 
-def _settle(order: Order, run: RunView, *, now: datetime) -> None:
+def _settle(order: Order, promise: Promise, run: RunView, *, now: datetime) -> None:
     """Charge what was metered, release the rest to its payers, pay providers and hub, record; all or nothing."""
-    promise = read_promise(content=order.quote.document.encode())
     usages = read_usage(run=run)
     lines = charge_usage(usages=usages, terms=promise.terms, max_uc=promise.max_uc)
     order.due_uc = sum(line.due_uc for line in lines)

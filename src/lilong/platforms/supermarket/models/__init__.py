@@ -1,0 +1,45 @@
+"""Tables of the supermarket: the shelf and orders, and beside them what was estimated of starts."""
+
+from lilong.platforms.supermarket.models.market import (
+    LIVE_SLOTS,
+    QUOTE_STATES,
+    RUNNING_STATES,
+    UNSETTLED_STATES,
+    Dispute,
+    FrozenEarning,
+    Offer,
+    Order,
+    OrderQuerySet,
+    PriceRow,
+    Provider,
+    Quote,
+    ServiceLevel,
+    Settlement,
+    ShelfEdition,
+    TimelineEntry,
+    Turnover,
+)
+from lilong.platforms.supermarket.models.starts import StartOutlook, StartRecord, StartScore
+
+__all__ = [
+    "LIVE_SLOTS",
+    "QUOTE_STATES",
+    "RUNNING_STATES",
+    "UNSETTLED_STATES",
+    "Dispute",
+    "FrozenEarning",
+    "Offer",
+    "Order",
+    "OrderQuerySet",
+    "PriceRow",
+    "Provider",
+    "Quote",
+    "ServiceLevel",
+    "Settlement",
+    "ShelfEdition",
+    "StartOutlook",
+    "StartRecord",
+    "StartScore",
+    "TimelineEntry",
+    "Turnover",
+]
