@@ -55,6 +55,7 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("funding", 10.0, funding.reconcile),
     ("supermarket", 5.0, supermarket.reconcile),
     ("supermarket-turnover", 60.0, supermarket.add_up),
+    ("supermarket-balances", 10.0, supermarket.watch_balances),
     ("runs-tell", 60.0, runs.tell),
     ("funding-tell", 3600.0, funding.tell),
     ("notices", 1.0, notices.tell_notices),

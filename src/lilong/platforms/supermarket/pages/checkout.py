@@ -18,9 +18,10 @@ from lilong.platforms.supermarket.pages.forms import JobForm
 from lilong.platforms.supermarket.pages.shelf import build_shelf
 from lilong.platforms.supermarket.pages.words import STARTS
 from lilong.platforms.supermarket.queries.alternatives import list_alternatives
+from lilong.platforms.supermarket.queries.budgets import list_projects
 from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
 from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
-from lilong.platforms.supermarket.services.browsing import quote_again, quote_job
+from lilong.platforms.supermarket.services.browsing import name_page_request, quote_again, quote_job
 from lilong.platforms.supermarket.services.orders import place_order
 from lilong.platforms.supermarket.services.quotes import BUYERS
 from lilong.protocol.spec_yaml import SPEC_BYTES_MAX
@@ -54,7 +55,8 @@ class UploadTooLarge(InputInvalid):
 @for_member
 def show_shelf(request: HttpRequest) -> HttpResponseBase:
     """Show what is on the shelf today, what of it a search finds, and the form that asks what a job costs."""
-    return _render_shelf(request, JobForm(initial={"key": new_key()}))
+    projects = list_projects(actor=find_actor(request))
+    return _render_shelf(request, JobForm(initial={"key": new_key()}, projects=projects))
 
 
 @reads_at_most(bytes_max=UPLOAD_BYTES_MAX, refusal=UploadTooLarge)
@@ -62,7 +64,7 @@ def show_shelf(request: HttpRequest) -> HttpResponseBase:
 @for_member
 def ask_for_quote(request: HttpRequest) -> HttpResponseBase:
     """Quote the job that was handed in."""
-    form = JobForm(request.POST, request.FILES)
+    form = JobForm(request.POST, request.FILES, projects=list_projects(actor=find_actor(request)))
     if not form.is_valid():
         return _render_shelf(request, form, status=INVALID)
     try:
@@ -71,6 +73,7 @@ def ask_for_quote(request: HttpRequest) -> HttpResponseBase:
             job=form.cleaned_data["job"],
             archive=form.cleaned_data["archive"],
             max_cost_uc=form.cleaned_data["max_cost"],
+            project_id=form.cleaned_data.get("project", ""),
             request_key=form.cleaned_data["key"],
             now=utc_now(),
         )
@@ -128,7 +131,9 @@ def order_again(request: HttpRequest, order_id: str) -> HttpResponseBase:
     """Quote the job of an earlier order at today's prices."""
     form = KeyForm(request.POST)
     key = form.cleaned_data["key"] if form.is_valid() else new_key()
-    view = quote_again(actor=find_actor(request), order_id=order_id, request_key=key, now=utc_now())
+    actor = find_actor(request)
+    name = name_page_request(actor=actor, key=key)
+    view = quote_again(actor=actor, order_id=order_id, request_name=name, now=utc_now())
     return redirect("quote", quote_id=view.id)
 
 

@@ -1,0 +1,47 @@
+"""Tables of the supermarket: the shelf and orders, and beside them what organisations allow themselves to spend."""
+
+from lilong.platforms.supermarket.models.limits import Approval, Budget, BudgetDecision, Project, SpendingRule
+from lilong.platforms.supermarket.models.market import (
+    LIVE_SLOTS,
+    QUOTE_STATES,
+    RUNNING_STATES,
+    UNSETTLED_STATES,
+    Dispute,
+    FrozenEarning,
+    Offer,
+    Order,
+    OrderQuerySet,
+    PriceRow,
+    Provider,
+    Quote,
+    ServiceLevel,
+    Settlement,
+    ShelfEdition,
+    TimelineEntry,
+    Turnover,
+)
+
+__all__ = [
+    "LIVE_SLOTS",
+    "QUOTE_STATES",
+    "RUNNING_STATES",
+    "UNSETTLED_STATES",
+    "Approval",
+    "Budget",
+    "BudgetDecision",
+    "Dispute",
+    "FrozenEarning",
+    "Offer",
+    "Order",
+    "OrderQuerySet",
+    "PriceRow",
+    "Project",
+    "Provider",
+    "Quote",
+    "ServiceLevel",
+    "Settlement",
+    "ShelfEdition",
+    "SpendingRule",
+    "TimelineEntry",
+    "Turnover",
+]
