@@ -61,12 +61,20 @@ class SpendingRule(Answer):
     is_low: bool
 
 
+class _Projects(Answer):
+    items: tuple[Project, ...]
+
+
+class _Budgets(Answer):
+    items: tuple[Budget, ...]
+
+
 class Projects(Noun):
     """Names to order for."""
 
-    def list(self) -> Iterator[Project]:
-        """Yield the organisation's open projects, by name."""
-        return self._list(Project, address("projects"))
+    def list(self) -> tuple[Project, ...]:
+        """Return the organisation's open projects, by name."""
+        return self._get(_Projects, address("projects")).items
 
     def create(self, *, name: str) -> str:
         """Open a project and return its id."""
@@ -80,9 +88,9 @@ class Projects(Noun):
 class Budgets(Noun):
     """The most that orders may come to."""
 
-    def list(self) -> Iterator[Budget]:
-        """Yield the organisation's budgets and how each stands, by name."""
-        return self._list(Budget, address("budgets"))
+    def list(self) -> tuple[Budget, ...]:
+        """Return the organisation's budgets and how each stands, by name."""
+        return self._get(_Budgets, address("budgets")).items
 
     def set(
         self, *, name: str, limit_uc: int, scope: str = "organisation", subject_id: str = "", period: str = "month"

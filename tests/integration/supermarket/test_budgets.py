@@ -87,6 +87,7 @@ def test_a_quote_beyond_a_budget_is_refused_with_its_name_what_is_left_and_the_n
     assert "raise the budget" in raised.value.next_step
     assert raised.value.facts["resets_at"] == "2026-04-01T00:00:00.000000Z"
     order = Order.objects.get()
+    assert order.refusal is not None
     assert (order.state, order.refusal["code"]) == ("refused", "order.budget_exceeded")
     (said,) = list_budget_decisions(actor=buyer, cursor=None, limit=9).items
     assert (said.budget_id, said.order_id, said.step, said.code) == (
@@ -255,7 +256,7 @@ def test_a_closed_project_takes_no_orders_its_budgets_end_and_a_repeated_order_g
     with pytest.raises(ProjectMissing):
         ask_for(buyer, project_id)
 
-    assert list_projects(actor=buyer) == list_budgets(actor=buyer, now=NOW) == []
+    assert (list_projects(actor=buyer), list_budgets(actor=buyer, now=NOW)) == ([], [])
     again = quote_again(actor=buyer, order_id=order_id, request_name=None, now=at(2))
     assert (again.project_id, again.promise.spec_sha256) == (None, make_spec().digest)
 
