@@ -1,9 +1,11 @@
 import re
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from lilong.common.django.once import new_key
 from lilong.common.permissions import Role
 from lilong.common.time import utc_now
 from lilong.platforms.supermarket.core.budgets import BudgetExceeded
@@ -103,12 +105,18 @@ def test_a_member_sees_what_is_left_and_what_was_decided_and_changes_nothing(own
     assert 'action="/organisation/spending/budgets"' not in page
 
 
-def test_the_shelf_lets_one_choose_a_project_once_there_is_one(owner):
+def test_a_job_is_quoted_for_the_project_that_the_form_names(owner):
     browser = browse_as(owner)
-    assert 'name="project"' not in read(browser, "/shelf")
     browser.post(f"{PATH}/projects", {"project_name": "speech"})
 
-    assert 'name="project"' in read(browser, "/shelf")
+    def ask_for(name):
+        job = SimpleUploadedFile("job.yaml", b"name: first-job\ncommand: python3 train.py\nwalltime: 10m\n")
+        return browser.post("/quotes", {"key": new_key(), "job": job, "project": name})
+
+    assert "There is no open project called vision here." in ask_for("vision").content.decode()
+    assert not Order.objects.exists()
+    page = read(browser, ask_for("speech")["Location"])
+    assert "<dt>Project</dt><dd>speech</dd>" in page
 
 
 def test_an_order_that_waits_shows_who_can_approve_it_and_until_when_and_is_approved(owner):

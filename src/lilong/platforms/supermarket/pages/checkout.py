@@ -18,7 +18,6 @@ from lilong.platforms.supermarket.pages.forms import JobForm
 from lilong.platforms.supermarket.pages.shelf import build_shelf
 from lilong.platforms.supermarket.pages.words import STARTS
 from lilong.platforms.supermarket.queries.alternatives import list_alternatives
-from lilong.platforms.supermarket.queries.budgets import list_projects
 from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
 from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
 from lilong.platforms.supermarket.services.browsing import name_page_request, quote_again, quote_job
@@ -55,8 +54,7 @@ class UploadTooLarge(InputInvalid):
 @for_member
 def show_shelf(request: HttpRequest) -> HttpResponseBase:
     """Show what is on the shelf today, what of it a search finds, and the form that asks what a job costs."""
-    projects = list_projects(actor=find_actor(request))
-    return _render_shelf(request, JobForm(initial={"key": new_key()}, projects=projects))
+    return _render_shelf(request, JobForm(initial={"key": new_key()}))
 
 
 @reads_at_most(bytes_max=UPLOAD_BYTES_MAX, refusal=UploadTooLarge)
@@ -64,7 +62,7 @@ def show_shelf(request: HttpRequest) -> HttpResponseBase:
 @for_member
 def ask_for_quote(request: HttpRequest) -> HttpResponseBase:
     """Quote the job that was handed in."""
-    form = JobForm(request.POST, request.FILES, projects=list_projects(actor=find_actor(request)))
+    form = JobForm(request.POST, request.FILES)
     if not form.is_valid():
         return _render_shelf(request, form, status=INVALID)
     try:
@@ -73,7 +71,7 @@ def ask_for_quote(request: HttpRequest) -> HttpResponseBase:
             job=form.cleaned_data["job"],
             archive=form.cleaned_data["archive"],
             max_cost_uc=form.cleaned_data["max_cost"],
-            project_id=form.cleaned_data.get("project", ""),
+            project_name=form.cleaned_data["project"],
             request_key=form.cleaned_data["key"],
             now=utc_now(),
         )

@@ -13,7 +13,6 @@ from lilong.common.django.once import KeyForm
 from lilong.common.money import PPM, UC_PER_CREDIT, AmountInvalid, parse_credits
 from lilong.platforms.supermarket.core.policy import ORDER_MAX_UC, PRICE_MAX_UC
 from lilong.platforms.supermarket.core.pricing import Shape, Unit
-from lilong.platforms.supermarket.queries.budgets import ProjectView
 from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
 from lilong.protocol.accelerators import list_accelerators
 from lilong.protocol.spec_yaml import SPEC_BYTES_MAX
@@ -43,21 +42,13 @@ class JobForm(KeyForm):
         max_length=20,
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
     )
-    project = forms.ChoiceField(
-        label=_("Project"), help_text=_("What it is ordered for; its budgets count it."), required=False
+    project = forms.CharField(
+        label=_("Project"),
+        help_text=_("Name of a project of your organisation that it is ordered for; its budgets count it."),
+        required=False,
+        max_length=63,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
-
-    def __init__(
-        self,
-        *args: Any,  # noqa: ANN401 - handed on
-        projects: Sequence[ProjectView],
-        **options: Any,  # noqa: ANN401 - handed on
-    ) -> None:
-        super().__init__(*args, **options)
-        named = [(project.id, project.name) for project in projects]
-        cast("forms.ChoiceField", self.fields["project"]).choices = [("", _("none")), *named]
-        if not projects:
-            del self.fields["project"]
 
     def clean_job(self) -> bytes:
         """Return the bytes of the job's file."""

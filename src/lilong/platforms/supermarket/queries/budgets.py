@@ -130,6 +130,16 @@ def find_project(*, organisation_id: str, project_id: str) -> Project | None:
     return project
 
 
+def find_project_named(*, organisation_id: str, name: str) -> str:
+    """Return the id of an open project, empty for an empty name; raises ProjectMissing."""
+    if not name:
+        return ""
+    project = Project.objects.filter(organisation_id=organisation_id, name=name, closed_at=None).first()
+    if project is None:
+        raise ProjectMissing(detail=say("There is no open project called {name} here.", name=name))
+    return project.id
+
+
 def list_budget_decisions(*, actor: Actor, cursor: str | None, limit: int) -> Page[BudgetDecisionView]:
     """Return a page of what the budgets of the actor's own organisation said of orders, newest first. One query."""
     require(may(actor, roles=frozenset(Role), scope=Scope.READ))

@@ -8,7 +8,7 @@ from lilong.common.permissions import Actor, Scope, may, require
 from lilong.common.sentences import say
 from lilong.foundation.objects.public import store_contents
 from lilong.foundation.outbox.public import digest_key
-from lilong.platforms.supermarket.queries.budgets import list_projects
+from lilong.platforms.supermarket.queries.budgets import find_project_named, list_projects
 from lilong.platforms.supermarket.queries.orders import find_order
 from lilong.platforms.supermarket.queries.quotes import QuoteView
 from lilong.platforms.supermarket.services.archives import ArchivedFile, read_archive
@@ -26,13 +26,13 @@ def quote_job(
     job: bytes,
     archive: bytes,
     max_cost_uc: int | None,
-    project_id: str = "",
+    project_name: str = "",
     request_key: str,
     now: datetime,
 ) -> QuoteView:
     """Return a quote for a job's file and the archive of its working folder; an empty archive is none.
 
-    The folder's files become objects of the organisation, as `lilong run` makes them. request_key: of the form, so
+    project_name: of an open project that it is ordered for, or empty. The folder's files become objects of the organisation, as `lilong run` makes them. request_key: of the form, so
     that it asks once however often it is sent. Raises SpecInvalid, ArchiveInvalid and what refuses uploads and quotes.
     """
     require(may(actor, roles=BUYERS, scope=Scope.RUN))
@@ -45,7 +45,7 @@ def quote_job(
         spec=spec,
         max_cost_uc=max_cost_uc,
         request_name=name_page_request(actor=actor, key=request_key),
-        project_id=project_id,
+        project_id=find_project_named(organisation_id=actor.organisation_id, name=project_name),
         now=now,
     )
 
