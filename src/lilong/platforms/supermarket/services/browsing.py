@@ -32,8 +32,9 @@ def quote_job(
 ) -> QuoteView:
     """Return a quote for a job's file and the archive of its working folder; an empty archive is none.
 
-    project_name: of an open project that it is ordered for, or empty. The folder's files become objects of the organisation, as `lilong run` makes them. request_key: of the form, so
-    that it asks once however often it is sent. Raises SpecInvalid, ArchiveInvalid and what refuses uploads and quotes.
+    The folder's files become objects of the organisation, as `lilong run` makes them. project_name: of an open project
+    that it is ordered for, or empty. request_key: of the form, so that it asks once however often it is sent. Raises
+    SpecInvalid, ArchiveInvalid and what refuses uploads and quotes.
     """
     require(may(actor, roles=BUYERS, scope=Scope.RUN))
     files = read_archive(content=archive) if archive else ()
