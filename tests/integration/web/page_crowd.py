@@ -139,15 +139,6 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         },
         "POST organisation/standings/ask": {"kind": "sponsor", "reason": "We give machines."},
         "POST organisation/programmes": {"country": "", "founded_on": "", "head_count": "", "purposes": "research"},
-        "POST orders/<str:order_id>/approval": {"decision": "approved", "reason": "Needed."},
-        "POST organisation/spending/budgets": {
-            "name": "all",
-            "about": "organisation",
-            "period": "month",
-            "limit": "500",
-        },
-        "POST organisation/spending/projects": {"project_name": "speech"},
-        "POST organisation/spending/rule": {"approval_above": "10", "low_balance": "5"},
         "POST organisation/secrets": {"name": "KEY", "value": "hush"},
         "POST organisation/tokens": {"key": uuid4().hex, "name": "laptop", "scopes": "read", "days": "30"},
         "POST organisation/volumes": {"name": "corpus", "max_gib": "1"},
@@ -157,6 +148,7 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST organisation/people/<str:membership_id>": {"action": "remove"},
         "POST quotes": {"key": uuid4().hex, "job": SimpleUploadedFile("job.yaml", job)},
         **_make_provider_forms(crowd),
+        **_make_spending_forms(),
         "POST desk/cases/<str:case_id>": {"decision": "approve", "reason": "Seen."},
         "POST desk/organisations/<str:organisation_id>": {"action": "suspend", "reason": "Unpaid."},
         "POST desk/ledger/pay-outs": {"pay_out_id": crowd.values["pay-outs"], "bank_reference": "1"},
@@ -185,6 +177,20 @@ def _make_provider_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST provider/pay-outs": {"amount": "0.000001", "beneficiary": "DE00"},
         "POST provider/pools/new": {"name": "another-hall", "engine": "local"},
         "POST provider/pools/<str:pool_id>": {"starts_at": "2099-01-01T00:00", "ends_at": "2099-01-01T01:00"},
+    }
+
+
+def _make_spending_forms() -> dict[str, dict[str, object]]:
+    return {
+        "POST orders/<str:order_id>/approval": {"decision": "approved", "reason": "Needed."},
+        "POST organisation/spending/budgets": {
+            "name": "all",
+            "about": "organisation",
+            "period": "month",
+            "limit": "500",
+        },
+        "POST organisation/spending/projects": {"project_name": "speech"},
+        "POST organisation/spending/rule": {"approval_above": "10", "low_balance": "5"},
     }
 
 
