@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from lilong.common.permissions import Actor
+from lilong.common.permissions import Actor, Role
 from lilong.foundation.cases.reactions import reconcile as judge
 from lilong.foundation.ledger.models import PayOut, Transfer
 from lilong.foundation.ledger.reactions import reconcile as keep_books
@@ -21,14 +21,19 @@ from lilong.foundation.record.public import seal
 from lilong.foundation.runs.core.maintenance import Maintenance
 from lilong.foundation.runs.services.pools import announce_maintenance
 from lilong.platforms.stack.queries import load_shipped
+from lilong.platforms.supermarket.core.budgets import BudgetPeriod, BudgetScope
 from lilong.platforms.supermarket.models import Order, Provider
 from lilong.platforms.supermarket.reactions import reconcile as keep_shop
+from lilong.platforms.supermarket.services.budgets import open_project
 from lilong.platforms.supermarket.services.disputes import open_dispute
-from tests.market import CREDIT, buy, finish, found_buyer, open_own_pool, open_stall, pay_in, wallet_of
-from tests.people import act, found_operator, found_organisation
-from tests.pools import NOON, make_node, make_spec
+from lilong.platforms.supermarket.services.orders import place_order
+from lilong.protocol.spec import RunSpec
+from tests.market import CREDIT, ask, buy, finish, found_buyer, open_own_pool, open_stall, pay_in, wallet_of
+from tests.people import act, found_operator, found_organisation, join
+from tests.pools import NOON, at, make_node, make_spec
 from tests.programmes import approve
 from tests.sign_ins import Browser, read_code
+from tests.spending import limit_spending, need_approval
 
 HOUR_S = 3600
 
@@ -86,10 +91,32 @@ class Neighbourhood:
             actor=self.buyer, order_id=settled.id, claim_uc=due_uc, reason="The node was slow.", now=later
         )
         self.order = buy(self.buyer, spec=spec, seconds=seconds + 90)
+        self.awaiting = self._limit_spending(spec, seconds=seconds + 91)
         self.seller.agent.take(seconds=seconds + 91)
         self.seller.agent.sync(seconds=seconds + HOUR_S)
         window = Maintenance(self.now + timedelta(days=2), self.now + timedelta(days=2, hours=4), "New cooling.")
         announce_maintenance(actor=self.seller.owner, pool_id=self.seller.agent.pool_id, window=window, now=self.now)
+
+    def _limit_spending(self, spec: RunSpec, *, seconds: float) -> str:
+        """Let the buyer set budgets, and somebody else of it place an order that waits for an approval."""
+        owner = self.buyer
+        project_id = open_project(actor=owner, name="speech", now=self.now)
+        limit_spending(owner, 200 * CREDIT, name="everything", seconds=seconds)
+        limit_spending(
+            owner,
+            50 * CREDIT,
+            name="speech 2026",
+            scope=BudgetScope.PROJECT,
+            subject_id=project_id,
+            period=BudgetPeriod.OPEN,
+            seconds=seconds,
+        )
+        need_approval(owner, above_uc=0)
+        colleague = join(owner, Role.MEMBER, now=self.now)
+        quote_id = ask(colleague, spec=spec, seconds=seconds).id
+        order_id = place_order(actor=colleague, quote_id=quote_id, now=at(seconds))
+        need_approval(owner, above_uc=100 * CREDIT)
+        return order_id
 
     def _pay(self) -> None:
         owner, now = self.buyer, self.now
@@ -230,6 +257,8 @@ class Neighbourhood:
             "buyer": {
                 "compare": f"/shelf/compare?offer={self.seller.offer_id}",
                 "narrowed shelf": "/shelf?q=vendor+%3D+nvidia&sort=-gang",
+                "spending": "/organisation/spending",
+                "awaiting order": f"/orders/{self.awaiting}",
                 "own case": f"/cases/{self.cases['late']}",
                 "no provider": "/provider",
                 "record about": f"/record/about/{self.cases['pay_out']}",

@@ -35,9 +35,11 @@ from lilong.foundation.record.models import Entry
 from lilong.foundation.runs.services.volumes import create_volume, put_volume
 from lilong.platforms.stack.public import Confidence, Draft, Source, Tier
 from lilong.platforms.stack.services import add_claim
+from lilong.platforms.supermarket.core.budgets import BudgetScope
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.reactions import reconcile
+from lilong.platforms.supermarket.services.budgets import open_project
 from lilong.protocol.exports import QUOTE_FILE
 from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import AttemptState, Submit
@@ -47,6 +49,7 @@ from tests.people import NOW, found_operator, found_owner, join
 from tests.pools import at, make_spec
 from tests.programmes import make_programme
 from tests.record_hub import seal_all
+from tests.spending import limit_spending
 
 FILE = b"the one file of a folder"
 FOLDER = Manifest(files=(ManifestFile(path="a.txt", sha256=digest(FILE), size_bytes=len(FILE)),)).to_bytes()
@@ -249,12 +252,23 @@ def make_dead_mail(own: Belongings) -> str:
     return mail.id
 
 
+def make_project(own: Belongings) -> str:
+    """Open a project."""
+    return open_project(actor=own.owner, name=new_id("x"), now=NOW)
+
+
+def make_budget(own: Belongings) -> str:
+    """Set a budget of a project of its own."""
+    return limit_spending(own.owner, CREDIT, name=new_id("x"), scope=BudgetScope.PROJECT, subject_id=make_project(own))
+
+
 MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
     {
         "accelerators": lambda _: "h100-sxm5",
         "accounts": lambda own: wallet_of(own.owner),
         "attempts": lambda own: own.attempt.attempt_id,
         "claims": make_claim,
+        "budgets": make_budget,
         "cases": lambda own: Case.objects.get(subject_id=make_top_up(own)).id,
         "dead-letters": make_dead_letter,
         "deliveries": make_delivery,
@@ -275,6 +289,7 @@ MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
         "people": lambda own: join(own.owner, Role.VIEWER).person_id,
         "preferences": lambda _: "runs.run_failed",
         "pools": lambda own: own.seller.agent.pool_id,
+        "projects": make_project,
         "programmes": lambda _: make_programme().id,
         "providers": lambda own: own.seller.provider_id,
         "quotes": lambda own: ask(own.owner, seconds=100).id,
@@ -324,6 +339,8 @@ def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
         "POST /api/v1/members/{membership_id}/role": {"role": "billing"},
         "POST /api/v1/objects/{sha256}/links": {"seconds": 60},
         "POST /api/v1/offers/{offer_id}/prices": {"price_uc": 5, "source": "price list"},
+        "POST /api/v1/orders/{order_id}/approve": {"reason": "Needed."},
+        "POST /api/v1/orders/{order_id}/refuse": {"reason": "Too dear."},
         "POST /api/v1/orders/{order_id}/disputes": {"claim_uc": 1, "reason": "It was slow."},
         "POST /api/v1/organisations/{organisation_id}/reinstate": {"reason": "Paid."},
         "POST /api/v1/organisations/{organisation_id}/standings": {"kind": "sponsor", "reason": "Agreed."},

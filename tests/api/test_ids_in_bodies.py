@@ -10,7 +10,7 @@ from lilong.common.time import utc_now
 from lilong.foundation.runs.services.volumes import create_volume
 from lilong.platforms.supermarket.models import ServiceLevel
 from tests.api.operations import ask, forge, list_operations
-from tests.api.resources import make_belongings, make_volume, upload_folder
+from tests.api.resources import make_belongings, make_project, make_volume, upload_folder
 from tests.market import ask as ask_for_quote
 from tests.market import open_stall
 from tests.people import NOW, make_member_token
@@ -22,9 +22,11 @@ MAKERS = {
     "object_sha256": lambda own: own.input_sha256,
     "organisation_id": lambda own: own.owner.organisation_id,
     "pool_id": lambda own: own.seller.agent.pool_id,
+    "project_id": make_project,
     "quote_id": lambda own: ask_for_quote(own.owner, seconds=100).id,
     "sha256": lambda own: own.input_sha256,
     "service_level_id": lambda own: ServiceLevel.objects.get(provider_id=own.seller.provider_id).id,
+    "subject_id": make_project,
     "volume_id": make_volume,
     "workdir_sha256": lambda own: upload_folder(own.owner.organisation_id),
 }
@@ -35,6 +37,12 @@ def job(**fields):
 
 
 BODIES = {
+    ("POST /api/v1/budgets", "subject_id"): lambda real, _: {
+        "name": "x",
+        "scope": "project",
+        "subject_id": real,
+        "limit_uc": 1,
+    },
     ("POST /api/v1/evidence", "sha256"): lambda real, _: {
         "kind": "registration",
         "title": "Registration",
@@ -54,6 +62,7 @@ BODIES = {
         OFFER | {"pool_id": stranger.agent.pool_id, "service_level_id": real}
     ),
     ("POST /api/v1/quotes", "object_sha256"): lambda real, _: job(inputs=[{"object_sha256": real, "mount": "x"}]),
+    ("POST /api/v1/quotes", "project_id"): lambda real, _: job() | {"project_id": real},
     ("POST /api/v1/quotes", "volume_id"): lambda real, _: job(inputs=[{"volume_id": real, "mount": "x"}]),
     ("POST /api/v1/quotes", "workdir_sha256"): lambda real, _: job(workdir_sha256=real),
     ("POST /api/v1/top-ups", "organisation_id"): lambda real, _: {

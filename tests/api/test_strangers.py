@@ -62,6 +62,8 @@ NO_LISTS = {"GET /api/v1/record/bundle", "GET /api/v1/statements/beancount", "GE
 CONFLICTS = {
     "DELETE /api/v1/objects/{sha256}": "a run needs it",
     "POST /api/v1/cases/{case_id}/appeals": "nobody has refused it",
+    "POST /api/v1/orders/{order_id}/approve": "it waits for no approval",
+    "POST /api/v1/orders/{order_id}/refuse": "it waits for no approval",
     "POST /api/v1/orders/{order_id}/cancel": "it is settled",
     "POST /api/v1/orders/{order_id}/disputes": "it was settled long ago",
     "POST /api/v1/pay-outs/{pay_out_id}/sent": "nobody has approved it yet",

@@ -47,7 +47,7 @@ DESK = {
         "withdrawal",
     ),
     "provider": ("provider desk", "pool", "new pool", "offer", "new offer", "pay-outs"),
-    "buyer": ("own case", "compare", "narrowed shelf"),
+    "buyer": ("own case", "compare", "narrowed shelf", "spending", "awaiting order"),
     "": ("record", "record entry"),
 }
 MEMBER_PAGES = ("/home", "/shelf", "/orders", "/wallet", "/cases", "/account/", "/account/2fa/")

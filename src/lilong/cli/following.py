@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from lilong.cli.output import credits_text, messages, print_fields, print_next_step
 from lilong.cli.waiting import describe_wait
-from lilong.common.errors import NotFound
+from lilong.common.errors import Conflict, NotFound
 from lilong.common.time import utc_now
 from lilong.protocol.messages import Reason
 from lilong.protocol.reasons import SENTENCES
@@ -19,6 +19,17 @@ from lilong.sdk.patience import ask_patiently
 from lilong.sdk.runs import POLL_S, Run
 
 ENDED = frozenset({"settled", "disputed", "expired", "refused", "cancelled"})
+
+
+AWAITING = "awaiting"
+
+
+class NotApproved(Conflict):
+    """Nobody approved the order while its quote lived, or somebody refused it."""
+
+    code = "cli.not_approved"
+    title = "The order was not approved"
+    next_step = "Nothing was held. `lilong order ORDER` says why; `lilong orders repeat ORDER` quotes the job anew."
 
 
 class NoOrder(NotFound):
@@ -49,6 +60,18 @@ def follow_order(hub: Lilong, *, order_id: str, quiet: bool) -> OrderDetail:
         _show_waiting(hub, order.run_id)
     write_log(hub, run_id=order.run_id, target=sys.stderr.buffer if quiet else sys.stdout.buffer)
     return wait_until_over(hub, order_id=order_id)
+
+
+def wait_for_approval(hub: Lilong, *, order_id: str) -> None:
+    """Return once an order that waits is approved; raises NotApproved when it was refused or its quote expired."""
+    while True:
+        detail = ask_patiently(partial(hub.orders.get, order_id))
+        if detail.order.run_id:
+            return
+        if detail.order.state != AWAITING:
+            last = detail.timeline[-1]
+            raise NotApproved(detail=f"{order_id} is {detail.order.state}. {last.detail}".strip())
+        time.sleep(POLL_S)
 
 
 def write_log(hub: Lilong, *, run_id: str, target: BinaryIO, rank: int = 0) -> None:

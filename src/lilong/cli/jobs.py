@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from lilong.cli.credentials import hub_session
-from lilong.cli.following import follow_order, print_outcome
+from lilong.cli.following import AWAITING, follow_order, print_outcome, wait_for_approval
 from lilong.cli.job_files import read_job_file, send_working_folder
 from lilong.cli.output import (
     EXIT_RUN_FAILED,
@@ -22,6 +22,7 @@ from lilong.cli.output import (
     print_next_step,
     print_table,
 )
+from lilong.cli.projects import find_project_id
 from lilong.cli.waiting import describe_estimate
 from lilong.common.money import format_credits, parse_credits
 from lilong.common.time import format_duration, utc_now
@@ -34,6 +35,7 @@ app = typer.Typer()
 
 JobFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The job's YAML file.")]
 MaxCost = Annotated[str, typer.Option(metavar="CREDITS", help="Most that may be held for it, vouchers included.")]
+Project = Annotated[str, typer.Option(help="Name or id of the project that it is ordered for.")]
 QUOTE_MARGIN = timedelta(seconds=10)
 QUOTES_LOOKED_AT = 20
 _COLOURS = {Verdict.HONOURED: "green", Verdict.TRANSLATED: "cyan", Verdict.IGNORED: "dim", Verdict.REFUSED: "red"}
@@ -58,17 +60,20 @@ def check(file: JobFileArgument, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def quote(file: JobFileArgument, max_cost: MaxCost = "", as_json: AsJson = False) -> None:
+def quote(file: JobFileArgument, max_cost: MaxCost = "", project: Project = "", as_json: AsJson = False) -> None:
     """Ask what a job costs: a signed price that is honoured until it expires."""
     with hub_session(as_json=as_json) as hub:
+        project_id = find_project_id(hub, project) if project else None
         spec = _bring(hub, file, quiet=as_json)
-        offered = hub.quotes.create(spec=spec, max_cost_uc=parse_credits(max_cost) if max_cost else None)
+        limit_uc = parse_credits(max_cost) if max_cost else None
+        offered = hub.quotes.create(spec=spec, max_cost_uc=limit_uc, project_id=project_id)
         if as_json:
             print_json(offered)
             return
         print_quote(offered, spec=spec, providers=_name_providers(hub))
         after = "After that, " if any(note.path == "funds" for note in offered.notes) else ""
-        print_next_step(f"{after}`lilong run {file} --max-cost {format_credits(offered.max_uc)}` takes this quote.")
+        wanted = f"--max-cost {format_credits(offered.max_uc)}{f' --project {project}' if project else ''}"
+        print_next_step(f"{after}`lilong run {file} {wanted}` takes this quote.")
 
 
 @app.command()
@@ -76,6 +81,7 @@ def run(
     file: JobFileArgument,
     max_cost: MaxCost,
     *,
+    project: Project = "",
     detach: Annotated[bool, typer.Option("--detach", help="Return as soon as the order is placed.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -85,19 +91,26 @@ def run(
     """
     with hub_session(as_json=as_json) as hub:
         max_cost_uc = parse_credits(max_cost)
+        project_id = find_project_id(hub, project) if project else None
         spec = _bring(hub, file, quiet=as_json)
-        offered = _find_quote(hub, spec, max_cost_uc) or hub.quotes.create(spec=spec, max_cost_uc=max_cost_uc)
+        offered = _find_quote(hub, spec, max_cost_uc, project_id) or hub.quotes.create(
+            spec=spec, max_cost_uc=max_cost_uc, project_id=project_id
+        )
         if not as_json:
             print_quote(offered, spec=spec, providers=_name_providers(hub))
         order = hub.orders.place(quote_id=offered.quote_id)
+        waits = order.state == AWAITING
         if not as_json:
-            messages.print(f"Ordered as [bold]{order.id}[/bold], run {order.run_id}.")
+            until = f"waits for an approval until {offered.expires_at:%H:%M:%S} UTC"
+            messages.print(f"Ordered as [bold]{order.id}[/bold], {until if waits else f'run {order.run_id}'}.")
         if detach:
             if as_json:
                 print_json(order)
             else:
                 print_next_step(f"`lilong logs -f {order.id}` follows it, `lilong cancel {order.id}` ends it.")
             return
+        if waits:
+            wait_for_approval(hub, order_id=order.id)
         settled = follow_order(hub, order_id=order.id, quiet=as_json)
         if as_json:
             print_json(settled)
@@ -144,12 +157,12 @@ def _bring(hub: Lilong, file: Path, *, quiet: bool) -> RunSpec:
     return spec.model_copy(update={"workdir_sha256": manifest_sha256})
 
 
-def _find_quote(hub: Lilong, spec: RunSpec, max_cost_uc: int) -> Quote | None:
-    """Return the newest quote that was given for this very job, while there is time to take it."""
+def _find_quote(hub: Lilong, spec: RunSpec, max_cost_uc: int, project_id: str | None) -> Quote | None:
+    """Return the newest quote that was given for this very job and project, while there is time to take it."""
     soon = utc_now() + QUOTE_MARGIN
     for known in islice(hub.quotes.list(), QUOTES_LOOKED_AT):
-        fits = known.spec_sha256 == spec.digest and known.max_uc <= max_cost_uc
-        if fits and known.state == "quoted" and known.expires_at > soon:
+        is_same = (known.spec_sha256, known.project_id) == (spec.digest, project_id)
+        if is_same and known.max_uc <= max_cost_uc and known.state == "quoted" and known.expires_at > soon:
             return known
     return None
 

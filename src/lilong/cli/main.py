@@ -8,6 +8,8 @@ from lilong.cli import (
     accelerators,
     account,
     agent,
+    approvals,
+    budgets,
     cases,
     consents,
     evidence,
@@ -21,6 +23,7 @@ from lilong.cli import (
     people,
     pools,
     programmes,
+    projects,
     record,
     seal,
     secrets,
@@ -56,7 +59,11 @@ def _add(part: typer.Typer, *, panel: str, name: str | None = None) -> None:
 
 for _part in (account.app, shop.app, accelerators.app, jobs.app, orders.app):
     _add(_part, panel=MEMBERS)
+_add(orders.listing, panel=MEMBERS, name="orders")
 _add(wallet.app, panel=MEMBERS, name="wallet")
+_add(budgets.app, panel=MEMBERS, name="budgets")
+_add(projects.app, panel=MEMBERS, name="projects")
+_add(approvals.app, panel=MEMBERS, name="approvals")
 _add(secrets.app, panel=MEMBERS, name="secrets")
 _add(volumes.app, panel=MEMBERS, name="volumes")
 _add(tokens.app, panel=MEMBERS, name="tokens")

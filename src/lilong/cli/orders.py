@@ -1,4 +1,4 @@
-"""Commands about what was ordered: orders, order, runs, logs, cancel, artefacts."""
+"""Commands about what was ordered: orders with repeat and take, order, runs, logs, cancel, artefacts."""
 
 import sys
 from itertools import islice
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from lilong.cli.credentials import hub_session
 from lilong.cli.following import find_order, print_outcome, wait_until_over, write_log
@@ -29,6 +30,7 @@ from lilong.sdk.client import Lilong
 from lilong.sdk.runs import Artefact
 
 app = typer.Typer()
+listing = typer.Typer(invoke_without_command=True)
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many to show, newest first.")]
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="Id of an order or its run; the newest if left out.")]
@@ -50,9 +52,11 @@ class FileInTheWay(Conflict):
     next_step = "Name another folder with `--to`."
 
 
-@app.command()
-def orders(limit: Limit = 20, as_json: AsJson = False) -> None:
-    """List orders with their money."""
+@listing.callback()
+def orders(context: typer.Context, limit: Limit = 20, as_json: AsJson = False) -> None:
+    """List orders with their money; `repeat` quotes the job of one again."""
+    if context.invoked_subcommand:
+        return
     with hub_session(as_json=as_json) as hub:
         found = list(islice(hub.orders.list(), limit))
         if as_json:
@@ -72,6 +76,43 @@ def orders(limit: Limit = 20, as_json: AsJson = False) -> None:
         ]
         columns = ("Order", "Name", "State", "Held", "Charged", "Given back", "Placed")
         print_table(title="Orders", columns=columns, rows=rows, right=frozenset({"Held", "Charged", "Given back"}))
+
+
+@listing.command()
+def repeat(order_id: OrderId = "", as_json: AsJson = False) -> None:
+    """Quote the job of an earlier order at today's prices, for the same project; nothing is ordered."""
+    with hub_session(as_json=as_json) as hub:
+        before = find_order(hub, order_id).order
+        offered = hub.orders.repeat(before.id)
+        if as_json:
+            print_json(offered)
+            return
+        print_fields(
+            {
+                "Quote": offered.quote_id,
+                "Expected": credits_text(offered.quoted_uc),
+                "Maximum": f"{credits_text(offered.max_uc)}; of {before.id} it was {credits_text(before.max_uc)}",
+                "From the wallet": f"at most {credits_text(offered.wallet_max_uc)}",
+                "Valid until": f"{offered.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+            }
+        )
+        for note in offered.notes:
+            messages.print(escape(note.message))
+        print_next_step(f"`lilong orders take {offered.quote_id}` orders it at this price.")
+
+
+@listing.command()
+def take(
+    quote_id: Annotated[str, typer.Argument(metavar="QUOTE", help="Id of a quote that lives.")], as_json: AsJson = False
+) -> None:
+    """Order what a quote promises: its maximum is held, and what is not used comes back."""
+    with hub_session(as_json=as_json) as hub:
+        placed = hub.orders.place(quote_id=quote_id)
+        if as_json:
+            print_json(placed)
+            return
+        messages.print(f"Ordered as [bold]{placed.id}[/bold], {placed.state}.")
+        print_next_step(f"`lilong logs -f {placed.id}` follows it, `lilong cancel {placed.id}` ends it.")
 
 
 @app.command()

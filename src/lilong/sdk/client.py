@@ -21,6 +21,7 @@ from lilong.sdk.record import Record
 from lilong.sdk.runs import Runs
 from lilong.sdk.secrets import Secrets
 from lilong.sdk.shelf import Offers, Providers
+from lilong.sdk.spending import Budgets, Projects
 from lilong.sdk.tokens import Tokens
 from lilong.sdk.transport import Transport
 from lilong.sdk.volumes import Volumes
@@ -37,6 +38,7 @@ class Lilong:
     def __init__(self, *, url: str, token: str = "") -> None:
         self._transport = Transport(url=url, token=token)
         self.accelerators = Accelerators(self._transport)
+        self.budgets = Budgets(self._transport)
         self.cases = Cases(self._transport)
         self.consents = Consents(self._transport)
         self.evidence = Evidence(self._transport)
@@ -50,6 +52,7 @@ class Lilong:
         self.people = People(self._transport)
         self.pools = Pools(self._transport)
         self.programmes = Programmes(self._transport)
+        self.projects = Projects(self._transport)
         self.providers = Providers(self._transport)
         self.quotes = Quotes(self._transport)
         self.record = Record(self._transport)

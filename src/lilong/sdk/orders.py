@@ -11,6 +11,7 @@ from lilong.common.canonical import sha256_hex
 from lilong.common.errors import Conflict
 from lilong.common.files import write_durably
 from lilong.sdk.noun import Answer, Noun, address
+from lilong.sdk.quotes import Quote
 
 _EXPORT_TRIES = 5
 
@@ -28,6 +29,7 @@ class Order(Answer):
 
     id: str
     quote_id: str | None = None
+    project_id: str | None = None
     name: str
     state: str
     run_id: str
@@ -85,7 +87,10 @@ class Orders(Noun):
     """Take quotes, watch what becomes of them, end them."""
 
     def place(self, *, quote_id: str) -> Order:
-        """Take a quote: its maximum is held and its run submitted, both or neither. A quote is taken once."""
+        """Take a quote: its maximum is held and its run submitted, both or neither. A quote is taken once.
+
+        Above a limit of the organisation the order is `awaiting` and has no run, until somebody else approves it.
+        """
         return self._post(Order, address("orders"), json={"quote_id": quote_id})
 
     def get(self, order_id: str) -> OrderDetail:
@@ -95,6 +100,22 @@ class Orders(Noun):
     def list(self) -> Iterator[Order]:
         """Yield the organisation's orders, newest first."""
         return self._list(Order, address("orders"))
+
+    def list_waiting(self) -> Iterator[Order]:
+        """Yield the orders that wait for an approval, newest first."""
+        return self._list(Order, address("approvals"))
+
+    def approve(self, order_id: str, *, reason: str) -> OrderDetail:
+        """Approve an order that somebody else placed: it is held and submitted at the price of its quote."""
+        return self._post(OrderDetail, address("orders", order_id, "approve"), json={"reason": reason})
+
+    def refuse(self, order_id: str, *, reason: str) -> OrderDetail:
+        """Refuse an order that waits for an approval; nothing is held."""
+        return self._post(OrderDetail, address("orders", order_id, "refuse"), json={"reason": reason})
+
+    def repeat(self, order_id: str) -> Quote:
+        """Return a quote of an earlier order's job at today's prices; nothing is ordered."""
+        return self._post(Quote, address("orders", order_id, "repeat"))
 
     def cancel(self, order_id: str) -> OrderDetail:
         """Hand back a quote, or stop the run: what it used, its grace included, is charged and the rest released."""

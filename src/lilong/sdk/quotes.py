@@ -77,6 +77,7 @@ class Quote(Answer):
 
     quote_id: str
     order_id: str
+    project_id: str | None = None
     name: str
     state: str
     spec_sha256: str
@@ -101,9 +102,12 @@ class Quotes(Noun):
         """Return on which offers a job could run and why not on the others; nothing is kept of it."""
         return self._post(Check, address("specs", "check"), json={"spec": spec.model_dump(mode="json")})
 
-    def create(self, *, spec: RunSpec, max_cost_uc: int | None = None) -> Quote:
-        """Return a signed quote. Its maximum, vouchers included, is at most `max_cost_uc`, or the hub refuses."""
-        body = {"spec": spec.model_dump(mode="json"), "max_cost_uc": max_cost_uc}
+    def create(self, *, spec: RunSpec, max_cost_uc: int | None = None, project_id: str | None = None) -> Quote:
+        """Return a signed quote. Its maximum, vouchers included, is at most `max_cost_uc`, or the hub refuses.
+
+        project_id: of the organisation's project that it is ordered for.
+        """
+        body = {"spec": spec.model_dump(mode="json"), "max_cost_uc": max_cost_uc, "project_id": project_id}
         return self._post(Quote, address("quotes"), json=body)
 
     def get(self, quote_id: str) -> Quote:

@@ -32,6 +32,7 @@ LABELS: dict[str, dict[str, Label]] = {
     "order": {
         "draft": Label(_("order", "Draft"), Tone.NEUTRAL),
         "quoted": Label(_("order", "Quoted"), Tone.NEUTRAL),
+        "awaiting": Label(_("order", "Waits for approval"), Tone.WARN),
         "held": Label(_("order", "Held"), Tone.BUSY),
         "placed": Label(_("order", "Queued"), Tone.BUSY),
         "active": Label(_("order", "Running"), Tone.BUSY),
@@ -58,6 +59,10 @@ LABELS: dict[str, dict[str, Label]] = {
     "voucher_decision": {
         "given": Label(_("voucher decision", "Given"), Tone.GOOD),
         "refused": Label(_("voucher decision", "Refused"), Tone.BAD),
+    },
+    "budget_decision": {
+        "let": Label(_("budget decision", "Within it"), Tone.GOOD),
+        "refused": Label(_("budget decision", "Refused"), Tone.BAD),
     },
     "attempt": {
         "created": Label(_("attempt", "Prepared"), Tone.BUSY),

@@ -56,6 +56,7 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("supermarket", 5.0, supermarket.reconcile),
     ("supermarket-turnover", 60.0, supermarket.add_up),
     ("supermarket-starts", 60.0, supermarket.look_ahead),
+    ("supermarket-balances", 10.0, supermarket.watch_balances),
     ("runs-tell", 60.0, runs.tell),
     ("funding-tell", 3600.0, funding.tell),
     ("notices", 1.0, notices.tell_notices),

@@ -15,7 +15,8 @@ from lilong.platforms.supermarket.core.states import OrderState, StepImpossible
 from lilong.platforms.supermarket.models import Order, PriceRow, Quote
 from lilong.platforms.supermarket.queries.orders import get_order, get_orders, list_orders
 from lilong.platforms.supermarket.reactions import reconcile
-from lilong.platforms.supermarket.services.orders import QuoteTampered, cancel_order, place_order
+from lilong.platforms.supermarket.services.orders import cancel_order, place_order
+from lilong.platforms.supermarket.services.placing import QuoteTampered
 from lilong.protocol.messages import AttemptState, Reason
 from tests.books import available_uc
 from tests.market import CREDIT, ask, buy, finish, found_buyer, open_stall, set_price, wallet_of

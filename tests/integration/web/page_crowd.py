@@ -148,6 +148,7 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST organisation/people/<str:membership_id>": {"action": "remove"},
         "POST quotes": {"key": uuid4().hex, "job": SimpleUploadedFile("job.yaml", job)},
         **_make_provider_forms(crowd),
+        **_make_spending_forms(),
         "POST desk/cases/<str:case_id>": {"decision": "approve", "reason": "Seen."},
         "POST desk/organisations/<str:organisation_id>": {"action": "suspend", "reason": "Unpaid."},
         "POST desk/ledger/pay-outs": {"pay_out_id": crowd.values["pay-outs"], "bank_reference": "1"},
@@ -176,6 +177,20 @@ def _make_provider_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST provider/pay-outs": {"amount": "0.000001", "beneficiary": "DE00"},
         "POST provider/pools/new": {"name": "another-hall", "engine": "local"},
         "POST provider/pools/<str:pool_id>": {"starts_at": "2099-01-01T00:00", "ends_at": "2099-01-01T01:00"},
+    }
+
+
+def _make_spending_forms() -> dict[str, dict[str, object]]:
+    return {
+        "POST orders/<str:order_id>/approval": {"decision": "approved", "reason": "Needed."},
+        "POST organisation/spending/budgets": {
+            "name": "all",
+            "about": "organisation",
+            "period": "month",
+            "limit": "500",
+        },
+        "POST organisation/spending/projects": {"project_name": "speech"},
+        "POST organisation/spending/rule": {"approval_above": "10", "low_balance": "5"},
     }
 
 

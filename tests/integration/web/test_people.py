@@ -27,6 +27,8 @@ RULES = {
     "order": [("post", "/quotes"), ("post", "/orders"), ("post", "/orders/{order_id}/cancel")],
     "secrets": [("put", "/secrets/{name}"), ("post", "/volumes")],
     "documents": [("post", "/evidence"), ("post", "/cases/{case_id}/appeals"), ("post", "/orders/{order_id}/disputes")],
+    "spending": [("post", "/projects"), ("post", "/budgets"), ("put", "/spending-rule")],
+    "approve": [("post", "/orders/{order_id}/approve"), ("post", "/orders/{order_id}/refuse")],
     "money": [("post", "/top-ups"), ("post", "/pay-outs")],
     "sell": [("post", "/pools"), ("post", "/webhooks"), ("post", "/ownership")],
     "people": [("post", "/invitations"), ("post", "/members/{membership_id}/role")],

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lilong.platforms.supermarket.core.budgets import BudgetRoom
 from lilong.platforms.supermarket.core.checks import OrderFacts, Source, check_order, gather_refusals
 from lilong.platforms.supermarket.core.pricing import Terms, Unit
 
@@ -31,6 +32,7 @@ FINE = OrderFacts(
     authorised_ms=60_000,
     max_uc=120,
     max_cost_uc=120,
+    budgets=[BudgetRoom("bud_1", "vision", limit_uc=200, held_uc=50, charged_uc=30, resets_at=None)],
     sources=[Source(name="wallet", needed_uc=100, available_uc=100)],
 )
 
@@ -53,6 +55,7 @@ def test_an_order_at_every_limit_passes():
         ({"walltime_ms": 60_001}, "order.walltime_too_long"),
         ({"max_cost_uc": 119}, "order.max_cost_exceeded"),
         ({"max_uc": 10**15 + 1, "max_cost_uc": None}, "order.too_large"),
+        ({"budgets": [BudgetRoom("bud_1", "vision", 200, 50, 31, resets_at=None)]}, "order.budget_exceeded"),
         ({"sources": [Source(name="wallet", needed_uc=101, available_uc=100)]}, "order.funds_short"),
     ],
 )

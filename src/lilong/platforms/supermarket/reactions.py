@@ -8,12 +8,14 @@ import structlog
 from lilong.common.canonical import Json
 from lilong.foundation.cases.public import CaseState, get_many
 from lilong.platforms.supermarket.models import Dispute, Order
+from lilong.platforms.supermarket.queries.balances import list_turned_balances
 from lilong.platforms.supermarket.queries.counts import OrderCounts, count_orders
 from lilong.platforms.supermarket.queries.orders import list_changed, list_lapsed, list_releasable, list_unrelieved
 from lilong.platforms.supermarket.services.corrections import release_order
 from lilong.platforms.supermarket.services.disputes import DISPUTE_CASE, reject_dispute, uphold_dispute
 from lilong.platforms.supermarket.services.quotes import lapse_order
 from lilong.platforms.supermarket.services.settlement import follow_order, relieve_order
+from lilong.platforms.supermarket.services.spending import watch_balance
 from lilong.platforms.supermarket.services.starts import renew_outlooks, sum_up_scores
 from lilong.platforms.supermarket.services.turnover import roll_up
 
@@ -51,6 +53,16 @@ def reconcile(*, now: datetime) -> None:
     _each(list_unrelieved(limit=BATCH), relieve_order, now=now)
     _each(list_releasable(now=now, limit=BATCH), release_order, now=now)
     _close_decided_disputes(Dispute.objects.filter(closed_at=None).order_by("id")[:BATCH], now=now)
+
+
+def watch_balances(*, now: datetime) -> None:
+    """Tell organisations whose wallets fell below what they set; found by the balances alone."""
+    after, more = "", True
+    while more:
+        turned, after = list_turned_balances(after=after, limit=BATCH)
+        for organisation_id in turned:
+            watch_balance(organisation_id=organisation_id, now=now)
+        more = bool(after)
 
 
 def add_up(*, now: datetime) -> None:  # noqa: ARG001 - a reconciler's signature

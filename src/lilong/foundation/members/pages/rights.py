@@ -27,6 +27,8 @@ RIGHTS: Sequence[Right] = (
     Right("look", _("See orders, runs, the wallet and the people"), (OWNER, ADMIN, MEMBER, BILLING, VIEWER)),
     Right("read_files", _("Download the files that runs made"), (OWNER, ADMIN, MEMBER, VIEWER)),
     Right("order", _("Ask for quotes, order, cancel"), (OWNER, ADMIN, MEMBER)),
+    Right("spending", _("Open projects, set budgets and when the wallet is low"), (OWNER, ADMIN, BILLING)),
+    Right("approve", _("Approve orders of others above a limit"), (OWNER, ADMIN)),
     Right("secrets", _("Keep the secrets and volumes of jobs"), (OWNER, ADMIN, MEMBER)),
     Right("documents", _("Give documents, appeal, dispute a charge"), (OWNER, ADMIN, BILLING)),
     Right("money", _("Ask for top-ups and pay-outs"), (OWNER, BILLING)),

@@ -3,7 +3,7 @@
 from lilong.platforms.funding.core.choosing import Choice, Chosen
 from lilong.platforms.funding.core.rules import Earmark
 from lilong.platforms.funding.core.split import Share, Split, find_most, split_dues
-from lilong.platforms.funding.queries.entitlement import OfferOrigin, list_usable
+from lilong.platforms.funding.queries.entitlement import OfferOrigin, find_hub_zone, list_usable
 from lilong.platforms.funding.services.uses import find_short_use, lock_vouchers, reserve_uses, settle_uses
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "OfferOrigin",
     "Share",
     "Split",
+    "find_hub_zone",
     "find_most",
     "find_short_use",
     "list_usable",

@@ -2,11 +2,12 @@
 
 from ninja import Router
 
-from lilong.platforms.supermarket.api import orders, search, shelf, starts, statements
+from lilong.platforms.supermarket.api import orders, search, shelf, spending, starts, statements
 
 router = Router()
 router.add_router("", shelf.router)
 router.add_router("", search.router)
 router.add_router("", starts.router)
 router.add_router("", orders.router)
+router.add_router("", spending.router)
 router.add_router("", statements.router)

@@ -13,6 +13,7 @@ from lilong.common.time import utc_now
 from lilong.platforms.supermarket.api.schemas import (
     CaseOut,
     CheckOut,
+    DecisionBody,
     DisputeBody,
     ExportsOut,
     OrderBody,
@@ -24,10 +25,14 @@ from lilong.platforms.supermarket.api.schemas import (
     QuotePageOut,
     SpecBody,
 )
+from lilong.platforms.supermarket.core.policy import APPROVERS
+from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.queries.candidates import check_on_shelf
 from lilong.platforms.supermarket.queries.exports import export_order
 from lilong.platforms.supermarket.queries.orders import get_order, list_orders
 from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote, list_quotes
+from lilong.platforms.supermarket.services.approvals import approve_order, refuse_order
+from lilong.platforms.supermarket.services.browsing import quote_again
 from lilong.platforms.supermarket.services.disputes import CLAIMANTS, open_dispute
 from lilong.platforms.supermarket.services.orders import cancel_order, place_order
 from lilong.platforms.supermarket.services.quotes import BUYERS, quote
@@ -52,6 +57,7 @@ def create_quote(request: HttpRequest, body: QuoteBody) -> object:
         spec=body.spec,
         max_cost_uc=body.max_cost_uc,
         request_name=find_request_name(request),
+        project_id=body.project_id or "",
         now=utc_now(),
     )
     return Status(201, _quote_out(view))
@@ -70,9 +76,14 @@ def show_quote(request: HttpRequest, quote_id: IdInPath) -> object:
     return _quote_out(get_quote(actor=get_actor(request), quote_id=quote_id))
 
 
-@router.post("/orders", openapi_extra=allow(BUYERS, Scope.RUN), response={201: PlacedOut, **PROBLEMS})
+@router.post(
+    "/orders", openapi_extra=allow(BUYERS, Scope.RUN) | OWN_TRANSACTIONS, response={201: PlacedOut, **PROBLEMS}
+)
 def place(request: HttpRequest, body: OrderBody) -> object:
-    """Take a quote: its maximum is held and its run submitted, both or neither. A quote is taken once."""
+    """Take a quote: its maximum is held and its run submitted, both or neither. A quote is taken once.
+
+    Above the organisation's limit the order is `awaiting` instead: somebody else approves it while the quote lives.
+    """
     actor = get_actor(request)
     order_id = place_order(actor=actor, quote_id=body.quote_id, now=utc_now())
     return Status(201, get_order(actor=actor, order_id=order_id, now=utc_now()).order)
@@ -102,6 +113,52 @@ def cancel(request: HttpRequest, order_id: IdInPath) -> object:
     actor = get_actor(request)
     cancel_order(actor=actor, order_id=order_id, now=utc_now())
     return get_order(actor=actor, order_id=order_id, now=utc_now())
+
+
+@router.post(
+    "/orders/{order_id}/approve",
+    openapi_extra=allow(APPROVERS, Scope.PAY) | OWN_TRANSACTIONS,
+    response={200: OrderDetailOut, **PROBLEMS},
+)
+def approve(request: HttpRequest, order_id: IdInPath, body: DecisionBody) -> object:
+    """Approve an order that waits, placed by somebody else: it is held and submitted at the price of its quote."""
+    actor = get_actor(request)
+    approve_order(actor=actor, order_id=order_id, reason=body.reason, now=utc_now())
+    return get_order(actor=actor, order_id=order_id, now=utc_now())
+
+
+@router.post(
+    "/orders/{order_id}/refuse",
+    openapi_extra=allow(APPROVERS, Scope.PAY),
+    response={200: OrderDetailOut, **PROBLEMS},
+)
+def refuse(request: HttpRequest, order_id: IdInPath, body: DecisionBody) -> object:
+    """Refuse an order that waits, placed by somebody else: nothing is held, and its reservations are released."""
+    actor = get_actor(request)
+    refuse_order(actor=actor, order_id=order_id, reason=body.reason, now=utc_now())
+    return get_order(actor=actor, order_id=order_id, now=utc_now())
+
+
+@router.post(
+    "/orders/{order_id}/repeat",
+    openapi_extra=allow(BUYERS, Scope.RUN) | OWN_TRANSACTIONS,
+    response={201: QuoteOut, **PROBLEMS},
+)
+def repeat(request: HttpRequest, order_id: IdInPath) -> object:
+    """Quote the job of an earlier order at today's prices; nothing is ordered."""
+    view = quote_again(
+        actor=get_actor(request), order_id=order_id, request_name=find_request_name(request), now=utc_now()
+    )
+    return Status(201, _quote_out(view))
+
+
+@router.get("/approvals", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: OrderPageOut, **PROBLEMS})
+def show_approvals(
+    request: HttpRequest, cursor: CursorInQuery = None, limit: LimitInQuery = PAGE_LIMIT_DEFAULT
+) -> object:
+    """List the orders that wait for an approval, newest first."""
+    waiting = frozenset({OrderState.AWAITING})
+    return list_orders(actor=get_actor(request), cursor=cursor, limit=limit, states=waiting)
 
 
 @router.post(
@@ -142,6 +199,7 @@ def download_export(request: HttpRequest, order_id: IdInPath, name: IdInPath) ->
 def _quote_out(view: QuoteView) -> dict[str, object]:
     return {
         **view.promise.model_dump(mode="json"),
+        "project_id": view.project_id,
         "name": view.name,
         "state": view.state,
         "wallet_max_uc": view.wallet_max_uc,

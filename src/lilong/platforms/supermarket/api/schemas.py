@@ -34,16 +34,23 @@ class SpecBody(RequestBody):
 
 
 class QuoteBody(RequestBody):
-    """A job to be quoted, and the most that its hold may be, vouchers included."""
+    """A job to be quoted, the most that its hold may be, vouchers included, and the project that it is ordered for."""
 
     spec: Spec
     max_cost_uc: MaxCost | None = None
+    project_id: Id | None = None
 
 
 class OrderBody(RequestBody):
     """The quote to take."""
 
     quote_id: Id
+
+
+class DecisionBody(RequestBody):
+    """Why an order is approved or refused."""
+
+    reason: Reason
 
 
 class DisputeBody(RequestBody):
@@ -140,6 +147,7 @@ class QuoteOut(Schema):
     voucher_max_uc: int
     quoted_at: str
     expires_at: str
+    project_id: str | None
     name: str
     state: OrderState
     wallet_max_uc: int
@@ -162,6 +170,7 @@ class PlacedOut(Schema):
     quote_id: str | None
     organisation_id: str
     person_id: str
+    project_id: str | None
     name: str
     state: OrderState
     run_id: str

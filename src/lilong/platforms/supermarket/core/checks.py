@@ -8,6 +8,7 @@ from lilong.common.errors import Conflict, FieldProblem, InputInvalid, LilongErr
 from lilong.common.money import format_credits
 from lilong.common.sentences import Sentence, join_sentences, say
 from lilong.common.time import format_moment
+from lilong.platforms.supermarket.core.budgets import BudgetRoom, check_budget
 from lilong.platforms.supermarket.core.policy import LIVE_QUOTES_MAX, ORDER_MAX_UC
 from lilong.platforms.supermarket.core.pricing import Terms
 
@@ -113,7 +114,8 @@ class OrderFacts:
 
     prices_now: price in micro-credits by price row id, of the rows that still stand in the books.
     standing_refusal: why the organisation's standing allows no orders, or empty.
-    other_live_quotes: of the same person. authorised_ms: the time that the hold pays for.
+    other_live_quotes: of the same person. authorised_ms: the time that the hold pays for. budgets: those that the order
+    counts against, without it.
     """
 
     admitted: bool
@@ -128,6 +130,7 @@ class OrderFacts:
     authorised_ms: int
     max_uc: int
     max_cost_uc: int | None
+    budgets: Sequence[BudgetRoom]
     sources: Sequence[Source]
 
 
@@ -143,6 +146,7 @@ def check_order(*, facts: OrderFacts, now: datetime) -> tuple[LilongError, ...]:
         _check_spec(facts),
         _check_walltime(facts),
         _check_cost(facts),
+        _check_budgets(facts),
         *(_check_source(source) for source in facts.sources),
     )
     return tuple(error for errors in found for error in errors)
@@ -206,6 +210,11 @@ def _check_cost(facts: OrderFacts) -> list[LilongError]:
     if facts.max_uc > ORDER_MAX_UC:
         found.append(OrderTooLarge(facts={"limit_uc": ORDER_MAX_UC, "max_uc": facts.max_uc}))
     return found
+
+
+def _check_budgets(facts: OrderFacts) -> list[LilongError]:
+    found = (check_budget(room=room, asked_uc=facts.max_uc) for room in facts.budgets)
+    return [refusal for refusal in found if refusal is not None]
 
 
 def _check_source(source: Source) -> list[LilongError]:

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from lilong.common.permissions import Role
+
 QUOTE_LIFE = timedelta(minutes=15)
 DRAFT_LIFE = timedelta(minutes=10)
 LIVE_QUOTES_MAX = 3
@@ -12,3 +14,7 @@ HISTORY_RUNS = 20
 PRICE_MAX_UC = 10**12
 ORDER_MAX_UC = 10**15
 CANCEL_GRACE_S = 10
+BUDGETS_MAX = 50
+PROJECTS_MAX = 100
+APPROVERS = frozenset({Role.OWNER, Role.ADMIN, Role.OPERATOR})
+"""Who approves orders of others of their own organisation."""

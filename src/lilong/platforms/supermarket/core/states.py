@@ -8,10 +8,14 @@ from lilong.common.sentences import say
 
 
 class OrderState(StrEnum):
-    """Where an order stands. Nothing is held before HELD; nothing is charged before SETTLED."""
+    """Where an order stands. Nothing is held before HELD; nothing is charged before SETTLED.
+
+    AWAITING: its quote was taken, and somebody else has to approve it before the quote expires.
+    """
 
     DRAFT = "draft"
     QUOTED = "quoted"
+    AWAITING = "awaiting"
     HELD = "held"
     PLACED = "placed"
     ACTIVE = "active"
@@ -30,6 +34,8 @@ class OrderStep(StrEnum):
     REFUSE = "refuse"
     LAPSE = "lapse"
     HAND_BACK = "hand_back"
+    ASK_APPROVAL = "ask_approval"
+    DENY = "deny"
     HOLD = "hold"
     SUBMIT = "submit"
     START = "start"
@@ -55,6 +61,11 @@ TRANSITIONS = MappingProxyType(
         (OrderState.QUOTED, OrderStep.LAPSE): OrderState.EXPIRED,
         (OrderState.QUOTED, OrderStep.HAND_BACK): OrderState.CANCELLED,
         (OrderState.QUOTED, OrderStep.HOLD): OrderState.HELD,
+        (OrderState.QUOTED, OrderStep.ASK_APPROVAL): OrderState.AWAITING,
+        (OrderState.AWAITING, OrderStep.DENY): OrderState.REFUSED,
+        (OrderState.AWAITING, OrderStep.LAPSE): OrderState.EXPIRED,
+        (OrderState.AWAITING, OrderStep.HAND_BACK): OrderState.CANCELLED,
+        (OrderState.AWAITING, OrderStep.HOLD): OrderState.HELD,
         (OrderState.HELD, OrderStep.SUBMIT): OrderState.PLACED,
         (OrderState.PLACED, OrderStep.START): OrderState.ACTIVE,
         (OrderState.PLACED, OrderStep.END): OrderState.SETTLING,

@@ -1,5 +1,6 @@
-"""Tables of the supermarket: the shelf and orders, and beside them what was estimated of starts."""
+"""Tables of the supermarket: the shelf and orders, and what belongs to them."""
 
+from lilong.platforms.supermarket.models.limits import Approval, Budget, BudgetDecision, Project, SpendingRule
 from lilong.platforms.supermarket.models.market import (
     LIVE_SLOTS,
     QUOTE_STATES,
@@ -26,17 +27,22 @@ __all__ = [
     "QUOTE_STATES",
     "RUNNING_STATES",
     "UNSETTLED_STATES",
+    "Approval",
+    "Budget",
+    "BudgetDecision",
     "Dispute",
     "FrozenEarning",
     "Offer",
     "Order",
     "OrderQuerySet",
     "PriceRow",
+    "Project",
     "Provider",
     "Quote",
     "ServiceLevel",
     "Settlement",
     "ShelfEdition",
+    "SpendingRule",
     "StartOutlook",
     "StartRecord",
     "StartScore",

@@ -13,7 +13,7 @@ from lilong.platforms.supermarket.core.states import OrderState
 
 LIVE_SLOTS = tuple(range(LIVE_QUOTES_MAX))
 RUNNING_STATES = (OrderState.HELD, OrderState.PLACED, OrderState.ACTIVE, OrderState.SETTLING)
-QUOTE_STATES = (OrderState.DRAFT, OrderState.QUOTED)
+QUOTE_STATES = (OrderState.DRAFT, OrderState.QUOTED, OrderState.AWAITING)
 UNSETTLED_STATES = (*RUNNING_STATES, OrderState.DISPUTED)
 
 
@@ -151,7 +151,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return self.filter(organisation_id=actor.organisation_id) if actor.organisation_id else self.none()
 
     def live_quotes(self) -> "OrderQuerySet":
-        """Keep drafts and quotes that nobody has taken yet."""
+        """Keep drafts, and quotes that nobody has taken yet or that wait for an approval."""
         return self.filter(live_slot__isnull=False, state__in=QUOTE_STATES)
 
     def running(self) -> "OrderQuerySet":
@@ -177,6 +177,7 @@ class Order(models.Model):
     id = models.CharField(max_length=64, primary_key=True)
     organisation_id = models.CharField(max_length=64)
     person_id = models.CharField(max_length=64)
+    project = models.ForeignKey("supermarket.Project", models.PROTECT, null=True, related_name="orders")
     name = models.CharField(max_length=63)
     state = models.CharField(max_length=16)
     lines = models.PositiveIntegerField(default=0)
@@ -224,6 +225,11 @@ class Order(models.Model):
         indexes = [
             models.Index(fields=["organisation_id", "id"], name="supermarket_order_owner"),
             models.Index(fields=["organisation_id", "name", "settled_at"], name="supermarket_order_history"),
+            models.Index(
+                fields=["organisation_id", "settled_at"],
+                condition=Q(settled_at__isnull=False),
+                name="supermarket_order_spent",
+            ),
             models.Index(
                 fields=["organisation_id", "id"],
                 condition=Q(state__in=sorted(UNSETTLED_STATES)),

@@ -20,7 +20,7 @@ from lilong.platforms.supermarket.pages.words import STARTS
 from lilong.platforms.supermarket.queries.alternatives import list_alternatives
 from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
 from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
-from lilong.platforms.supermarket.services.browsing import quote_again, quote_job
+from lilong.platforms.supermarket.services.browsing import name_page_request, quote_again, quote_job
 from lilong.platforms.supermarket.services.orders import place_order
 from lilong.platforms.supermarket.services.quotes import BUYERS
 from lilong.protocol.spec_yaml import SPEC_BYTES_MAX
@@ -71,6 +71,7 @@ def ask_for_quote(request: HttpRequest) -> HttpResponseBase:
             job=form.cleaned_data["job"],
             archive=form.cleaned_data["archive"],
             max_cost_uc=form.cleaned_data["max_cost"],
+            project_name=form.cleaned_data["project"],
             request_key=form.cleaned_data["key"],
             now=utc_now(),
         )
@@ -129,7 +130,9 @@ def order_again(request: HttpRequest, order_id: str) -> HttpResponseBase:
     """Quote the job of an earlier order at today's prices."""
     form = KeyForm(request.POST)
     key = form.cleaned_data["key"] if form.is_valid() else new_key()
-    view = quote_again(actor=find_actor(request), order_id=order_id, request_key=key, now=utc_now())
+    actor = find_actor(request)
+    name = name_page_request(actor=actor, key=key)
+    view = quote_again(actor=actor, order_id=order_id, request_name=name, now=utc_now())
     return redirect("quote", quote_id=view.id)
 
 

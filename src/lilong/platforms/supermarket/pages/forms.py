@@ -42,6 +42,13 @@ class JobForm(KeyForm):
         max_length=20,
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
     )
+    project = forms.CharField(
+        label=_("Project"),
+        help_text=_("Name of a project of your organisation that it is ordered for; its budgets count it."),
+        required=False,
+        max_length=63,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
 
     def clean_job(self) -> bytes:
         """Return the bytes of the job's file."""

@@ -6,23 +6,26 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from lilong.common.django.once import new_key
 from lilong.common.django.people import find_actor, for_member
-from lilong.common.errors import NotFound
+from lilong.common.errors import InputInvalid, NotFound
 from lilong.common.permissions import Actor, Scope, may
 from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.foundation.record.public.proofs import is_witnessed
 from lilong.foundation.runs.public import StartBasis
+from lilong.platforms.supermarket.core.policy import APPROVERS
 from lilong.platforms.supermarket.core.promise import QuotedWait
 from lilong.platforms.supermarket.core.states import OrderState, StepImpossible
 from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES
+from lilong.platforms.supermarket.pages.spending_forms import ReasonForm
 from lilong.platforms.supermarket.pages.timelines import build_timeline
 from lilong.platforms.supermarket.queries.exports import ExportFile, export_order, pack_receipt
-from lilong.platforms.supermarket.queries.orders import TAKEN_STATES, find_order_of_run, list_orders
+from lilong.platforms.supermarket.queries.orders import TAKEN_STATES, find_order, find_order_of_run, list_orders
 from lilong.platforms.supermarket.queries.sheets import OrderSheet, get_order_sheet
+from lilong.platforms.supermarket.services.approvals import ApprovalDecision, approve_order, refuse_order
 from lilong.platforms.supermarket.services.orders import cancel_order
 from lilong.platforms.supermarket.services.quotes import BUYERS
 from lilong.protocol.exports import QUOTE_FILE, RECORD_FILE, TRANSFERS_FILE, USAGE_FILE
@@ -30,12 +33,21 @@ from lilong.protocol.exports import QUOTE_FILE, RECORD_FILE, TRANSFERS_FILE, USA
 ORDERS_SHOWN = 25
 FILTERS = {
     "all": (pgettext_lazy("orders", "All"), TAKEN_STATES),
+    "waiting": (pgettext_lazy("orders", "Waiting for approval"), frozenset({OrderState.AWAITING})),
     "open": (pgettext_lazy("orders", "Not settled yet"), frozenset(RUNNING_STATES)),
     "settled": (pgettext_lazy("orders", "Settled"), frozenset({OrderState.SETTLED})),
     "disputed": (pgettext_lazy("orders", "Disputed"), frozenset({OrderState.DISPUTED})),
 }
 RECEIPT_FILE = "receipt.zip"
 EXPORTS = (QUOTE_FILE, USAGE_FILE, TRANSFERS_FILE, RECORD_FILE)
+
+
+class ReasonMissing(InputInvalid):
+    """Somebody decides without saying why."""
+
+    code = "order.reason_missing"
+    title = "Say why"
+    next_step = "Go back and write a reason; whoever ordered reads it, and the record keeps it."
 
 
 @require_safe
@@ -81,6 +93,9 @@ def show_order(request: HttpRequest, order_id: str) -> HttpResponseBase:
         "now": now,
         "runs_now": state in RUNNING_STATES,
         "is_quote": state in QUOTE_STATES,
+        "waits": state is OrderState.AWAITING and sheet.expires_at > now,
+        "may_decide": may(actor, roles=APPROVERS, scope=Scope.PAY).allowed,
+        "form": ReasonForm(),
         "has_estimate": sheet.run is not None and sheet.run.expected_start_basis is StartBasis.SCHEDULER,
         "quoted_wait": _find_quoted_wait(sheet),
         "is_billed": sheet.run is not None and sheet.run.attempts[-1].started_at is not None,
@@ -111,6 +126,24 @@ def cancel(request: HttpRequest, order_id: str) -> HttpResponseBase:
     return render(request, "supermarket/cancel.html", context)
 
 
+@require_POST
+@for_member
+def decide_approval(request: HttpRequest, order_id: str) -> HttpResponseBase:
+    """Approve or refuse an order that somebody else of the organisation placed, with a reason."""
+    actor, now = find_actor(request), utc_now()
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        raise ReasonMissing
+    reason = form.cleaned_data["reason"]
+    if request.POST.get("decision") == ApprovalDecision.APPROVED:
+        approve_order(actor=actor, order_id=order_id, reason=reason, now=now)
+        messages.success(request, _("The order is approved and on its way."))
+    else:
+        refuse_order(actor=actor, order_id=order_id, reason=reason, now=now)
+        messages.success(request, _("The order is refused; nothing was held."))
+    return redirect("order", order_id=order_id)
+
+
 @require_safe
 @for_member
 def download_export(request: HttpRequest, order_id: str, name: str) -> HttpResponseBase:
@@ -131,7 +164,10 @@ def _cancel(request: HttpRequest, actor: Actor, order_id: str) -> HttpResponseBa
     except StepImpossible:
         messages.info(request, _("This order was over already; nothing was cancelled."))
     else:
-        messages.success(request, _("The hub has asked the pool to stop the job. What it did not use comes back."))
+        if find_order(actor=actor, order_id=order_id).run_id:
+            messages.success(request, _("The hub has asked the pool to stop the job. What it did not use comes back."))
+        else:
+            messages.success(request, _("The order is withdrawn; nothing was held."))
     return redirect("order", order_id=order_id)
 
 

@@ -12,12 +12,21 @@ from lilong.protocol.messages import Reason
 
 STEPS_WITH_REASON = frozenset({OrderStep.END.value, "cancel"})
 STEPS_WITH_WORDS = frozenset(
-    {OrderStep.REFUSE.value, OrderStep.DISPUTE.value, OrderStep.CLOSE_DISPUTE.value, "correct", "correct_refused"}
+    {
+        OrderStep.REFUSE.value,
+        OrderStep.DENY.value,
+        OrderStep.DISPUTE.value,
+        OrderStep.CLOSE_DISPUTE.value,
+        "approve",
+        "correct",
+        "correct_refused",
+    }
 )
 
 _TO_COME = {
     OrderState.DRAFT: (OrderStep.SIGN_QUOTE, OrderStep.HOLD, OrderStep.SUBMIT, OrderStep.START, OrderStep.SETTLE),
     OrderState.QUOTED: (OrderStep.HOLD, OrderStep.SUBMIT, OrderStep.START, OrderStep.SETTLE),
+    OrderState.AWAITING: (OrderStep.HOLD, OrderStep.SUBMIT, OrderStep.START, OrderStep.SETTLE),
     OrderState.HELD: (OrderStep.SUBMIT, OrderStep.START, OrderStep.SETTLE),
     OrderState.PLACED: (OrderStep.START, OrderStep.SETTLE),
     OrderState.ACTIVE: (OrderStep.SETTLE,),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import checkout, home, orders, selling, shelf, starts, statements
+from lilong.platforms.supermarket.pages import checkout, home, orders, selling, shelf, spending, starts, statements
 
 urlpatterns = [
     path("home", home.show_home, name="home"),
@@ -19,8 +19,15 @@ urlpatterns = [
     path("runs/<str:run_id>", orders.go_to_run, name="run"),
     path("orders/<str:order_id>", orders.show_order, name="order"),
     path("orders/<str:order_id>/again", checkout.order_again, name="order_again"),
+    path("orders/<str:order_id>/approval", orders.decide_approval, name="order_approval"),
     path("orders/<str:order_id>/cancel", orders.cancel, name="order_cancel"),
     path("orders/<str:order_id>/exports/<str:name>", orders.download_export, name="order_export"),
     path("starts", starts.show_start_records, name="start_records"),
+    path("organisation/spending", spending.show_spending, name="spending"),
+    path("organisation/spending/budgets", spending.add_budget, name="add_budget"),
+    path("organisation/spending/budgets/<str:budget_id>/end", spending.stop_budget, name="end_budget"),
+    path("organisation/spending/projects", spending.add_project, name="add_project"),
+    path("organisation/spending/projects/<str:project_id>/close", spending.stop_project, name="close_project"),
+    path("organisation/spending/rule", spending.change_rule, name="spending_rule"),
     path("wallet/focus.csv", statements.download_focus, name="focus_csv"),
 ]

@@ -17,6 +17,9 @@ STEPS: "Mapping[str, _StrOrPromise]" = {
     "refuse": _("step", "Refused"),
     "lapse": _("step", "The quote expired"),
     "hand_back": _("step", "The quote was handed back"),
+    "ask_approval": _("step", "Waits for an approval"),
+    "approve": _("step", "Approved"),
+    "deny": _("step", "Not approved"),
     "hold": _("step", "Money held"),
     "submit": _("step", "Queued"),
     "start": _("step", "Running"),
@@ -59,6 +62,7 @@ VALUES: "Mapping[tuple[str, str], _StrOrPromise]" = {
 
 MONEY: "Mapping[str, _StrOrPromise]" = {
     "reserved": _("money", "reserved on vouchers"),
+    "at_most": _("money", "at most"),
     "held": _("money", "held"),
     "so_far": _("money", "so far"),
     "charged": _("money", "charged"),

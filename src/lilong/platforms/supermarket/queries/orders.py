@@ -18,7 +18,7 @@ from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES, Or
 from lilong.platforms.supermarket.queries.usage import read_usage
 from lilong.protocol.spec import RunSpec
 
-TAKEN_STATES = frozenset(OrderState) - frozenset(QUOTE_STATES)
+TAKEN_STATES = frozenset(OrderState) - {OrderState.DRAFT, OrderState.QUOTED}
 """What an order whose quote was taken may be."""
 
 
@@ -45,6 +45,7 @@ class OrderView:
     quote_id: str | None
     organisation_id: str
     person_id: str
+    project_id: str | None
     name: str
     state: OrderState
     run_id: str
@@ -90,8 +91,8 @@ def list_orders(
     *, actor: Actor, cursor: str | None, limit: int, states: Collection[OrderState] = TAKEN_STATES
 ) -> Page[OrderView]:
     """Return a page of orders whose quote was taken, newest first, of these states alone. One query."""
-    placed = Order.objects.visible_to(actor).exclude(run_id="").filter(state__in=states)
-    page = page_newest_first(placed.select_related("quote", "settlement"), cursor=cursor, limit=limit)
+    taken = Order.objects.visible_to(actor).exclude(run_id="", approval=None).filter(state__in=states)
+    page = page_newest_first(taken.select_related("quote", "settlement"), cursor=cursor, limit=limit)
     return Page(items=[view_order(order=order) for order in page.items], next_cursor=page.next_cursor)
 
 
@@ -112,8 +113,8 @@ def get_order(*, actor: Actor, order_id: str, now: datetime) -> OrderDetail:
 
 
 def find_order(*, actor: Actor, order_id: str) -> Order:
-    """Return the row of an order that the actor may see, with quote and settlement; raises NotFound. One query."""
-    orders = Order.objects.visible_to(actor).select_related("quote", "settlement")
+    """Return the row of an order that the actor may see, with all that is one with it; raises NotFound. One query."""
+    orders = Order.objects.visible_to(actor).select_related("quote", "settlement", "approval", "project")
     order = orders.filter(id=order_id).first()
     if order is None:
         raise NotFound(detail=say("There is no order {order_id} that you can see.", order_id=order_id[:64]))
@@ -226,6 +227,7 @@ def view_order(*, order: Order) -> OrderView:
         quote_id=quote.id if quote else None,
         organisation_id=order.organisation_id,
         person_id=order.person_id,
+        project_id=order.project_id,
         name=order.name,
         state=OrderState(order.state),
         run_id=order.run_id,

@@ -26,6 +26,7 @@ class QuoteView:
 
     id: str
     order_id: str
+    project_id: str | None
     name: str
     state: OrderState
     promise: Promise
@@ -65,6 +66,7 @@ def _view(quote: Quote) -> QuoteView:
     return QuoteView(
         id=quote.id,
         order_id=quote.order_id,
+        project_id=quote.order.project_id,
         name=quote.order.name,
         state=OrderState(quote.order.state),
         promise=promise,

@@ -10,6 +10,7 @@ from lilong.foundation.runs.public import RunView, get_runs
 from lilong.platforms.supermarket.core.pricing import HOUR_MS, ChargeLine, charge_usage, price_time
 from lilong.platforms.supermarket.core.promise import Promise, QuotedOffer, read_promise
 from lilong.platforms.supermarket.models import Offer, Order
+from lilong.platforms.supermarket.queries.approvals import ApprovalSheet, find_approval_sheet
 from lilong.platforms.supermarket.queries.orders import (
     OrderView,
     TimelineView,
@@ -53,6 +54,8 @@ class OrderSheet:
     so_far_voucher_uc: int | None
     cancel_costs_at_most_uc: int
     expires_at: datetime
+    project_name: str
+    approval: ApprovalSheet | None
 
     @property
     def cancel_returns_at_least_uc(self) -> int:
@@ -61,7 +64,7 @@ class OrderSheet:
 
 
 def get_order_sheet(*, actor: Actor, order_id: str, now: datetime) -> OrderSheet:
-    """Return the sheet of an order that the actor may see; raises NotFound. Eight queries."""
+    """Return the sheet of an order that the actor may see; raises NotFound. Nine queries."""
     order = find_order(actor=actor, order_id=order_id)
     quote = getattr(order, "quote", None)
     promise = read_promise(content=quote.document.encode()) if quote else None
@@ -82,6 +85,8 @@ def get_order_sheet(*, actor: Actor, order_id: str, now: datetime) -> OrderSheet
         else None,
         cancel_costs_at_most_uc=reckoning.cancel_costs_at_most_uc,
         expires_at=order.expires_at,
+        project_name=order.project.name if order.project else "",
+        approval=find_approval_sheet(order=order),
     )
 
 
@@ -92,6 +97,7 @@ class QuoteSheet:
     quote: QuoteView
     spec: RunSpec
     offers: tuple[SheetOffer, ...]
+    project_name: str
 
     @property
     def wallet_max_uc(self) -> int:
@@ -108,7 +114,12 @@ def get_quote_sheet(*, actor: Actor, quote_id: str) -> QuoteSheet:
     """Return a quote that the actor may see; raises NotFound. Four queries."""
     view = get_quote(actor=actor, quote_id=quote_id)
     order = find_order(actor=actor, order_id=view.order_id)
-    return QuoteSheet(quote=view, spec=RunSpec.model_validate(order.spec), offers=name_offers(promise=view.promise))
+    return QuoteSheet(
+        quote=view,
+        spec=RunSpec.model_validate(order.spec),
+        offers=name_offers(promise=view.promise),
+        project_name=order.project.name if order.project else "",
+    )
 
 
 def _charge_attempts(order: Order, promise: Promise, run: RunView) -> tuple[ChargeLine, ...]:

@@ -8,6 +8,7 @@ from lilong.common.permissions import Actor, Scope, may, require
 from lilong.common.sentences import say
 from lilong.foundation.objects.public import store_contents
 from lilong.foundation.outbox.public import digest_key
+from lilong.platforms.supermarket.queries.budgets import find_project_named, list_projects
 from lilong.platforms.supermarket.queries.orders import find_order
 from lilong.platforms.supermarket.queries.quotes import QuoteView
 from lilong.platforms.supermarket.services.archives import ArchivedFile, read_archive
@@ -20,12 +21,20 @@ REQUIREMENTS_BYTES_MAX = 256 * 1024
 
 
 def quote_job(
-    *, actor: Actor, job: bytes, archive: bytes, max_cost_uc: int | None, request_key: str, now: datetime
+    *,
+    actor: Actor,
+    job: bytes,
+    archive: bytes,
+    max_cost_uc: int | None,
+    project_name: str = "",
+    request_key: str,
+    now: datetime,
 ) -> QuoteView:
     """Return a quote for a job's file and the archive of its working folder; an empty archive is none.
 
-    The folder's files become objects of the organisation, as `lilong run` makes them. request_key: of the form, so
-    that it asks once however often it is sent. Raises SpecInvalid, ArchiveInvalid and what refuses uploads and quotes.
+    The folder's files become objects of the organisation, as `lilong run` makes them. project_name: of an open project
+    that it is ordered for, or empty. request_key: of the form, so that it asks once however often it is sent. Raises
+    SpecInvalid, ArchiveInvalid and what refuses uploads and quotes.
     """
     require(may(actor, roles=BUYERS, scope=Scope.RUN))
     files = read_archive(content=archive) if archive else ()
@@ -33,21 +42,37 @@ def quote_job(
     if files:
         spec = spec.model_copy(update={"workdir_sha256": _store_folder(actor, files, now=now)})
     return quote(
-        actor=actor, spec=spec, max_cost_uc=max_cost_uc, request_name=_name_request(actor, request_key), now=now
+        actor=actor,
+        spec=spec,
+        max_cost_uc=max_cost_uc,
+        request_name=name_page_request(actor=actor, key=request_key),
+        project_id=find_project_named(organisation_id=actor.organisation_id, name=project_name),
+        now=now,
     )
 
 
-def quote_again(*, actor: Actor, order_id: str, request_key: str, now: datetime) -> QuoteView:
-    """Return a quote, at today's prices, for the job of an earlier order of one's own organisation."""
+def quote_again(*, actor: Actor, order_id: str, request_name: str | None, now: datetime) -> QuoteView:
+    """Return a quote, at today's prices and for the same project, for the job of an earlier order of one's own.
+
+    A project that was closed since is left out. Nothing is ordered: whoever asks looks at the price first.
+    """
     require(may(actor, roles=BUYERS, scope=Scope.RUN))
     order = find_order(actor=actor, order_id=order_id)
     if order.organisation_id != actor.organisation_id:
         raise NotFound(detail=say("There is no order {order_id} of your organisation.", order_id=order_id[:64]))
-    spec = RunSpec.model_validate(order.spec)
-    return quote(actor=actor, spec=spec, max_cost_uc=None, request_name=_name_request(actor, request_key), now=now)
+    open_projects = {project.id for project in list_projects(actor=actor)}
+    return quote(
+        actor=actor,
+        spec=RunSpec.model_validate(order.spec),
+        max_cost_uc=None,
+        request_name=request_name,
+        project_id=order.project_id if order.project_id in open_projects else "",
+        now=now,
+    )
 
 
-def _name_request(actor: Actor, key: str) -> str:
+def name_page_request(*, actor: Actor, key: str) -> str:
+    """Return the name of what a form asks for, the same however often it is sent."""
     return digest_key(organisation_id=actor.organisation_id, route=f"page {actor.person_id}", key=key)
 
 

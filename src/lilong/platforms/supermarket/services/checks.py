@@ -16,6 +16,7 @@ from lilong.foundation.members.public import (
 )
 from lilong.foundation.objects.public import find_many
 from lilong.foundation.runs.public import find_missing_volumes
+from lilong.platforms.supermarket.core.budgets import BudgetRoom
 from lilong.platforms.supermarket.core.checks import OrderFacts, Source, check_order
 from lilong.platforms.supermarket.core.postings import Hold
 from lilong.platforms.supermarket.core.pricing import price_time
@@ -35,9 +36,17 @@ class BelongingsMissing(InputInvalid):
 
 
 def check_promise(
-    *, order: Order, spec: RunSpec, promise: Promise, reserves: Sequence[Hold], now: datetime
+    *,
+    order: Order,
+    spec: RunSpec,
+    promise: Promise,
+    rooms: Sequence[BudgetRoom],
+    reserves: Sequence[Hold],
+    now: datetime,
 ) -> tuple[LilongError, ...]:
     """Return every reason against the order. reserves: what the quote itself holds, and so is there for the order.
+
+    rooms: budgets that it counts against.
 
     Six queries.
     """
@@ -57,6 +66,7 @@ def check_promise(
         authorised_ms=promise.max_ms,
         max_uc=promise.max_uc,
         max_cost_uc=order.max_cost_uc,
+        budgets=rooms,
         sources=_list_sources(spec, promise, reserves=reserves),
     )
     return check_order(facts=facts, now=now)

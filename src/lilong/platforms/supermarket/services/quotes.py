@@ -1,7 +1,6 @@
 """Quote: a draft is written first, the environment is resolved outside of any transaction, then the quote is signed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -12,44 +11,38 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.sentences import Sentence, dump_sentence, join_sentences, say
 from lilong.common.time import format_moment
-from lilong.foundation.ledger.public import AccountKind, ShortOfFunds, open_account, require_posted
+from lilong.foundation.ledger.public import ShortOfFunds, require_posted
 from lilong.foundation.members.public import OrganisationState, find_order_refusal, get_organisations
 from lilong.foundation.outbox.public import KeyReused
 from lilong.foundation.record.public import append, sign
 from lilong.foundation.runs.public import resolve_environment
-from lilong.platforms.funding.public.orders import (
-    Choice,
-    Chosen,
-    Earmark,
-    find_most,
-    list_usable,
-    lock_vouchers,
-    reserve_uses,
-    settle_uses,
-    split_dues,
-)
+from lilong.platforms.funding.public.orders import list_usable, lock_vouchers, reserve_uses, settle_uses
 from lilong.platforms.supermarket.core.checks import (
     FundsShort,
     LiveQuotesReached,
-    MaxCostExceeded,
     NotAdmitted,
     StandingLacking,
     gather_refusals,
 )
-from lilong.platforms.supermarket.core.policy import DRAFT_LIFE, HISTORY_RUNS, LIVE_QUOTES_MAX, QUOTE_LIFE
+from lilong.platforms.supermarket.core.policy import DRAFT_LIFE, LIVE_QUOTES_MAX
 from lilong.platforms.supermarket.core.postings import plan_pend, plan_void
-from lilong.platforms.supermarket.core.pricing import Terms, price_time
-from lilong.platforms.supermarket.core.promise import Basis, Promise, QuotedOffer, QuotedVoucher, read_promise
-from lilong.platforms.supermarket.core.ranking import Priced, Ranking, expect_ms, rank_offers
-from lilong.platforms.supermarket.core.starts import Starts
+from lilong.platforms.supermarket.core.promise import Promise, read_promise
 from lilong.platforms.supermarket.core.states import OrderState, OrderStep
-from lilong.platforms.supermarket.models import LIVE_SLOTS, Order, Quote
+from lilong.platforms.supermarket.models import LIVE_SLOTS, QUOTE_STATES, Order, Project, Quote
+from lilong.platforms.supermarket.queries.budgets import find_project, list_rooms
 from lilong.platforms.supermarket.queries.candidates import Candidates, find_candidates, trace_origins
 from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote, render_quote
 from lilong.platforms.supermarket.queries.splits import split_hold
-from lilong.platforms.supermarket.services.books import advance, list_reserves, name_voucher_parts, post_group
+from lilong.platforms.supermarket.services.books import (
+    advance,
+    list_reserves,
+    name_voucher_parts,
+    post_group,
+    tell_order,
+)
+from lilong.platforms.supermarket.services.budgets import keep_decisions
 from lilong.platforms.supermarket.services.checks import check_promise, require_belongings
-from lilong.platforms.supermarket.services.starts import quote_waits
+from lilong.platforms.supermarket.services.promises import build_promise, expect_time, rank_candidates
 from lilong.protocol.messages import EnvironmentLock
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_rules import find_spec_problems
@@ -59,20 +52,19 @@ BUYERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER, Role.OPERATOR})
 RESERVE_TRIES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """How long the job will probably be billed, and by what that is known."""
-
-    duration_ms: int
-    basis: Basis
-
-
 def quote(
-    *, actor: Actor, spec: RunSpec, max_cost_uc: int | None, request_name: str | None, now: datetime
+    *,
+    actor: Actor,
+    spec: RunSpec,
+    max_cost_uc: int | None,
+    request_name: str | None,
+    project_id: str = "",
+    now: datetime,
 ) -> QuoteView:
     """Return a signed quote for `spec`, with voucher value reserved until it expires; nothing else is held.
 
     max_cost_uc: the most that the hold may be, vouchers included; offers that can cost more are left out.
+    project_id: of an open project of the organisation that it is ordered for, or empty.
     request_name: what repetitions of the same request have in common; they get the same quote, or finish the draft
     of one that was killed. A refusal frees the name.
     Raises what refuses it (each says what would make it pass) and keeps the refused draft with its reason. Missing
@@ -83,8 +75,9 @@ def quote(
     if problems:
         raise SpecInvalid(fields=problems)
     require_belongings(organisation_id=actor.organisation_id, spec=spec)
-    order = _find_repeated(request_name, spec, max_cost_uc=max_cost_uc, now=now) or _open_draft(
-        actor, spec, max_cost_uc=max_cost_uc, request_name=request_name, now=now
+    project = find_project(organisation_id=actor.organisation_id, project_id=project_id)
+    order = _find_repeated(request_name, spec, project, max_cost_uc=max_cost_uc, now=now) or _open_draft(
+        actor, spec, project, max_cost_uc=max_cost_uc, request_name=request_name, now=now
     )
     if order.state != OrderState.DRAFT:
         return get_quote(actor=actor, quote_id=order.quote.id)
@@ -102,16 +95,19 @@ def lapse_order(*, order_id: str, now: datetime) -> bool:
     """End a draft or quote that has expired, releasing what it reserves; return whether it did. Idempotent."""
     with transaction.atomic():
         order = Order.objects.select_for_update().get(id=order_id)
-        if order.state not in {OrderState.DRAFT, OrderState.QUOTED} or order.expires_at > now:
+        if order.state not in QUOTE_STATES or order.expires_at > now:
             return False
+        was_awaiting = order.state == OrderState.AWAITING
         end_live_quote(order=order, step=OrderStep.LAPSE, now=now)
+        if was_awaiting:
+            tell_order(order=order, kind="approval_lapsed", now=now)
     return True
 
 
-def end_live_quote(*, order: Order, step: OrderStep, now: datetime) -> None:
+def end_live_quote(*, order: Order, step: OrderStep, detail: str = "", now: datetime) -> None:
     """Free the slot and the reservations of a locked draft or quote that ends by `step`."""
     released_uc = 0
-    if order.state == OrderState.QUOTED:
+    if order.state != OrderState.DRAFT:
         promise = read_promise(content=order.quote.document.encode())
         reserves = list_reserves(promise=promise)
         released_uc = sum(reserve.held_uc for reserve in reserves)
@@ -121,15 +117,18 @@ def end_live_quote(*, order: Order, step: OrderStep, now: datetime) -> None:
     else:
         order.request_name = None
     order.live_slot = None
-    advance(order=order, step=step, now=now, money="released", amount_uc=released_uc)
+    advance(order=order, step=step, now=now, money="released", amount_uc=released_uc, detail=detail)
 
 
-def _find_repeated(name: str | None, spec: RunSpec, *, max_cost_uc: int | None, now: datetime) -> Order | None:
+def _find_repeated(
+    name: str | None, spec: RunSpec, project: Project | None, *, max_cost_uc: int | None, now: datetime
+) -> Order | None:
     """Return what an earlier request of this name left, a draft that may still be finished included."""
     order = Order.objects.select_related("quote").filter(request_name=name).first() if name else None
     if order is None:
         return None
-    if (order.spec_sha256, order.max_cost_uc) != (spec.digest, max_cost_uc):
+    wanted = (spec.digest, max_cost_uc, project.id if project else None)
+    if (order.spec_sha256, order.max_cost_uc, order.project_id) != wanted:
         raise KeyReused
     if order.state == OrderState.DRAFT and lapse_order(order_id=order.id, now=now):
         return None
@@ -137,7 +136,13 @@ def _find_repeated(name: str | None, spec: RunSpec, *, max_cost_uc: int | None, 
 
 
 def _open_draft(
-    actor: Actor, spec: RunSpec, *, max_cost_uc: int | None, request_name: str | None, now: datetime
+    actor: Actor,
+    spec: RunSpec,
+    project: Project | None,
+    *,
+    max_cost_uc: int | None,
+    request_name: str | None,
+    now: datetime,
 ) -> Order:
     """Write the draft into a free slot of the person; raises NotAdmitted, StandingLacking or LiveQuotesReached."""
     organisation = get_organisations(organisation_ids=[actor.organisation_id])[actor.organisation_id]
@@ -158,6 +163,7 @@ def _open_draft(
             id=new_id("ord"),
             organisation_id=actor.organisation_id,
             person_id=actor.person_id,
+            project=project,
             name=spec.name,
             state=OrderState.DRAFT,
             live_slot=free[0],
@@ -173,7 +179,7 @@ def _open_draft(
                 order.save(force_insert=True)
             return order
         except IntegrityError:
-            repeated = _find_repeated(request_name, spec, max_cost_uc=max_cost_uc, now=now)
+            repeated = _find_repeated(request_name, spec, project, max_cost_uc=max_cost_uc, now=now)
             if repeated:
                 return repeated
             # another request of the same person took the slot: look for the next one
@@ -206,15 +212,24 @@ def _sign_with_retries(
     for tries in range(1, RESERVE_TRIES + 1):
         try:
             with transaction.atomic():
-                return _sign(order_id, candidates, locks=locks, now=now)
+                signed = _sign(order_id, candidates, locks=locks, now=now)
         except ShortOfFunds:
             if tries == RESERVE_TRIES:
                 raise
+        else:
+            if isinstance(signed, str):
+                return signed
+            raise signed
     raise AssertionError("unreachable")
 
 
-def _sign(order_id: str, candidates: Candidates, *, locks: Mapping[str, EnvironmentLock], now: datetime) -> str:
-    """Price, reserve, sign, record and store; return the quote's id. A repetition may have done it meanwhile."""
+def _sign(
+    order_id: str, candidates: Candidates, *, locks: Mapping[str, EnvironmentLock], now: datetime
+) -> str | LilongError:
+    """Price, reserve, sign, record and store; return the quote's id. A repetition may have done it meanwhile.
+
+    Returns what refuses the quote; then nothing is written but what budgets said.
+    """
     order = Order.objects.select_for_update().get(id=order_id)
     if order.state == OrderState.QUOTED:
         return order.quote.id
@@ -223,19 +238,46 @@ def _sign(order_id: str, candidates: Candidates, *, locks: Mapping[str, Environm
     vouchers = list_usable(
         organisation_id=order.organisation_id, offers=trace_origins(offers=candidates.terms), now=now
     )
-    expected = _expect(order, max_ms=spec.walltime_s * 1000)
-    ranking = _rank(candidates, spec, max_cost_uc=order.max_cost_uc, vouchers=vouchers, expected=expected)
-    promise = _build_promise(
-        order, spec, ranking, vouchers=vouchers, starts=candidates.starts, locks=locks, expected=expected, now=now
+    expected = expect_time(order=order, max_ms=spec.walltime_s * 1000)
+    ranking = rank_candidates(
+        candidates=candidates, spec=spec, max_cost_uc=order.max_cost_uc, vouchers=vouchers, expected=expected
     )
+    promise = build_promise(
+        order=order,
+        spec=spec,
+        ranking=ranking,
+        vouchers=vouchers,
+        starts=candidates.starts,
+        locks=locks,
+        expected=expected,
+        now=now,
+    )
+    rooms = list_rooms(order=order, now=now)
+    refusals = check_promise(order=order, spec=spec, promise=promise, rooms=rooms, reserves=(), now=now)
+    keep_decisions(order=order, rooms=rooms, step=OrderStep.SIGN_QUOTE, asked_uc=promise.max_uc, now=now)
+    fatal = [refusal for refusal in refusals if not isinstance(refusal, FundsShort)]
+    if fatal:
+        return gather_refusals(refusals=fatal)
     notes = [
         *candidates.left_out,
         *candidates.delays,
         *ranking.left_out,
         *(problem for _, problem in vouchers.refused),
         *(note for note in vouchers.limited if note.path.removeprefix("offers.") in promise.terms),
-        *_note_funds(order, spec, promise, now=now),
+        *_note_funds(refusals),
     ]
+    return _store(order, promise, locks=locks, notes=notes, now=now)
+
+
+def _store(
+    order: Order,
+    promise: Promise,
+    *,
+    locks: Mapping[str, EnvironmentLock],
+    notes: Sequence[FieldProblem],
+    now: datetime,
+) -> str:
+    """Reserve what vouchers may have to pay, sign the promise, record and store it; return its id."""
     reserves = list_reserves(promise=promise)
     postings = plan_pend(holds=reserves, escrow=promise.escrow_account, code="reserve")
     require_posted(results=post_group(group_id=f"{order.id}.reserve", postings=postings, order_id=order.id, now=now))
@@ -270,120 +312,9 @@ def _sign(order_id: str, candidates: Candidates, *, locks: Mapping[str, Environm
     return stored.id
 
 
-def _expect(order: Order, *, max_ms: int) -> Expected:
-    """Look at how long runs of this name took that organisation before."""
-    earlier = Order.objects.filter(
-        organisation_id=order.organisation_id, name=order.name, settled_at__isnull=False, run_state="succeeded"
-    )
-    earlier_ms = list(earlier.order_by("-settled_at").values_list("billable_ms", flat=True)[:HISTORY_RUNS])
-    known_ms = [duration_ms for duration_ms in earlier_ms if duration_ms is not None]
-    return Expected(
-        duration_ms=expect_ms(earlier_ms=known_ms, max_ms=max_ms), basis="history" if known_ms else "walltime"
-    )
-
-
-def _rank(
-    candidates: Candidates, spec: RunSpec, *, max_cost_uc: int | None, vouchers: Choice, expected: Expected
-) -> Ranking:
-    """Price and rank the candidates; raises MaxCostExceeded when the member's limit leaves none."""
-    shares = [chosen.share for chosen in vouchers.usable]
-
-    def price(terms: Terms) -> Priced:
-        expected_uc = price_time(price_uc=terms.price_uc, units=terms.units, duration_ms=expected.duration_ms)
-        max_uc = price_time(price_uc=terms.price_uc, units=terms.units, duration_ms=spec.walltime_s * 1000)
-        wallet_uc = split_dues(dues_uc={terms.offer_id: expected_uc}, shares=shares).wallet_uc
-        return Priced(terms=terms, expected_uc=expected_uc, max_uc=max(max_uc, 1), wallet_uc=wallet_uc)
-
-    ranking = rank_offers(offers=[price(terms) for terms in candidates.terms], max_cost_uc=max_cost_uc)
-    if not ranking.chosen:
-        raise MaxCostExceeded(fields=ranking.left_out)
-    return ranking
-
-
-def _build_promise(
-    order: Order,
-    spec: RunSpec,
-    ranking: Ranking,
-    *,
-    vouchers: Choice,
-    starts: Mapping[str, Starts],
-    locks: Mapping[str, EnvironmentLock],
-    expected: Expected,
-    now: datetime,
-) -> Promise:
-    max_uc = max(ranked.priced.max_uc for ranked in ranking.chosen)
-    offer_ids = [ranked.priced.terms.offer_id for ranked in ranking.chosen]
-    paying = [chosen for chosen in vouchers.usable if any(chosen.share.rate_on(each) for each in offer_ids)]
-    most = find_most(max_uc=max_uc, offer_ids=offer_ids, shares=[chosen.share for chosen in paying])
-    accounts = {
-        kind: open_account(kind=kind, owner_id=order.organisation_id, purpose=purpose, restriction=restriction, now=now)
-        for kind, purpose, restriction in (
-            (AccountKind.WALLET, "", ""),
-            (AccountKind.ORDER_ESCROW, order.id, Earmark.COMPUTE.value),
-        )
-    }
-    waits = quote_waits(
-        pool_ids={ranked.priced.terms.pool_id for ranked in ranking.chosen}, spec=spec, starts=starts, now=now
-    )
-    offers = tuple(
-        QuotedOffer(
-            **ranked.priced.terms.model_dump(),
-            expected_uc=ranked.priced.expected_uc,
-            max_uc=ranked.priced.max_uc,
-            wallet_uc=ranked.priced.wallet_uc,
-            because=ranked.because,
-            starts=starts[ranked.priced.terms.pool_id],
-            wait=waits.get(ranked.priced.terms.pool_id),
-        )
-        for ranked in ranking.chosen
-    )
-    return Promise(
-        quote_id=new_id("quo"),
-        order_id=order.id,
-        organisation_id=order.organisation_id,
-        spec_sha256=order.spec_sha256,
-        offers=offers,
-        environments={offer.pool_id: locks[offer.pool_id].digest for offer in offers},
-        vouchers=tuple(_freeze(chosen, offers) for chosen in paying),
-        wallet_account=accounts[AccountKind.WALLET],
-        escrow_account=accounts[AccountKind.ORDER_ESCROW],
-        expected_ms=expected.duration_ms,
-        expected_basis=expected.basis,
-        max_ms=spec.walltime_s * 1000,
-        quoted_uc=offers[0].expected_uc,
-        max_uc=max_uc,
-        voucher_max_uc=sum(most.vouchers_uc),
-        quoted_at=now,
-        expires_at=min([now + QUOTE_LIFE, *(chosen.voucher.purse.expires_at for chosen in paying)]),
-    )
-
-
-def _freeze(chosen: Chosen, offers: Sequence[QuotedOffer]) -> QuotedVoucher:
-    """Return what a voucher carries, with its rates on those offers alone that the quote names."""
-    rates_ppm = {offer.offer_id: chosen.share.rate_on(offer.offer_id) for offer in offers}
-    first_ppm = rates_ppm[offers[0].offer_id]
-    others = {offer_id: rate_ppm for offer_id, rate_ppm in rates_ppm.items() if rate_ppm != first_ppm}
-    return QuotedVoucher(
-        voucher_id=chosen.voucher.voucher_id,
-        account_id=chosen.voucher.account_id,
-        rate_ppm=first_ppm,
-        cap_uc=chosen.share.cap_uc,
-        rule_sha256=chosen.voucher.rule.sha256,
-        other_rates_ppm=others or None,
-    )
-
-
-def _note_funds(order: Order, spec: RunSpec, promise: Promise, *, now: datetime) -> list[FieldProblem]:
-    """Raise what refuses the quote; return missing funds as notes."""
-    refusals = check_promise(order=order, spec=spec, promise=promise, reserves=(), now=now)
-    fatal = [refusal for refusal in refusals if not isinstance(refusal, FundsShort)]
-    if fatal:
-        raise gather_refusals(refusals=fatal)
+def _note_funds(refusals: Sequence[LilongError]) -> list[FieldProblem]:
+    """Return missing funds as notes: they refuse no quote."""
     return [
-        FieldProblem(
-            path="funds",
-            code=each.code,
-            message=join_sentences(each.detail, each.next_step),
-        )
+        FieldProblem(path="funds", code=each.code, message=join_sentences(each.detail, each.next_step))
         for each in refusals
     ]
