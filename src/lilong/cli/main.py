@@ -13,6 +13,7 @@ from lilong.cli import (
     evidence,
     hub,
     hub_unit,
+    invoices,
     jobs,
     members,
     notices,
@@ -57,6 +58,7 @@ def _add(part: typer.Typer, *, panel: str, name: str | None = None) -> None:
 for _part in (account.app, shop.app, accelerators.app, jobs.app, orders.app):
     _add(_part, panel=MEMBERS)
 _add(wallet.app, panel=MEMBERS, name="wallet")
+_add(invoices.app, panel=MEMBERS, name="invoices")
 _add(secrets.app, panel=MEMBERS, name="secrets")
 _add(volumes.app, panel=MEMBERS, name="volumes")
 _add(tokens.app, panel=MEMBERS, name="tokens")

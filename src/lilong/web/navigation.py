@@ -100,6 +100,11 @@ ORGANISATION: tuple[Entry, ...] = (
         url_name="own_programmes",
         about=_("Which vouchers it is entitled to, why or why not, and what would change that."),
     ),
+    Entry(
+        label=_("Invoices"),
+        url_name="invoices",
+        about=_("What it was charged in each closed month, on paper and as PDF."),
+    ),
     Entry(label=_("Consents"), url_name="own_consents", about=_("What the hub may use its data for: nothing unasked.")),
     Entry(
         label=pgettext_lazy("access", "Tokens"),

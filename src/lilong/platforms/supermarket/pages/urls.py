@@ -2,8 +2,9 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import checkout, home, orders, selling, shelf, statements
+from lilong.platforms.supermarket.pages import checkout, home, invoices, orders, selling, shelf, statements
 
+_INVOICE = "organisation/invoices/<str:invoice_id>"
 urlpatterns = [
     path("home", home.show_home, name="home"),
     path("shelf", checkout.show_shelf, name="shelf"),
@@ -22,4 +23,13 @@ urlpatterns = [
     path("orders/<str:order_id>/cancel", orders.cancel, name="order_cancel"),
     path("orders/<str:order_id>/exports/<str:name>", orders.download_export, name="order_export"),
     path("wallet/focus.csv", statements.download_focus, name="focus_csv"),
+    path("organisation/invoices", invoices.show_invoices, name="invoices"),
+    path(_INVOICE, invoices.show_invoice, name="invoice"),
+    path(f"{_INVOICE}/pdf", invoices.download_pdf, name="invoice_pdf"),
+    path(f"{_INVOICE}/document", invoices.download_document, name="invoice_document"),
+    path("desk/invoices", invoices.show_desk_invoices, name="desk_invoices"),
+    path("desk/invoices/close", invoices.close_month, name="desk_invoices_close"),
+    path("desk/invoices/issue", invoices.issue, name="desk_invoices_issue"),
+    path("desk/invoices/rates", invoices.publish_rate, name="desk_tax_rates"),
+    path("desk/invoices/treatments", invoices.decide, name="desk_treatments"),
 ]

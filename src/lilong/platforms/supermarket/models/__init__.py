@@ -1,0 +1,53 @@
+"""Tables of the shelf, of orders, and of invoices."""
+
+from lilong.platforms.supermarket.models.invoices import (
+    Invoice,
+    InvoiceMonth,
+    InvoiceParty,
+    InvoiceSeries,
+    TaxRate,
+    TaxTreatment,
+)
+from lilong.platforms.supermarket.models.market import (
+    LIVE_SLOTS,
+    QUOTE_STATES,
+    RUNNING_STATES,
+    UNSETTLED_STATES,
+    Dispute,
+    FrozenEarning,
+    Offer,
+    Order,
+    PriceRow,
+    Provider,
+    Quote,
+    ServiceLevel,
+    Settlement,
+    ShelfEdition,
+    TimelineEntry,
+    Turnover,
+)
+
+__all__ = [
+    "LIVE_SLOTS",
+    "QUOTE_STATES",
+    "RUNNING_STATES",
+    "UNSETTLED_STATES",
+    "Dispute",
+    "FrozenEarning",
+    "Invoice",
+    "InvoiceMonth",
+    "InvoiceParty",
+    "InvoiceSeries",
+    "Offer",
+    "Order",
+    "PriceRow",
+    "Provider",
+    "Quote",
+    "ServiceLevel",
+    "Settlement",
+    "ShelfEdition",
+    "TaxRate",
+    "TaxTreatment",
+    "TimelineEntry",
+    "Turnover",
+]
