@@ -8,9 +8,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils.translation import get_language, ngettext
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _l
+from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from lilong.common.django.downloads import send_file
@@ -49,21 +48,21 @@ from lilong.platforms.supermarket.services.invoices import issue_month
 INVOICES_SHOWN, TERMS_SHOWN, LINES_SHOWN = 25, 10, 200
 PPM_PER_CENT = PPM // 100
 CATEGORIES = [
-    (TaxCategory.STANDARD, _l("Standard rate")),
-    (TaxCategory.REDUCED, _l("Reduced rate")),
-    (TaxCategory.ZERO, _l("Zero rate")),
-    (TaxCategory.EXEMPT, _l("Exempt")),
-    (TaxCategory.REVERSE_CHARGE, _l("Reverse charge")),
-    (TaxCategory.OUTSIDE, _l("Outside the scope of tax")),
+    (TaxCategory.STANDARD, _("Standard rate")),
+    (TaxCategory.REDUCED, _("Reduced rate")),
+    (TaxCategory.ZERO, _("Zero rate")),
+    (TaxCategory.EXEMPT, _("Exempt")),
+    (TaxCategory.REVERSE_CHARGE, _("Reverse charge")),
+    (TaxCategory.OUTSIDE, _("Outside the scope of tax")),
 ]
 
 
 class PartyForm(forms.Form):
     """Who an organisation is on invoices."""
 
-    name = forms.CharField(label=_l("Legal name"), max_length=200)
-    address = forms.CharField(label=_l("Address"), max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
-    tax_number = forms.CharField(label=_l("Tax number"), max_length=64, required=False)
+    name = forms.CharField(label=_("Legal name"), max_length=200)
+    address = forms.CharField(label=_("Address"), max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
+    tax_number = forms.CharField(label=_("Tax number"), max_length=64, required=False)
 
     def clean_address(self) -> str:
         """Return the address with one kind of line end."""
@@ -73,16 +72,16 @@ class PartyForm(forms.Form):
 class TaxRateForm(forms.Form):
     """A rate of tax to be published."""
 
-    jurisdiction = forms.RegexField(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", label=_l("Country"), help_text="CN, DE, US-CA")
-    category = forms.ChoiceField(label=_l("Category"), choices=CATEGORIES)
-    name = forms.CharField(label=_l("Name on invoices"), max_length=60, help_text=_l("Such as VAT."))
-    rate = forms.DecimalField(label=_l("Rate, per cent"), min_value=0, max_value=100, decimal_places=4)
+    jurisdiction = forms.RegexField(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", label=_("Country"), help_text="CN, DE, US-CA")
+    category = forms.ChoiceField(label=_("Category"), choices=CATEGORIES)
+    name = forms.CharField(label=_("Name on invoices"), max_length=60, help_text=_("Such as VAT."))
+    rate = forms.DecimalField(label=_("Rate, per cent"), min_value=0, max_value=100, decimal_places=4)
     reason = forms.CharField(
-        label=_l("Reason"), max_length=300, required=False, help_text=_l("Why no tax is charged, as invoices say it.")
+        label=_("Reason"), max_length=300, required=False, help_text=_("Why no tax is charged, as invoices say it.")
     )
-    reason_code = forms.CharField(label=_l("Code of the reason"), max_length=40, required=False)
-    valid_from = MomentField(label=_l("From, UTC"))
-    source = forms.CharField(label=_l("Source"), max_length=200, help_text=_l("The law, or who decided it."))
+    reason_code = forms.CharField(label=_("Code of the reason"), max_length=40, required=False)
+    valid_from = MomentField(label=_("From, UTC"))
+    source = forms.CharField(label=_("Source"), max_length=200, help_text=_("The law, or who decided it."))
 
     def read_tax(self) -> Tax:
         """Return the rate of a valid form."""
@@ -98,9 +97,9 @@ class TaxRateForm(forms.Form):
 class TreatmentForm(forms.Form):
     """How an organisation is taxed."""
 
-    organisation_id = forms.CharField(label=_l("Organisation's id"), max_length=64)
-    jurisdiction = forms.RegexField(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", label=_l("Country"), help_text="CN, DE, US-CA")
-    category = forms.ChoiceField(label=_l("Category"), choices=CATEGORIES)
+    organisation_id = forms.CharField(label=_("Organisation's id"), max_length=64)
+    jurisdiction = forms.RegexField(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", label=_("Country"), help_text="CN, DE, US-CA")
+    category = forms.ChoiceField(label=_("Category"), choices=CATEGORIES)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -112,7 +111,9 @@ def show_invoices(request: HttpRequest) -> HttpResponseBase:
     form = PartyForm(request.POST or None, initial=party.model_dump())
     if request.method == "POST" and form.is_valid():
         describe_party(actor=actor, now=now, **form.cleaned_data)
-        messages.success(request, _("So it will stand on invoices to come; those that are issued stay as they are."))
+        messages.success(
+            request, gettext("So it will stand on invoices to come; those that are issued stay as they are.")
+        )
         return redirect("invoices")
     page = list_invoices(
         actor=actor,
@@ -169,7 +170,7 @@ def close_month(request: HttpRequest) -> HttpResponseBase:
     """Close the books up to the end of a month."""
     month = read_month(request.POST.get("month", ""), now=utc_now())
     close_period(actor=find_actor(request), ends_at=month.end, now=utc_now())
-    messages.success(request, _("The books are closed: nothing can count for that month any more."))
+    messages.success(request, gettext("The books are closed: nothing can count for that month any more."))
     return redirect("desk_invoices")
 
 
@@ -194,7 +195,9 @@ def publish_rate(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return _render_desk(request, {"rate_form": form}, is_refused=True)
     publish_tax_rate(actor=find_actor(request), tax=form.read_tax(), now=utc_now())
-    messages.success(request, _("The rate is published. It cannot be changed; another that begins later replaces it."))
+    messages.success(
+        request, gettext("The rate is published. It cannot be changed; another that begins later replaces it.")
+    )
     return redirect("desk_invoices")
 
 
@@ -213,7 +216,7 @@ def decide(request: HttpRequest) -> HttpResponseBase:
         category=TaxCategory(said["category"]),
         now=utc_now(),
     )
-    messages.success(request, _("It counts for invoices to come."))
+    messages.success(request, gettext("It counts for invoices to come."))
     return redirect("desk_invoices")
 
 
