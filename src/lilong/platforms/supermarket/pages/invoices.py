@@ -47,6 +47,9 @@ from lilong.platforms.supermarket.services.invoices import issue_month
 
 INVOICES_SHOWN, TERMS_SHOWN, LINES_SHOWN = 25, 10, 200
 PPM_PER_CENT = PPM // 100
+TREATMENT_IDS = "treatment-%s"
+"""Ids of fields, apart from those of the other form of the page."""
+
 CATEGORIES = [
     (TaxCategory.STANDARD, _("Standard rate")),
     (TaxCategory.REDUCED, _("Reduced rate")),
@@ -205,7 +208,7 @@ def publish_rate(request: HttpRequest) -> HttpResponseBase:
 @for_operator
 def decide(request: HttpRequest) -> HttpResponseBase:
     """Decide how an organisation is taxed."""
-    form = TreatmentForm(request.POST)
+    form = TreatmentForm(request.POST, auto_id=TREATMENT_IDS)
     if not form.is_valid():
         return _render_desk(request, {"treatment_form": form}, is_refused=True)
     said = form.cleaned_data
@@ -228,7 +231,9 @@ def _render_desk(request: HttpRequest, more: dict[str, Any], *, is_refused: bool
         "rates": [(tax, name_category(category=tax.category)) for tax in _list_rates()],
         "treatments": [(each, name_category(category=each.category)) for each in _list_treatments()],
         "rate_form": TaxRateForm(),
-        "treatment_form": TreatmentForm(initial={"organisation_id": request.GET.get("organisation", "")}),
+        "treatment_form": TreatmentForm(
+            auto_id=TREATMENT_IDS, initial={"organisation_id": request.GET.get("organisation", "")}
+        ),
         "next_month": f"{next_month.begins_on:%Y-%m}",
         "is_over": next_month.end <= now,
         "is_closed": closed_until is not None and closed_until >= next_month.end,
