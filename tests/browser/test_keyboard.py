@@ -40,6 +40,7 @@ DESK = {
         "organisations",
         "providers",
         "ledger",
+        "invoices",
         "pools",
         "dead letters",
         "accelerator",
@@ -47,7 +48,7 @@ DESK = {
         "withdrawal",
     ),
     "provider": ("provider desk", "pool", "new pool", "offer", "new offer", "pay-outs"),
-    "buyer": ("own case", "compare", "narrowed shelf", "spending", "awaiting order"),
+    "buyer": ("own case", "own invoices", "compare", "narrowed shelf", "spending", "awaiting order"),
     "": ("record", "record entry"),
 }
 MEMBER_PAGES = ("/home", "/shelf", "/orders", "/wallet", "/cases", "/account/", "/account/2fa/")

@@ -15,6 +15,7 @@ from lilong.cli import (
     evidence,
     hub,
     hub_unit,
+    invoices,
     jobs,
     members,
     notices,
@@ -64,6 +65,7 @@ _add(wallet.app, panel=MEMBERS, name="wallet")
 _add(budgets.app, panel=MEMBERS, name="budgets")
 _add(projects.app, panel=MEMBERS, name="projects")
 _add(approvals.app, panel=MEMBERS, name="approvals")
+_add(invoices.app, panel=MEMBERS, name="invoices")
 _add(secrets.app, panel=MEMBERS, name="secrets")
 _add(volumes.app, panel=MEMBERS, name="volumes")
 _add(tokens.app, panel=MEMBERS, name="tokens")

@@ -8,6 +8,7 @@ from lilong.sdk.cases import Cases
 from lilong.sdk.consents import Consents
 from lilong.sdk.evidence import Evidence
 from lilong.sdk.invitations import Invitations
+from lilong.sdk.invoices import Invoices
 from lilong.sdk.members import Members
 from lilong.sdk.notices import Notices
 from lilong.sdk.objects import Objects
@@ -43,6 +44,7 @@ class Lilong:
         self.consents = Consents(self._transport)
         self.evidence = Evidence(self._transport)
         self.invitations = Invitations(self._transport)
+        self.invoices = Invoices(self._transport)
         self.members = Members(self._transport)
         self.notices = Notices(self._transport)
         self.objects = Objects(self._transport)

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from lilong.common.django.tables import require_tables
+from lilong.common.django.typesetting import has_han_font
 from lilong.common.errors import LilongError
 from lilong.foundation.ledger.reactions import verify as verify_books
 from lilong.foundation.objects.reactions import probe_storage
@@ -136,6 +137,12 @@ def _check_backup(now: datetime) -> tuple[Verdict, str]:
     return Verdict.FINE, f"The last backup is {hours:.0f} hours old."
 
 
+def _check_papers(_now: datetime) -> tuple[Verdict, str]:
+    if not has_han_font():
+        return Verdict.WARNING, "No font has Chinese characters, so invoices with some fail: install fonts-noto-cjk."
+    return Verdict.FINE, "Papers can be set as PDF, in Chinese, too."
+
+
 def _check_storage(_now: datetime) -> tuple[Verdict, str]:
     probe_storage()
     return (
@@ -230,6 +237,7 @@ OF_MACHINE: Sequence[tuple[str, Check]] = (
     ("disk", _check_disk),
     ("backup", _check_backup),
     ("storage", _check_storage),
+    ("papers", _check_papers),
 )
 OF_TABLES: Sequence[tuple[str, Check]] = (
     ("clock", _check_clock),

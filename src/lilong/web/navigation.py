@@ -105,6 +105,11 @@ ORGANISATION: tuple[Entry, ...] = (
         url_name="spending",
         about=_("Projects, budgets, which orders need an approval, and when the wallet is low."),
     ),
+    Entry(
+        label=_("Invoices"),
+        url_name="invoices",
+        about=_("What it was charged in each closed month, on paper and as PDF."),
+    ),
     Entry(label=_("Consents"), url_name="own_consents", about=_("What the hub may use its data for: nothing unasked.")),
     Entry(
         label=pgettext_lazy("access", "Tokens"),

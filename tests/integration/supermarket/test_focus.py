@@ -181,5 +181,5 @@ def test_another_organisation_sees_none_of_it(order):
 
 
 def test_a_quarter_asks_few_questions_however_many_orders_it_has(order, django_assert_max_num_queries):
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         export(order)

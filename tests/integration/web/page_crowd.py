@@ -125,6 +125,7 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST desk/second-factors/<str:loss_id>": {"decision": "grant", "reason": "Called."},
         "POST organisation/people/invite": {"email": "new@example.org", "role": "viewer", "language": "en"},
         "POST organisation/webhooks": {"key": uuid4().hex, "url": "https://h.example/", "kinds": "runs.run_failed"},
+        "POST organisation/invoices": {"name": "Lane AG", "address": "1 Lane", "tax_number": ""},
         "POST organisation/consents": {"version": load_consent_terms().version},
         "POST organisation/outcomes/<str:round_code>": {"people_employed": "3"},
         "POST organisation/evidence/new": document,

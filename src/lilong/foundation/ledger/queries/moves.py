@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Exists, OuterRef
+
 from lilong.foundation.ledger.core.accounts import AccountKind
 from lilong.foundation.ledger.core.transfers import TransferKind
 from lilong.foundation.ledger.models import Account, Transfer
@@ -38,6 +40,19 @@ def list_moves(*, owner_id: str, begin: datetime, end: datetime) -> list[Move]:
         *(_enter(row) for row in within.filter(credit_account__in=own)),
     ]
     return sorted(moves, key=lambda move: (move.transfer.effective_at, move.transfer.group_id, move.transfer.id))
+
+
+def list_payers(*, begin: datetime, end: datetime, after: str, limit: int) -> list[str]:
+    """Return who has a wallet, budget or voucher on which anything counts for `begin` <= moment < `end`, by id.
+
+    after: the last one known; at most `limit`. One query.
+    """
+    within = {"kind__in": MOVING_KINDS, "amount_uc__gt": 0, "effective_at__gte": begin, "effective_at__lt": end}
+    moved = Exists(Transfer.objects.filter(debit_account=OuterRef("pk"), **within)) | Exists(
+        Transfer.objects.filter(credit_account=OuterRef("pk"), **within)
+    )
+    payers = Account.objects.filter(moved, kind__in=PAYING_KINDS, owner_id__gt=after)
+    return list(payers.order_by("owner_id").values_list("owner_id", flat=True).distinct()[:limit])
 
 
 def _leave(row: Transfer) -> Move:

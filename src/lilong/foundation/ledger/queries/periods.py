@@ -44,6 +44,11 @@ def list_periods(*, actor: Actor, cursor: str | None, limit: int) -> Page[Period
     return Page(items=[_view(period) for period in page.items], next_cursor=page.next_cursor)
 
 
+def find_closed_until() -> datetime | None:
+    """Return the moment before which nothing can count any more; None where no period is closed. One query."""
+    return Period.objects.order_by("-ends_at").values_list("ends_at", flat=True).first()
+
+
 def _require_operator(actor: Actor) -> None:
     require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
 

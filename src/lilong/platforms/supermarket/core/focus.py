@@ -42,7 +42,7 @@ COLUMNS = (
     "ContractedCost",
     "ContractedUnitPrice",
     "EffectiveCost",
-    "InvoiceId",  # never filled: a hub writes no invoices yet
+    "InvoiceId",
     "InvoiceIssuerName",
     "ListCost",
     "ListUnitPrice",
@@ -89,8 +89,11 @@ class Parties:
     publishers: Mapping[str, str]
 
 
-def render_charge(*, charge: Charge, parties: Parties, rate: Rate) -> dict[str, str]:
-    """Return the row of a charge; what does not apply is empty, which FOCUS reads as null."""
+def render_charge(*, charge: Charge, parties: Parties, rate: Rate, invoice_number: str) -> dict[str, str]:
+    """Return the row of a charge; what does not apply is empty, which FOCUS reads as null.
+
+    invoice_number: of the paper that the charge stands on, empty until it is issued.
+    """
     begin, end = find_month(charge.effective_at)
     cost = _cost(charge.amount_uc, rate)
     row = dict.fromkeys(COLUMNS, "") | {
@@ -109,6 +112,7 @@ def render_charge(*, charge: Charge, parties: Parties, rate: Rate) -> dict[str, 
         "ChargePeriodStart": _second(charge.effective_at),
         "ContractedCost": cost,
         "EffectiveCost": cost,
+        "InvoiceId": invoice_number,
         "InvoiceIssuerName": guard_text(parties.hub),
         "ListCost": cost,
         "PricingCurrency": CREDIT_CURRENCY,

@@ -1,5 +1,13 @@
 """Tables of the supermarket: the shelf and orders, and what belongs to them."""
 
+from lilong.platforms.supermarket.models.invoices import (
+    Invoice,
+    InvoiceMonth,
+    InvoiceParty,
+    InvoiceSeries,
+    TaxRate,
+    TaxTreatment,
+)
 from lilong.platforms.supermarket.models.limits import Approval, Budget, BudgetDecision, Project, SpendingRule
 from lilong.platforms.supermarket.models.market import (
     LIVE_SLOTS,
@@ -32,6 +40,10 @@ __all__ = [
     "BudgetDecision",
     "Dispute",
     "FrozenEarning",
+    "Invoice",
+    "InvoiceMonth",
+    "InvoiceParty",
+    "InvoiceSeries",
     "Offer",
     "Order",
     "OrderQuerySet",
@@ -46,6 +58,8 @@ __all__ = [
     "StartOutlook",
     "StartRecord",
     "StartScore",
+    "TaxRate",
+    "TaxTreatment",
     "TimelineEntry",
     "Turnover",
 ]

@@ -2,8 +2,19 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import checkout, home, orders, selling, shelf, spending, starts, statements
+from lilong.platforms.supermarket.pages import (
+    checkout,
+    home,
+    invoices,
+    orders,
+    selling,
+    shelf,
+    spending,
+    starts,
+    statements,
+)
 
+_INVOICE = "organisation/invoices/<str:invoice_id>"
 urlpatterns = [
     path("home", home.show_home, name="home"),
     path("shelf", checkout.show_shelf, name="shelf"),
@@ -30,4 +41,13 @@ urlpatterns = [
     path("organisation/spending/projects/<str:project_id>/close", spending.stop_project, name="close_project"),
     path("organisation/spending/rule", spending.change_rule, name="spending_rule"),
     path("wallet/focus.csv", statements.download_focus, name="focus_csv"),
+    path("organisation/invoices", invoices.show_invoices, name="invoices"),
+    path(_INVOICE, invoices.show_invoice, name="invoice"),
+    path(f"{_INVOICE}/pdf", invoices.download_pdf, name="invoice_pdf"),
+    path(f"{_INVOICE}/document", invoices.download_document, name="invoice_document"),
+    path("desk/invoices", invoices.show_desk_invoices, name="desk_invoices"),
+    path("desk/invoices/close", invoices.close_month, name="desk_invoices_close"),
+    path("desk/invoices/issue", invoices.issue, name="desk_invoices_issue"),
+    path("desk/invoices/rates", invoices.publish_rate, name="desk_tax_rates"),
+    path("desk/invoices/treatments", invoices.decide, name="desk_treatments"),
 ]

@@ -1,0 +1,15 @@
+"""Filters of the supermarket's pages."""
+
+from django import template
+from django.utils.translation import get_language
+
+from lilong.platforms.supermarket.queries.invoice_papers import format_total
+from lilong.platforms.supermarket.queries.invoices import InvoiceView
+
+register = template.Library()
+
+
+@register.filter
+def invoice_total(invoice: InvoiceView) -> str:
+    """Return an invoice's total in its currency as the reader's language writes it."""
+    return format_total(invoice=invoice, language=get_language() or "")
