@@ -175,9 +175,13 @@ def _print_costs(found: Replay) -> None:
         ("vouchers beyond the budget of a year", found.withheld.number, found.withheld.amount_uc),
         ("orders that keep what was paid", found.kept.orders, found.kept.due_uc),
     ]
-    rows = [(why, str(number), credits_text(amount_uc)) for why, number, amount_uc in reasons if number]
-    columns = ("Why it pays less", "Number", "Amount")
-    print_table(title="What it refuses", columns=columns, rows=rows, right=frozenset(columns[1:]))
+    less = [(why, str(number), credits_text(amount_uc)) for why, number, amount_uc in reasons if number]
+    print_table(
+        title="What it refuses",
+        columns=("Why it pays less", "Number", "Amount"),
+        rows=less,
+        right=frozenset({"Number", "Amount"}),
+    )
 
 
 def _print_changes(found: Replay) -> None:

@@ -145,7 +145,9 @@ def find_relations(*, first_id: str, other_ids: Collection[str], day: date) -> d
 def load_ownership_history() -> OwnershipHistory:
     """Return who owned what on any day. Two queries. Memory: linear in all declared shares and owners."""
     shares = [
-        DatedShare(Share(holder=row.holder, held=row.organisation_id, share_ppm=row.share_ppm), row.starts_on, row.ends_on)
+        DatedShare(
+            Share(holder=row.holder, held=row.organisation_id, share_ppm=row.share_ppm), row.starts_on, row.ends_on
+        )
         for row in OwnershipShare.objects.order_by("id").iterator()
     ]
     owners = Membership.objects.filter(role=Role.OWNER).order_by("id")

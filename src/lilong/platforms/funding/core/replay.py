@@ -42,7 +42,10 @@ class PastOrder:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """An order that is held. shares: by voucher id; drafted: the voucher of the draft that pays; code: why none does."""
+    """An order that is held.
+
+    shares: by voucher id; drafted: the voucher of the draft that pays; code: why none does.
+    """
 
     order: PastOrder
     is_kept: bool
@@ -91,9 +94,7 @@ class _Replay:
         pending = _Pending(order, is_kept=True, shares=order.quoted) if is_kept else self._decide(order)
         offer_ids = [offer.offer_id for offer in order.offers]
         most = find_most(max_uc=order.max_uc, offer_ids=offer_ids, shares=list(pending.shares.values()))
-        self._books.hold(
-            order_id=order.order_id, parts_uc=dict(zip(pending.shares, most.vouchers_uc, strict=True))
-        )
+        self._books.hold(order_id=order.order_id, parts_uc=dict(zip(pending.shares, most.vouchers_uc, strict=True)))
         if order.ended_at is not None:
             heapq.heappush(self._ends, (order.ended_at, order.order_id, pending))
 

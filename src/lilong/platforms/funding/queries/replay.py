@@ -105,9 +105,7 @@ def _load_vouchers(*, begin: datetime, until: datetime) -> Iterator[PastVoucher]
             )
 
 
-def _load_opening(
-    programme_id: str, *, begin: datetime, zone: tzinfo, settled_before: "QuerySet[Any, Any]"
-) -> Opening:
+def _load_opening(programme_id: str, *, begin: datetime, zone: tzinfo, settled_before: "QuerySet[Any, Any]") -> Opening:
     """Return what the calendar year of `begin` had used until then."""
     year = begin.astimezone(zone).year
     uses = VoucherUse.objects.filter(year=year, order_id__in=settled_before)

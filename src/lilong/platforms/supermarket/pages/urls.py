@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import checkout, home, orders, selling, shelf, statements
+from lilong.platforms.supermarket.pages import checkout, home, orders, replays, selling, shelf, statements
 
 urlpatterns = [
     path("home", home.show_home, name="home"),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("provider/offers/<str:offer_id>", selling.show_offer, name="offer"),
     path("provider/offers/<str:offer_id>/withdraw", selling.withdraw, name="withdraw_offer"),
     path("desk/providers", selling.show_providers, name="desk_providers"),
+    path("desk/programmes/replay", replays.show_replay, name="desk_replay"),
     path("orders", orders.show_orders, name="orders"),
     path("runs/<str:run_id>", orders.go_to_run, name="run"),
     path("orders/<str:order_id>", orders.show_order, name="order"),

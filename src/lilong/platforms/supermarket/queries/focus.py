@@ -97,7 +97,9 @@ def _read_order(order: Order) -> ChargedOrder:
         name=order.name,
         placed_at=order.placed_at,
         settled_at=order.settlement.settled_at,
-        lines=charge_usage(usages=read_settled_usage(text=order.settlement.usage_csv), terms=promise.terms, max_uc=promise.max_uc),
+        lines=charge_usage(
+            usages=read_settled_usage(text=order.settlement.usage_csv), terms=promise.terms, max_uc=promise.max_uc
+        ),
     )
 
 

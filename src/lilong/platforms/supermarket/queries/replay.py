@@ -58,7 +58,9 @@ def replay_draft(*, actor: Actor, rule: VoucherRule, programme_id: str, period: 
     settled = Order.objects.filter(settled_at__gte=period.begin, settled_at__lt=period.end).count()
     if settled > REPLAYED_ORDERS_MAX:
         raise ReplayTooLong(
-            detail=say("There were {settled}; {most} are replayed at a time.", settled=settled, most=REPLAYED_ORDERS_MAX),
+            detail=say(
+                "There were {settled}; {most} are replayed at a time.", settled=settled, most=REPLAYED_ORDERS_MAX
+            ),
             facts={"limit": REPLAYED_ORDERS_MAX, "used": settled},
         )
     return replay_rule(
