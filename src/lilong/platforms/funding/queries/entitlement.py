@@ -149,7 +149,11 @@ def list_usable(*, organisation_id: str, offers: Sequence[OfferOrigin], now: dat
     facts = _trace_offers(organisation_id, offers, declared=declared, now=now) if offers else _imagine_offers(vouchers)
     return choose_vouchers(
         vouchers=vouchers,
-        member=see_member(find_admission(organisation_id=organisation_id), declared.get(organisation_id), zone=zone),
+        member=see_member(
+            admission=find_admission(organisation_id=organisation_id),
+            declared=declared.get(organisation_id),
+            zone=zone,
+        ),
         offers=facts,
         now=now,
         zone=zone,

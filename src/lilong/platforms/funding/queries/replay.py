@@ -17,7 +17,7 @@ from lilong.common.errors import NotFound
 from lilong.common.sentences import say
 from lilong.foundation.ledger.public import get_balances
 from lilong.foundation.members.public import OrganisationState, OrganisationView, get_organisations
-from lilong.foundation.members.public.ownership import OwnershipHistory, load_ownership_history
+from lilong.foundation.members.public.ownership import Admission, OwnershipHistory, load_ownership_history
 from lilong.platforms.funding.core.deciding import MemberFacts, OfferFacts
 from lilong.platforms.funding.core.replay import PastOrder, replay_orders
 from lilong.platforms.funding.core.replay_books import DraftRule, Opening, PastVoucher
@@ -28,8 +28,8 @@ from lilong.platforms.funding.models import Declaration, Programme, Voucher, Vou
 from lilong.platforms.funding.queries.entitlement import (
     DeclarationView,
     OfferOrigin,
-    build_member_facts,
     find_hub_zone,
+    see_member,
     view_declaration,
 )
 
@@ -166,9 +166,9 @@ class _Past:
 
     def _view_member(self, order: SoldOrder) -> MemberFacts:
         """Return the buyer as of the quote, which nobody gets who is not admitted."""
-        return build_member_facts(
-            state=OrganisationState.ADMITTED,
-            created_at=self._organisations[order.organisation_id].created_at,
+        created_at = self._organisations[order.organisation_id].created_at
+        return see_member(
+            admission=Admission(OrganisationState.ADMITTED, created_at),
             declared=self._find_declared(order.organisation_id, order.quoted_at),
             zone=self._zone,
         )
