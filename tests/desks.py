@@ -232,6 +232,7 @@ class Neighbourhood:
                 "organisations": "/desk/organisations",
                 "organisation": f"/desk/organisations/{self.buyer.organisation_id}",
                 "providers": "/desk/providers",
+                "voucher rules": "/desk/programmes/replay",
                 "second factors": "/desk/second-factors",
                 "second factor": f"/desk/second-factors/{FactorLoss.objects.get().id}",
                 "ledger": "/desk/ledger",

@@ -46,6 +46,7 @@ MAKE_NOTHING = {
     "POST /api/v1/orders/{order_id}/cancel",
     "POST /api/v1/organisations/{organisation_id}/standings/{standing_id}/end",
     "POST /api/v1/pay-outs/{pay_out_id}/sent",
+    "POST /api/v1/programmes/replays",
     "POST /api/v1/specs/check",
     "POST /api/v1/uploads",
 }

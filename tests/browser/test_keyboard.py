@@ -39,6 +39,7 @@ DESK = {
         "case",
         "organisations",
         "providers",
+        "voucher rules",
         "ledger",
         "invoices",
         "pools",

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from lilong.cli.credentials import hub_session
 from lilong.cli.output import AsJson, credits_text, format_time, print_json, print_next_step, print_table
 from lilong.common.errors import InputInvalid
-from lilong.sdk.programmes import Pays
+from lilong.sdk.programmes import Pays, Replay
 
 app = typer.Typer(no_args_is_help=True, help="What programmes would pay, and their rules.")
 
@@ -132,6 +132,67 @@ def publish(
             print_json({"version": version})
             return
         typer.echo(f"version {version}")
+
+
+@app.command()
+def replay(
+    file: RuleFile,
+    begins_on: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, of UTC.")],
+    ends_on: Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Day after the last.")],
+    programme: Annotated[
+        str, typer.Option(help="Id of the programme whose vouchers carry it; without it, as one of its own.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what a rule would have cost in a period, and who would have gained or lost; for operators.
+
+    Nothing is published. It assumes that everybody would have done what they did.
+    """
+    with hub_session(as_json=as_json) as hub:
+        found = hub.programmes.replay(
+            rule=_read_rule(file), begins_on=begins_on.date(), ends_on=ends_on.date(), programme_id=programme
+        )
+        if as_json:
+            print_json(found)
+            return
+        _print_costs(found)
+        _print_changes(found)
+        print_next_step("This assumes that everybody would have done what they did. Nothing was published.")
+
+
+def _print_costs(found: Replay) -> None:
+    months = [(each.month, each) for each in found.months]
+    rows = [
+        (name, str(paid.orders), *map(credits_text, (paid.due_uc, paid.draft_uc, paid.draft_was_uc, paid.others_uc)))
+        for name, paid in [*months, ("all", found.total)]
+    ]
+    columns = ("Settled in", "Orders", "Due", "This rule pays", "Paid in its place", "Other vouchers pay")
+    print_table(title="What it would have cost", columns=columns, rows=rows, right=frozenset(columns[1:]))
+    reasons = [
+        *((f"refused: {each.code}", each.number, each.amount_uc) for each in found.refused),
+        ("had no voucher of it", found.without_voucher.number, found.without_voucher.amount_uc),
+        *((f"cut by {each.clause}", each.number, each.amount_uc) for each in found.cut),
+        ("vouchers beyond the budget of a year", found.withheld.number, found.withheld.amount_uc),
+        ("orders that keep what was paid", found.kept.orders, found.kept.due_uc),
+    ]
+    less = [(why, str(number), credits_text(amount_uc)) for why, number, amount_uc in reasons if number]
+    print_table(
+        title="What it refuses",
+        columns=("Why it pays less", "Number", "Amount"),
+        rows=less,
+        right=frozenset({"Number", "Amount"}),
+    )
+
+
+def _print_changes(found: Replay) -> None:
+    who = found.organisations
+    typer.echo(
+        f"{who.gaining.number} organisations gain {credits_text(who.gaining.amount_uc)}, "
+        f"{who.losing.number} lose {credits_text(-who.losing.amount_uc)}, {who.unchanged} do neither."
+    )
+    rows = [(each.organisation_id, credits_text(each.due_uc), credits_text(each.gain_uc)) for each in found.changes]
+    columns = ("Organisation", "Due", "Gains")
+    print_table(title="Who gains and loses", columns=columns, rows=rows, right=frozenset(columns[1:]))
 
 
 def _origin(pays: Pays) -> str:

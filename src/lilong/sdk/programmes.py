@@ -164,6 +164,84 @@ class UsableVouchers(Answer):
     usable: tuple[str, ...] = Field(default=())
 
 
+class Paid(Answer):
+    """Who would have paid for settled orders, and who did: vouchers of the draft, and all others."""
+
+    orders: int
+    due_uc: int
+    draft_uc: int
+    draft_was_uc: int
+    others_uc: int
+    others_were_uc: int
+
+
+class PaidInMonth(Paid):
+    """A month of settlements."""
+
+    month: str
+
+
+class Change(Paid):
+    """An organisation that gains, or below zero loses."""
+
+    organisation_id: str
+    gain_uc: int
+
+
+class Count(Answer):
+    """How many, and how much together."""
+
+    number: int
+    amount_uc: int
+
+
+class RefusedOrders(Count):
+    """Orders on which the draft pays nothing, why, and what was due for them."""
+
+    code: str
+
+
+class CutOrders(Count):
+    """Orders on which a clause kept the draft from paying all that its rate says, and how much."""
+
+    clause: str
+
+
+class Quarters(Answer):
+    """How the gains of all organisations are spread."""
+
+    least_uc: int
+    lower_quarter_uc: int
+    median_uc: int
+    upper_quarter_uc: int
+    most_uc: int
+
+
+class ChangedOrganisations(Answer):
+    """How many organisations gain and lose, and how much together."""
+
+    gaining: Count
+    losing: Count
+    unchanged: int
+    quarters: Quarters | None = None
+
+
+class Replay(Answer):
+    """What a rule would have cost, if everybody had done what they did."""
+
+    form: str
+    assumes: str
+    total: Paid
+    kept: Paid
+    months: tuple[PaidInMonth, ...]
+    organisations: ChangedOrganisations
+    changes: tuple[Change, ...]
+    refused: tuple[RefusedOrders, ...]
+    cut: tuple[CutOrders, ...]
+    without_voucher: Count
+    withheld: Count
+
+
 class _Entitlements(Answer):
     items: tuple[Entitlement, ...]
 
@@ -227,6 +305,27 @@ class Programmes(Noun):
         """Publish the next version of the rule and return its number; issued vouchers keep theirs."""
         path = address("programmes", programme_id, "rules")
         return self._post(_RulePublished, path, json={"rule": _dump(rule)}).version
+
+    def replay(
+        self,
+        *,
+        rule: VoucherRule | Mapping[str, JsonValue],
+        begins_on: date,
+        ends_on: date,
+        programme_id: str = "",
+    ) -> Replay:
+        """Return what a rule would have cost for the orders settled from a day on and before another, of UTC.
+
+        programme_id: whose vouchers carry it instead of their own rule; without it, as a programme of its own of which
+        every organisation has a voucher. Nothing is published; it assumes that everybody would have done what they did.
+        """
+        body = {
+            "rule": _dump(rule),
+            "programme_id": programme_id,
+            "begins_on": begins_on.isoformat(),
+            "ends_on": ends_on.isoformat(),
+        }
+        return self._post(Replay, address("programmes", "replays"), json=body)
 
     def fund(self, programme_id: str, *, amount_uc: int, reference: str) -> str:
         """Ask for a payment to be entered into the fund and return the id of the case that two others decide."""

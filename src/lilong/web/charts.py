@@ -32,7 +32,11 @@ LETTER, IDEOGRAPH, GAP = 7, 12, 10
 
 TOP, BOTTOM, MARGIN = 8, 26, 2
 FIRST_IDEOGRAPH = "\u2e80"
-STEPS: "Mapping[Step, _StrOrPromise]" = {Step.DAY: gettext_lazy("Day"), Step.WEEK: gettext_lazy("Week from")}
+STEPS: "Mapping[Step, _StrOrPromise]" = {
+    Step.DAY: gettext_lazy("Day"),
+    Step.WEEK: gettext_lazy("Week from"),
+    Step.MONTH: gettext_lazy("Month"),
+}
 
 log = structlog.get_logger("lilong.web")
 
@@ -74,14 +78,14 @@ class ChartView:
 
 def view_chart(*, chart: Chart, language: str, studio: Studio = STUDIO) -> ChartView:
     """Return a chart with its figures, drawn in every size; a failure is logged, and leaves the figures."""
-    labels = [formatting.format_day(edge, language=language) for edge in chart.edges]
+    labels = _label(chart, language)
     places = range(len(chart.edges) - 1)
     rows = [
         Row(
             label=labels[place],
             amounts_uc=[each.amounts_uc[place] for each in chart.series],
             address=chart.addresses[place] if chart.addresses else "",
-            is_open=place == places[-1],
+            is_open=place == places[-1] and not chart.is_over,
         )
         for place in reversed(places)
     ]
@@ -111,7 +115,7 @@ def _draw(chart: Chart, *, language: str, studio: Studio) -> list[SafeString]:
 
 def describe_chart(*, chart: Chart, language: str) -> str:
     """Return what a chart shows in a sentence, for who does not see it."""
-    first, last = chart.edges[0], chart.edges[-2]
+    labels = _label(chart, language)
     sums = [
         _("%(label)s %(amount)s credits")
         % {"label": each.label, "amount": formatting.format_amount(each.sum_uc, language=language)}
@@ -119,15 +123,15 @@ def describe_chart(*, chart: Chart, language: str) -> str:
     ]
     return _("%(title)s, %(first)s to %(last)s: %(sums)s in all.") % {
         "title": chart.title,
-        "first": formatting.format_day(first, language=language),
-        "last": formatting.format_day(last, language=language),
+        "first": labels[0],
+        "last": labels[-1],
         "sums": _(", ").join(sums),
     }
 
 
 def build_spec(*, chart: Chart, size: Size, language: str) -> dict[str, Any]:
     """Return the Vega-Lite spec of a chart in one size and language."""
-    days = [formatting.format_day(edge, language=language) for edge in chart.edges[:-1]]
+    days = _label(chart, language)
     ticks = choose_ticks(*_reach(chart.series))
     texts = {str(tick): formatting.format_amount_briefly(tick, language=language) for tick in ticks}
     left = max(map(_measure, texts.values())) + GAP
@@ -211,6 +215,12 @@ def choose_ticks(low_uc: int, high_uc: int) -> list[int]:
     raise AssertionError("there is always a larger step")
 
 
+def _label(chart: Chart, language: str) -> list[str]:
+    """Return what stands under each column."""
+    write = formatting.format_month if chart.step is Step.MONTH else formatting.format_day
+    return [write(edge, language=language) for edge in chart.edges[:-1]]
+
+
 def _reach(series: Sequence[Series]) -> tuple[int, int]:
     """Return how deep and how high the stacked columns reach; zero is always within."""
     columns = list(zip(*(each.amounts_uc for each in series), strict=True))
@@ -221,7 +231,7 @@ def _reach(series: Sequence[Series]) -> tuple[int, int]:
 
 def _list_bars(chart: Chart, days: Sequence[str]) -> list[dict[str, Any]]:
     return [
-        {"day": day, "place": place, "uc": amount_uc, "open": day == days[-1]}
+        {"day": day, "place": place, "uc": amount_uc, "open": day == days[-1] and not chart.is_over}
         for place, each in enumerate(chart.series)
         for day, amount_uc in zip(days, each.amounts_uc, strict=True)
         if amount_uc

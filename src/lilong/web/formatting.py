@@ -130,6 +130,15 @@ def format_day(moment: datetime, *, language: str) -> str:
     return format_skeleton("MMMd", moment.astimezone(UTC), locale=find_locale(language))
 
 
+def format_month(moment: datetime, *, language: str) -> str:
+    """Return the month of a moment in UTC.
+
+    >>> format_month(datetime(2026, 3, 1, tzinfo=UTC), language="en")
+    'Mar 2026'
+    """
+    return format_skeleton("yMMM", moment.astimezone(UTC), locale=find_locale(language))
+
+
 def format_ago(moment: datetime, *, now: datetime, language: str) -> str:
     """Return how long ago the moment is, or how long until it comes.
 

@@ -40,6 +40,23 @@ def test_an_example_becomes_a_programme_that_says_whom_it_pays(hub, tmp_path):
     assert json.loads(read(hub, token, "programmes", "decisions", "--json")) == {"decisions": []}
 
 
+def test_a_rule_is_tried_on_past_orders_before_it_is_published(hub, tmp_path):
+    operator = make_operator_token(now=utc_now())
+    file = tmp_path / "rule.toml"
+    file.write_text(read(hub, operator, "programmes", "examples", "korea-like"), encoding="utf-8")
+    period = ("--from", "2026-01-01", "--until", "2026-04-01")
+    found = json.loads(read(hub, operator, "programmes", "replay", str(file), *period, "--json"))
+    assert (found["total"]["orders"], found["assumes"]) == (0, "unchanged_behaviour")
+    said = read(hub, operator, "programmes", "replay", str(file), *period)
+    assert "0 organisations gain 0.000000 credits" in said
+    missing = lilong(
+        *("programmes", "replay", str(file), *period, "--programme", f"prg_{'0' * 32}"),
+        env={"LILONG_HUB": hub.url, "LILONG_TOKEN": operator},
+    )
+    assert missing.returncode
+    assert "There is no programme" in missing.stderr
+
+
 def test_a_file_that_is_no_rule_is_refused_field_by_field(hub, tmp_path):
     operator = make_operator_token(now=utc_now())
     file = tmp_path / "rule.toml"

@@ -322,6 +322,8 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "POST desk/organisations/<str:organisation_id>": "OPERATORS",
         "GET desk/providers": "OPERATORS",
         "POST desk/providers": "OPERATORS",
+        "GET desk/programmes/replay": "OPERATORS",
+        "POST desk/programmes/replay": "OPERATORS",
         "GET desk/pools": "OPERATORS",
         "GET desk/cases/<str:case_id>/documents/<str:evidence_id>": "OPERATORS",
         "POST desk/cases/<str:case_id>/documents/<str:evidence_id>/verify": "OPERATORS",

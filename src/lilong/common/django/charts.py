@@ -1,4 +1,7 @@
-"""What a room puts into a chart: amounts of money by day or week. `web/charts.py` draws them, and lists them below."""
+"""What a room puts into a chart: amounts of money by day, week or month.
+
+`web/charts.py` draws them, and lists them below.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +26,7 @@ class Step(StrEnum):
 
     DAY = "day"
     WEEK = "week"
+    MONTH = "month"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +47,9 @@ class Series:
 class Chart:
     """Series that are stacked upon each other, the first at the line.
 
-    name: of the chart in its page. edges: when each column begins, oldest first, and when the last one ends, which the
-    present moment is in. addresses: for each column the page that its figures come from, or none at all.
+    name: of the chart in its page. edges: when each column begins, oldest first, and when the last one ends.
+    addresses: for each column the page that its figures come from, or none at all. is_over: the last column has ended;
+    else the present moment is in it.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Chart:
     edges: Sequence[datetime]
     series: Sequence[Series]
     addresses: Sequence[str] = ()
+    is_over: bool = False
 
     @property
     def has_figures(self) -> bool:

@@ -2,10 +2,18 @@
 
 from lilong.foundation.members.core.ownership import RelatedRule, Relation, Share, find_relation
 from lilong.foundation.members.queries import Admission, find_admission
-from lilong.foundation.members.queries.ownership import RelatedAnswer, are_related, find_relations, load_related_rule
+from lilong.foundation.members.queries.ownership import (
+    OwnershipHistory,
+    RelatedAnswer,
+    are_related,
+    find_relations,
+    load_ownership_history,
+    load_related_rule,
+)
 
 __all__ = [
     "Admission",
+    "OwnershipHistory",
     "RelatedAnswer",
     "RelatedRule",
     "Relation",
@@ -14,5 +22,6 @@ __all__ = [
     "find_admission",
     "find_relation",
     "find_relations",
+    "load_ownership_history",
     "load_related_rule",
 ]

@@ -1,9 +1,10 @@
 """Reads of who owns what, as declared."""
 
 import tomllib
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
 
@@ -51,6 +52,41 @@ class RelatedAnswer:
 
     relation: Relation | None
     rule: RelatedRule
+
+
+@dataclass(frozen=True, slots=True)
+class DatedShare:
+    """A share as it was declared. ends_on: the first day on which it is no more; None while it goes on."""
+
+    share: Share
+    starts_on: date
+    ends_on: date | None
+
+    def is_in_force(self, day: date) -> bool:
+        """Say whether it counts on a day."""
+        return self.starts_on <= day and (self.ends_on is None or day < self.ends_on)
+
+
+class OwnershipHistory:
+    """All that was ever declared, for who asks of many pairs and days; says what `find_relations` says."""
+
+    def __init__(self, *, shares: Sequence[DatedShare], threshold_ppm: int) -> None:
+        self._threshold_ppm = threshold_ppm
+        self._by_held: defaultdict[str, list[DatedShare]] = defaultdict(list)
+        for each in shares:
+            self._by_held[each.share.held].append(each)
+
+    def find_relation(self, *, first_id: str, second_id: str, day: date) -> Relation | None:
+        """Return why two organisations were related on a day, or None. Cost: linear in the shares above them."""
+        shares: list[Share] = []
+        seen: set[str] = set()
+        frontier = {first_id, second_id}
+        for _ in range(CHAIN_MAX):
+            seen |= frontier
+            found = [each.share for held in frontier for each in self._by_held.get(held, ()) if each.is_in_force(day)]
+            shares += found
+            frontier = {share.holder for share in found} - seen
+        return find_relation(first=first_id, second=second_id, shares=shares, threshold_ppm=self._threshold_ppm)
 
 
 @lru_cache(maxsize=1)
@@ -104,6 +140,24 @@ def find_relations(*, first_id: str, other_ids: Collection[str], day: date) -> d
         for other_id in other_ids
     }
     return {other_id: relation for other_id, relation in relations.items() if relation is not None}
+
+
+def load_ownership_history() -> OwnershipHistory:
+    """Return who owned what on any day. Two queries. Memory: linear in all declared shares and owners."""
+    shares = [
+        DatedShare(
+            Share(holder=row.holder, held=row.organisation_id, share_ppm=row.share_ppm), row.starts_on, row.ends_on
+        )
+        for row in OwnershipShare.objects.order_by("id").iterator()
+    ]
+    owners = Membership.objects.filter(role=Role.OWNER).order_by("id")
+    for person_id, organisation_id, joined_at, left_at in owners.values_list(
+        "person_id", "organisation_id", "joined_at", "left_at"
+    ).iterator():
+        ends_on = left_at.astimezone(UTC).date() + timedelta(days=1) if left_at else None
+        share = Share(holder=person_id, held=organisation_id, share_ppm=PPM)
+        shares.append(DatedShare(share, joined_at.astimezone(UTC).date(), ends_on))
+    return OwnershipHistory(shares=shares, threshold_ppm=load_related_rule().threshold_ppm)
 
 
 def check_related(*, actor: Actor, first_id: str, second_id: str, now: datetime) -> RelatedAnswer:

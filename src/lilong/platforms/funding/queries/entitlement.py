@@ -149,7 +149,11 @@ def list_usable(*, organisation_id: str, offers: Sequence[OfferOrigin], now: dat
     facts = _trace_offers(organisation_id, offers, declared=declared, now=now) if offers else _imagine_offers(vouchers)
     return choose_vouchers(
         vouchers=vouchers,
-        member=_see_member(find_admission(organisation_id=organisation_id), declared.get(organisation_id), zone=zone),
+        member=see_member(
+            admission=find_admission(organisation_id=organisation_id),
+            declared=declared.get(organisation_id),
+            zone=zone,
+        ),
         offers=facts,
         now=now,
         zone=zone,
@@ -216,7 +220,7 @@ def find_refusal(*, pays: Sequence[Pays]) -> Refused | None:
 def get_member_facts(*, organisation_id: str, zone: tzinfo) -> MemberFacts:
     """Return an organisation as rules see it: what it last declared, and since when it is here. Two queries."""
     declared = find_declaration(organisation_id=organisation_id)
-    return _see_member(find_admission(organisation_id=organisation_id), declared, zone=zone)
+    return see_member(admission=find_admission(organisation_id=organisation_id), declared=declared, zone=zone)
 
 
 def find_declaration(*, organisation_id: str) -> DeclarationView | None:
@@ -228,19 +232,22 @@ def find_declarations(*, organisation_ids: Collection[str]) -> dict[str, Declara
     """Return what organisations declare of themselves now, by their ids, without those that never did. One query."""
     newest = Declaration.objects.filter(organisation_id__in=organisation_ids).values("organisation_id")
     rows = Declaration.objects.filter(id__in=newest.annotate(last=Max("id")).values("last"))
-    return {
-        row.organisation_id: DeclarationView(
-            country=row.country,
-            founded_on=row.founded_on,
-            head_count=row.head_count,
-            purposes=tuple(Purpose(each) for each in row.purposes),
-            declared_at=row.declared_at,
-        )
-        for row in rows
-    }
+    return {row.organisation_id: view_declaration(row=row) for row in rows}
 
 
-def _see_member(admission: Admission, declared: DeclarationView | None, *, zone: tzinfo) -> MemberFacts:
+def view_declaration(*, row: Declaration) -> DeclarationView:
+    """Return the row as others see it."""
+    return DeclarationView(
+        country=row.country,
+        founded_on=row.founded_on,
+        head_count=row.head_count,
+        purposes=tuple(Purpose(each) for each in row.purposes),
+        declared_at=row.declared_at,
+    )
+
+
+def see_member(*, admission: Admission, declared: DeclarationView | None, zone: tzinfo) -> MemberFacts:
+    """Return an organisation as rules see it, from how it is here and what it declares."""
     return MemberFacts(
         is_admitted=admission.state is OrganisationState.ADMITTED,
         since=admission.created_at.astimezone(zone).date(),

@@ -2,7 +2,7 @@
 
 from ninja import Router
 
-from lilong.platforms.supermarket.api import invoices, orders, search, shelf, spending, starts, statements
+from lilong.platforms.supermarket.api import invoices, orders, replays, search, shelf, spending, starts, statements
 
 router = Router()
 router.add_router("", shelf.router)
@@ -12,3 +12,4 @@ router.add_router("", orders.router)
 router.add_router("", spending.router)
 router.add_router("", statements.router)
 router.add_router("", invoices.router)
+router.add_router("", replays.router)

@@ -18,3 +18,4 @@ BUDGETS_MAX = 50
 PROJECTS_MAX = 100
 APPROVERS = frozenset({Role.OWNER, Role.ADMIN, Role.OPERATOR})
 """Who approves orders of others of their own organisation."""
+REPLAYED_ORDERS_MAX = 10_000

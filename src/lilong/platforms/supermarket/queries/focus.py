@@ -1,7 +1,5 @@
 """An organisation's charges of a period as a FOCUS file."""
 
-import csv
-import io
 from collections.abc import Collection, Sequence
 
 from django.conf import settings
@@ -16,13 +14,13 @@ from lilong.foundation.ledger.public.moves import Move, list_moves
 from lilong.foundation.members.public.people import name_organisations
 from lilong.platforms.supermarket.core.charges import Charge, ChargedOrder, Movement, list_charges
 from lilong.platforms.supermarket.core.focus import COLUMNS, Parties, render_charge
-from lilong.platforms.supermarket.core.pricing import AttemptUsage, charge_usage
+from lilong.platforms.supermarket.core.pricing import charge_usage
 from lilong.platforms.supermarket.core.promise import read_promise
 from lilong.platforms.supermarket.core.rates import Rate, choose_rate
 from lilong.platforms.supermarket.models import Offer, Order
 from lilong.platforms.supermarket.queries.invoices import number_charges
+from lilong.platforms.supermarket.queries.usage import read_settled_usage
 from lilong.protocol.exports import render_csv
-from lilong.protocol.messages import Fault
 
 PAYMENTS = frozenset(
     {
@@ -106,26 +104,10 @@ def _read_order(order: Order) -> ChargedOrder:
         name=order.name,
         placed_at=order.placed_at,
         settled_at=order.settlement.settled_at,
-        lines=charge_usage(usages=_read_usage(order.settlement.usage_csv), terms=promise.terms, max_uc=promise.max_uc),
+        lines=charge_usage(
+            usages=read_settled_usage(text=order.settlement.usage_csv), terms=promise.terms, max_uc=promise.max_uc
+        ),
     )
-
-
-def _read_usage(text: str) -> list[AttemptUsage]:
-    """Return the usage that was settled, which later reports do not change."""
-    return [
-        AttemptUsage(
-            attempt_id=row["attempt_id"],
-            number=int(row["number"]),
-            offer_id=row["offer_id"],
-            metered_ms=int(row["metered_ms"]),
-            billable_ms=int(row["billable_ms"]),
-            supported_ms=int(row["billable_ms"]),
-            longest_ms=int(row["metered_ms"]),
-            fault=Fault(row["fault"]) if row["fault"] else None,
-            state=row["state"],
-        )
-        for row in csv.DictReader(io.StringIO(text, newline=""))
-    ]
 
 
 def name_parties(*, organisation_id: str, charges: Sequence[Charge]) -> Parties:

@@ -13,7 +13,7 @@ def split_lines(*, promise: Promise, lines: Iterable[ChargeLine]) -> Split:
     dues_uc: Counter[str] = Counter()
     for line in lines:
         dues_uc[line.terms.offer_id] += line.due_uc
-    return split_dues(dues_uc=dues_uc, shares=_list_shares(promise))
+    return split_dues(dues_uc=dues_uc, shares=list_shares(promise=promise))
 
 
 def split_hold(*, promise: Promise, max_uc: int | None = None) -> Split:
@@ -23,10 +23,11 @@ def split_hold(*, promise: Promise, max_uc: int | None = None) -> Split:
     """
     offer_ids = [offer.offer_id for offer in promise.offers]
     most_uc = promise.max_uc if max_uc is None else max_uc
-    return find_most(max_uc=most_uc, offer_ids=offer_ids, shares=_list_shares(promise))
+    return find_most(max_uc=most_uc, offer_ids=offer_ids, shares=list_shares(promise=promise))
 
 
-def _list_shares(promise: Promise) -> list[Share]:
+def list_shares(*, promise: Promise) -> list[Share]:
+    """Return what each voucher of a quote carries, in its order."""
     return [
         Share(
             rate_ppm=voucher.rate_ppm,
