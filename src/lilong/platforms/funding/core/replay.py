@@ -132,7 +132,7 @@ class _Replay:
     def _end(self) -> None:
         ended_at, _, pending = heapq.heappop(self._ends)
         order = pending.order
-        parts_uc = self._split(pending) if order.is_settled else {}
+        parts_uc: Mapping[str, int] = self._split(pending) if order.is_settled else {}
         self._books.settle(order_id=order.order_id, parts_uc=parts_uc, at=ended_at)
         if order.is_settled:
             self._count(pending, parts_uc, ended_at)
