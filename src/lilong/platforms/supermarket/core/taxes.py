@@ -69,7 +69,7 @@ class Treatment:
 
 def check_rate(*, category: TaxCategory, rate_ppm: int, reason: str) -> None:
     """Raise TaxRateInvalid where a category is taxed and has no rate, is not and has one, or lacks its reason."""
-    problems = []
+    problems: list[FieldProblem] = []
     if (category in TAXED) != (rate_ppm > 0):
         wanted = say("it needs a rate above zero") if category in TAXED else say("its rate is zero")
         problems.append(FieldProblem(path="rate_ppm", code="tax.rate_wrong", message=wanted))
