@@ -2,7 +2,7 @@
 
 from ninja import Router
 
-from lilong.platforms.supermarket.api import orders, search, shelf, spending, starts, statements
+from lilong.platforms.supermarket.api import measuring, orders, search, shelf, spending, starts, statements
 
 router = Router()
 router.add_router("", shelf.router)
@@ -10,4 +10,5 @@ router.add_router("", search.router)
 router.add_router("", starts.router)
 router.add_router("", orders.router)
 router.add_router("", spending.router)
+router.add_router("", measuring.router)
 router.add_router("", statements.router)

@@ -20,6 +20,7 @@ from lilong.platforms.supermarket.models.market import (
     TimelineEntry,
     Turnover,
 )
+from lilong.platforms.supermarket.models.measurements import Figure, Measurement
 from lilong.platforms.supermarket.models.starts import StartOutlook, StartRecord, StartScore
 
 __all__ = [
@@ -31,7 +32,9 @@ __all__ = [
     "Budget",
     "BudgetDecision",
     "Dispute",
+    "Figure",
     "FrozenEarning",
+    "Measurement",
     "Offer",
     "Order",
     "OrderQuerySet",

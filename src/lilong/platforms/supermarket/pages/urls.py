@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from lilong.platforms.supermarket.pages import checkout, home, orders, selling, shelf, spending, starts, statements
+from lilong.platforms.supermarket.pages import (
+    checkout,
+    home,
+    measuring,
+    orders,
+    selling,
+    shelf,
+    spending,
+    starts,
+    statements,
+)
 
 urlpatterns = [
     path("home", home.show_home, name="home"),
@@ -14,6 +24,8 @@ urlpatterns = [
     path("provider/offers/new", selling.add_offer, name="add_offer"),
     path("provider/offers/<str:offer_id>", selling.show_offer, name="offer"),
     path("provider/offers/<str:offer_id>/withdraw", selling.withdraw, name="withdraw_offer"),
+    path("provider/offers/<str:offer_id>/measure", measuring.measure, name="measure_offer"),
+    path("pools/<str:pool_id>/measurements", measuring.show_measured, name="measured"),
     path("desk/providers", selling.show_providers, name="desk_providers"),
     path("orders", orders.show_orders, name="orders"),
     path("runs/<str:run_id>", orders.go_to_run, name="run"),
