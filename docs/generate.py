@@ -25,7 +25,13 @@ from lilong.web.config import CreditRate, OidcProvider, SamlProvider, Settings
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 PACKAGE = REFERENCE.parents[1] / "src" / "lilong"
-NOT_IMPORTED = ("lilong.cli.demo.job", "lilong.web.management", "lilong.web.gunicorn", "lilong.web.wsgi")
+NOT_IMPORTED = (
+    "lilong.cli.demo.job",
+    "lilong.platforms.supermarket.job",
+    "lilong.web.management",
+    "lilong.web.gunicorn",
+    "lilong.web.wsgi",
+)
 REFUSALS = {"FieldProblem", "Refusal"}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
+from lilong.platforms.supermarket.core.measuring.figures import SPEEDS, WORK_PRICES
 from lilong.platforms.supermarket.core.search.fields import FIELDS, NONE, UNITS
 from lilong.platforms.supermarket.core.search.language import Comparison, Every, Not, OneOf, Op, Search, every, some
 from lilong.platforms.supermarket.core.starts import Starts
@@ -14,12 +15,24 @@ from lilong.protocol.accelerators import list_accelerators
 ACCELERATORS = tuple(row.id for row in list_accelerators()[:4])
 PROVIDERS = ("Lane Cloud", "大云", 'a "quoted" \\ name', "or")
 MAKERS = {row.id: (row.vendor, row.country) for row in list_accelerators()}
+
+
+def _read_speed(metric: str) -> Callable[[ShelfOffer], int | None]:
+    return lambda offer: offer.results[metric].micro if metric in offer.results else None
+
+
+def _read_work_price(column: str) -> Callable[[ShelfOffer], int | None]:
+    return lambda offer: offer.work_prices.get(column)
+
+
 NUMBERS: dict[str, Callable[[ShelfOffer], int | None]] = {
     "price": lambda offer: offer.hour_uc,
     "memory": lambda offer: offer.memory_mib_per_unit,
     "cores": lambda offer: offer.cores_per_unit,
     "free": lambda offer: offer.free,
     "gang": lambda offer: offer.gang_units,
+    **{column: _read_speed(metric) for column, metric in SPEEDS.items()},
+    **{column: _read_work_price(column) for column in WORK_PRICES},
 }
 WORDS: dict[str, Callable[[ShelfOffer], str]] = {
     "unit": lambda offer: UNITS[offer.unit],

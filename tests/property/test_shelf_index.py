@@ -1,8 +1,10 @@
 from collections import Counter
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lilong.platforms.supermarket.core.measuring.figures import SPEEDS, Measured
 from lilong.platforms.supermarket.core.pricing import Shape, Unit
 from lilong.platforms.supermarket.core.search.columns import Numbers, list_slots
 from lilong.platforms.supermarket.core.search.index import FACETS, SORTS, Index, Listed, Order
@@ -10,8 +12,9 @@ from lilong.platforms.supermarket.core.search.language import Op
 from lilong.platforms.supermarket.core.search.stock import Gang, Lot, Stock
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.queries.search import view_offer
-from tests.searching import ACCELERATORS, OPS, PROVIDERS, WORDS, any_search, finds
+from tests.searching import ACCELERATORS, NUMBERS, OPS, PROVIDERS, WORDS, any_search, finds
 
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 numbers = st.lists(st.none() | st.integers(0, 9) | st.integers(0, 2**40), max_size=40)
 
 
@@ -38,6 +41,22 @@ def test_a_column_that_was_changed_is_like_one_that_was_filled(before, after):
     assert changed.known == filled.known
 
 
+def make_results(speeds):
+    return {
+        metric: Measured(
+            metric=metric,
+            micro=micro,
+            lowest=micro,
+            highest=micro,
+            count=5,
+            drifted=False,
+            measured_at=NOON,
+            run_id="run",
+        )
+        for metric, micro in speeds.items()
+    }
+
+
 names = st.sampled_from(["a", "B", "c c", "大", "İ"])
 lots = st.builds(
     Lot,
@@ -56,6 +75,7 @@ offers = st.lists(
         provider=st.sampled_from(PROVIDERS),
         level=st.sampled_from(["", "gold"]),
         hour_uc=st.none() | st.integers(0, 20),
+        results=st.dictionaries(st.sampled_from([*SPEEDS.values()]), st.integers(0, 9)).map(make_results),
     ),
     max_size=30,
 )
@@ -93,13 +113,12 @@ changes = st.tuples(
     st.lists(st.tuples(lots, stocks), max_size=20),
 )
 orders = st.builds(Order, by=st.sampled_from(SORTS), descending=st.booleans())
-NAMED = {"price": "hour_uc", "memory": "memory_mib_per_unit", "cores": "cores_per_unit", "gang": "gang_units"}
 
 
 def rank(view, order):
     keys = []
     for name, down in ((order.by, order.descending), ("price", order.descending and order.by == "price")):
-        value = getattr(view, NAMED.get(name, name))
+        value = NUMBERS[name](view)
         keys.append((value is None, 0 if value is None else -value if down else value))
     return keys, view.id
 

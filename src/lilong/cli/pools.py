@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from lilong.cli.credentials import hub_session
 from lilong.cli.output import AsJson, format_time, messages, print_fields, print_json, print_next_step, print_table
@@ -14,7 +15,17 @@ from lilong.sdk.pools import Pool
 
 app = typer.Typer(help="For providers: machines that the hub may sell.", no_args_is_help=True)
 
+MICRO = 1_000_000
+
 PoolName = Annotated[str, typer.Argument(metavar="POOL", help="Name or id of a pool.")]
+
+
+class NothingOnSale(NotFound):
+    """No offer of the pool can be measured."""
+
+    code = "cli.nothing_on_sale"
+    title = "Nothing of this pool is on the shelf"
+    next_step = "Put an offer with a price on the shelf first: a measurement is bought like any other work."
 
 
 class PoolUnknown(NotFound):
@@ -120,6 +131,48 @@ def cancel_maintenance(pool: PoolName, as_json: AsJson = False) -> None:
     """Take back the maintenance that was announced."""
     with hub_session(as_json=as_json) as hub:
         _report(hub.pools.cancel_maintenance(_find(hub, pool).id), as_json=as_json)
+
+
+@app.command("benchmark")
+def benchmark_pool(pool: PoolName, as_json: AsJson = False) -> None:
+    """Buy a measurement of one unit of each offer of a pool from your organisation's wallet, at the posted price."""
+    with hub_session(as_json=as_json) as hub:
+        pool_id = _find(hub, pool).id
+        orders = [hub.offers.measure(offer.id) for offer in hub.offers.list() if offer.pool_id == pool_id]
+        if not orders:
+            raise NothingOnSale(detail=f"No offer of {pool[:80]!r} is on the shelf.")
+        if as_json:
+            print_json({"order_ids": orders})
+            return
+        messages.print(f"Ordered: {', '.join(orders)}.")
+        print_next_step(f"`lilong pools measured {pool}` shows the figures once the runs are over.")
+
+
+@app.command("measured")
+def show_measured(pool: PoolName, as_json: AsJson = False) -> None:
+    """Show what was measured of a pool: the middle of the repetitions, their spread and the date."""
+    with hub_session(as_json=as_json) as hub:
+        found = hub.offers.get_measured(pool if pool.startswith("pool_") else _find(hub, pool).id)
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (
+                offer.name,
+                each.metric,
+                f"{each.micro / MICRO:.4g} {each.unit}",
+                f"{each.lowest / MICRO:.4g} to {each.highest / MICRO:.4g} of {each.count}",
+                format_time(each.measured_at),
+                "differs from earlier" if each.drifted else "",
+            )
+            for offer in found.offers
+            for each in offer.results
+        ]
+        columns = ("Offer", "Metric", "Measured", "Spread", "On", "Note")
+        print_table(title=f"Measured on {found.name}", columns=columns, rows=rows, right=frozenset({"Measured"}))
+        for each in found.history[:1]:
+            for metric, why in each.not_measured.items():
+                messages.print(f"Not measured: {metric}. {escape(why)}")
 
 
 def _find(hub: Lilong, name: str) -> Pool:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from datetime import date, datetime
 
+from pydantic import Field
+
 from lilong.sdk.noun import Answer, Noun, address
 from lilong.sdk.quotes import Wait
 
@@ -34,6 +36,54 @@ class Offer(Answer):
     price_until: datetime | None = None
 
 
+class Measured(Answer):
+    """A measured speed in millionths of its unit: the middle of `count` repetitions, the lowest and the highest."""
+
+    metric: str
+    unit: str
+    micro: int
+    lowest: int
+    highest: int
+    count: int
+    drifted: bool
+    measured_at: datetime
+    run_id: str
+
+
+class MeasuredOffer(Answer):
+    """An offer with its newest figures."""
+
+    id: str
+    name: str
+    accelerator: str
+    hour_uc: int | None = None
+    results: tuple[Measured, ...]
+
+
+class Measurement(Answer):
+    """One measurement: figures, or why nothing of it is believed; neither while checked_at is None."""
+
+    id: str
+    offer_id: str
+    order_id: str
+    run_id: str
+    ordered_at: datetime
+    checked_at: datetime | None = None
+    refusal: str
+    figures: tuple[Measured, ...]
+    not_measured: dict[str, str]
+    machine: dict[str, str]
+
+
+class MeasuredPool(Answer):
+    """What was measured of the offers of a pool, and the latest measurements, the newest first."""
+
+    id: str
+    name: str
+    offers: tuple[MeasuredOffer, ...]
+    history: tuple[Measurement, ...]
+
+
 class FoundOffer(Answer):
     """An offer that a search found: what one unit costs an hour, and what of it one's own vouchers leave to pay.
 
@@ -59,6 +109,14 @@ class FoundOffer(Answer):
     gang_units_per_node: int | None = None
     starts: str
     wait: Wait | None = None
+    measured: tuple[Measured, ...] = ()
+    work_prices: dict[str, int] = Field(default_factory=dict)
+
+
+class Ordered(Answer):
+    """The order that buys a measurement."""
+
+    order_id: str
 
 
 class FacetValue(Answer):
@@ -155,7 +213,7 @@ class Offers(Noun):
     def search(self, search: str = "", *, sort: str = "price", limit: int = 50) -> Found:
         """Return what a search finds, as in `accelerator = h100 price < 3`: the first offers and the facets of all.
 
-        sort: price, memory, cores, free or gang; a - before it turns it round.
+        sort: price, memory, cores, free, gang or a measured field; a - before it turns it round.
         """
         return self._get(Found, address("shelf"), params={"q": search, "sort": sort, "limit": limit})
 
@@ -211,3 +269,11 @@ class Offers(Noun):
     def list_prices(self, offer_id: str) -> Iterator[PriceRow]:
         """Yield an offer's price rows, newest first."""
         return self._list(PriceRow, address("offers", offer_id, "prices"))
+
+    def measure(self, offer_id: str) -> str:
+        """Buy a measurement of one unit of an offer and return the order's id; for operators and the offer's seller."""
+        return self._post(Ordered, address("offers", offer_id, "measurements")).order_id
+
+    def get_measured(self, pool_id: str) -> MeasuredPool:
+        """Return what was measured of the offers of a pool."""
+        return self._get(MeasuredPool, address("pools", pool_id, "measurements"))

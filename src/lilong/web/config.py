@@ -198,6 +198,17 @@ class Settings(BaseSettings):
     artefact_keep_days: int = Field(default=90, ge=1, description="Days that the artefacts of a finished run stay.")
     log_keep_days: int = Field(default=90, ge=1, description="Days that the logs of a finished run stay.")
 
+    measuring_days: int = Field(
+        default=0,
+        ge=0,
+        le=365,
+        description="Days after which, on average, the hub buys a measurement of each offer anew; 0: never by itself.",
+    )
+    measuring_requirements: tuple[str, ...] = Field(
+        default=("numpy>=2,<3",),
+        description="Packages that measurements use on pools without the base profile `measure`.",
+    )
+
     mail_url: str = Field(
         default="",
         pattern=r"^$|^(smtp|smtp\+starttls|smtps|file)://",

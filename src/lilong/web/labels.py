@@ -43,6 +43,11 @@ LABELS: dict[str, dict[str, Label]] = {
         "refused": Label(_("order", "Refused"), Tone.BAD),
         "cancelled": Label(_("order", "Cancelled"), Tone.NEUTRAL),
     },
+    "measurement": {
+        "running": Label(_("measurement", "Running"), Tone.BUSY),
+        "taken": Label(_("measurement", "Taken"), Tone.GOOD),
+        "refused": Label(_("measurement", "Not believed"), Tone.BAD),
+    },
     "run": {
         "pending": Label(_("run", "Waiting"), Tone.BUSY),
         "active": Label(_("run", "Running"), Tone.BUSY),

@@ -57,6 +57,8 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("supermarket-turnover", 60.0, supermarket.add_up),
     ("supermarket-starts", 60.0, supermarket.look_ahead),
     ("supermarket-balances", 10.0, supermarket.watch_balances),
+    ("supermarket-measuring", 5.0, supermarket.check),
+    ("supermarket-draw", supermarket.DRAW_EVERY_S, supermarket.draw),
     ("runs-tell", 60.0, runs.tell),
     ("funding-tell", 3600.0, funding.tell),
     ("notices", 1.0, notices.tell_notices),

@@ -89,6 +89,7 @@ def list_plainly(*, now):
             gang_units_per_node=stock.gang.units_per_node if stock.gang else None,
             starts=stock.start,
             wait=None,
+            results={},
         )
 
 

@@ -292,6 +292,8 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "GET provider/offers/<str:offer_id>": "OWN",
         "POST provider/offers/<str:offer_id>": "KEEP_OWN",
         "POST provider/offers/<str:offer_id>/withdraw": "KEEP_OWN",
+        "POST provider/offers/<str:offer_id>/measure": "KEEP_OWN",
+        "GET pools/<str:pool_id>/measurements": "MEMBERS",
         "GET provider/pools/new": "MEMBERS",
         "POST provider/pools/new": "KEEP",
         "GET provider/pools/<str:pool_id>": "OWN",

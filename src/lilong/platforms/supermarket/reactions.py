@@ -13,13 +13,14 @@ from lilong.platforms.supermarket.queries.counts import OrderCounts, count_order
 from lilong.platforms.supermarket.queries.orders import list_changed, list_lapsed, list_releasable, list_unrelieved
 from lilong.platforms.supermarket.services.corrections import release_order
 from lilong.platforms.supermarket.services.disputes import DISPUTE_CASE, reject_dispute, uphold_dispute
+from lilong.platforms.supermarket.services.measuring import DRAW_EVERY_S, check_measurements, draw_measurements
 from lilong.platforms.supermarket.services.quotes import lapse_order
 from lilong.platforms.supermarket.services.settlement import follow_order, relieve_order
 from lilong.platforms.supermarket.services.spending import watch_balance
 from lilong.platforms.supermarket.services.starts import renew_outlooks, sum_up_scores
 from lilong.platforms.supermarket.services.turnover import roll_up
 
-__all__ = ["OrderCounts", "count_orders", "on_case_decided", "on_run_changed", "reconcile"]
+__all__ = ["DRAW_EVERY_S", "OrderCounts", "count_orders", "on_case_decided", "on_run_changed", "reconcile"]
 
 BATCH = 200
 
@@ -74,6 +75,16 @@ def look_ahead(*, now: datetime) -> None:
     """Add up how good estimates of starts were, and estimate anew."""
     sum_up_scores()
     renew_outlooks(now=now)
+
+
+def check(*, now: datetime) -> None:
+    """Decide on measurements whose runs have finished."""
+    check_measurements(now=now)
+
+
+def draw(*, now: datetime) -> None:
+    """Let chance choose what the hub measures again; call it every DRAW_EVERY_S."""
+    draw_measurements(now=now)
 
 
 def _each(order_ids: Iterable[str], act: Callable[..., object], *, now: datetime) -> None:

@@ -2,7 +2,17 @@
 
 from ninja import Router
 
-from lilong.platforms.supermarket.api import invoices, orders, replays, search, shelf, spending, starts, statements
+from lilong.platforms.supermarket.api import (
+    invoices,
+    measuring,
+    orders,
+    replays,
+    search,
+    shelf,
+    spending,
+    starts,
+    statements,
+)
 
 router = Router()
 router.add_router("", shelf.router)
@@ -10,6 +20,7 @@ router.add_router("", search.router)
 router.add_router("", starts.router)
 router.add_router("", orders.router)
 router.add_router("", spending.router)
+router.add_router("", measuring.router)
 router.add_router("", statements.router)
 router.add_router("", invoices.router)
 router.add_router("", replays.router)

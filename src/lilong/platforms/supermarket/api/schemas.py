@@ -27,6 +27,23 @@ def _refuse_unknown_fields(value: object) -> object:
 Spec = Annotated[RunSpec, BeforeValidator(_refuse_unknown_fields)]
 
 
+class MeasuredOut(Schema):
+    """A measured speed in millionths of its unit: the middle of `count` repetitions, the lowest and the highest.
+
+    drifted: it differs from the offer's earlier ones by more than the metric's bound.
+    """
+
+    metric: str
+    unit: str
+    micro: int
+    lowest: int
+    highest: int
+    count: int
+    drifted: bool
+    measured_at: datetime
+    run_id: str
+
+
 class SpecBody(RequestBody):
     """A job."""
 

@@ -11,7 +11,7 @@ from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, get_actor
 from lilong.common.permissions import Scope
 from lilong.common.time import utc_now
-from lilong.platforms.supermarket.api.schemas import WaitOut
+from lilong.platforms.supermarket.api.schemas import MeasuredOut, WaitOut
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.language import TEXT_MAX, write
 from lilong.platforms.supermarket.core.starts import Starts
@@ -25,7 +25,8 @@ class FoundOfferOut(Schema):
 
     Both are null while it cannot be bought. total, free and gang, the largest job of equal nodes that could start now,
     are what its pool reported last, null while it is silent; capacity is promised by nobody. wait: of a job with one
-    accelerator, or without any; null where too little is known.
+    accelerator, or without any; null where too little is known. measured: one unit's
+    speeds; work_prices: what a TFLOP-hour or a million tokens cost by them, in micro-credits. Neither holds claims.
     """
 
     id: str
@@ -46,6 +47,8 @@ class FoundOfferOut(Schema):
     gang_units_per_node: int | None
     starts: Starts
     wait: WaitOut | None
+    measured: list[MeasuredOut]
+    work_prices: dict[str, int]
 
 
 class FacetValueOut(Schema):
@@ -80,7 +83,7 @@ def search(
     cursor: CursorInQuery = None,
     limit: LimitInQuery = PAGE_LIMIT_DEFAULT,
 ) -> object:
-    """Search the shelf, as in `accelerator = h100 price < 3`, sorted by price, -price, memory, cores, free or gang."""
+    """Search the shelf, as in `accelerator = h100 price < 3`, sorted by price, -price, or measured_fp32."""
     page = search_shelf(
         organisation_id=get_actor(request).organisation_id, text=q, sort=sort, cursor=cursor, limit=limit, now=utc_now()
     )

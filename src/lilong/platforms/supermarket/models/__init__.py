@@ -28,6 +28,7 @@ from lilong.platforms.supermarket.models.market import (
     TimelineEntry,
     Turnover,
 )
+from lilong.platforms.supermarket.models.measurements import Figure, Measurement
 from lilong.platforms.supermarket.models.starts import StartOutlook, StartRecord, StartScore
 
 __all__ = [
@@ -39,11 +40,13 @@ __all__ = [
     "Budget",
     "BudgetDecision",
     "Dispute",
+    "Figure",
     "FrozenEarning",
     "Invoice",
     "InvoiceMonth",
     "InvoiceParty",
     "InvoiceSeries",
+    "Measurement",
     "Offer",
     "Order",
     "OrderQuerySet",

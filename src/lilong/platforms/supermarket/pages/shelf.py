@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.time import utc_now
+from lilong.platforms.supermarket.core.measuring.figures import SPEEDS, Measured
 from lilong.platforms.supermarket.core.search.index import SORTS
 from lilong.platforms.supermarket.core.search.language import (
     EVERYTHING,
@@ -24,7 +25,7 @@ from lilong.platforms.supermarket.core.search.language import (
     toggle,
     write,
 )
-from lilong.platforms.supermarket.pages.words import FACETS, STARTS, VALUES
+from lilong.platforms.supermarket.pages.words import FACETS, MEASURED_SORTS, METRICS, STARTS, VALUES
 from lilong.platforms.supermarket.queries.search import (
     COMPARED_MAX,
     SORT_DEFAULT,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 OFFERS_SHOWN = 50
 VALUES_SHOWN = 8
-DESCENDING_FIRST = frozenset({"memory", "cores", "free", "gang"})
+DESCENDING_FIRST = frozenset({"memory", "cores", "free", "gang", *SPEEDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class ShownOffer:
 
     offer: ShelfOffer
     starts: "_StrOrPromise"
+
+    @property
+    def headlines(self) -> "Sequence[tuple[_StrOrPromise, Measured]]":
+        """What was measured, as far as there is room, each with its name."""
+        return [(METRICS[each.metric], each) for each in self.offer.headlines]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +80,11 @@ class ShownFacet:
 
 @dataclass(frozen=True, slots=True)
 class Sorting:
-    """The link of a column: its address, and how the table is sorted by it now."""
+    """The link of a column: its address, and how the table is sorted by it now. label: where it has no column."""
 
     address: str
     state: str
+    label: "_StrOrPromise" = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,11 @@ class Shelf:
     next_address: str
     compared_max: int
     mistake: Mistake | None
+
+    @property
+    def measured_sorts(self) -> Sequence[Sorting]:
+        """The orders by what was measured, and by what measured work costs."""
+        return [self.sorts[name] for name in MEASURED_SORTS if name in self.sorts]
 
 
 def build_shelf(request: HttpRequest, *, now: datetime) -> Shelf:
@@ -194,7 +206,8 @@ def _label(field: str, value: str) -> "_StrOrPromise":
 def _show_sorting(name: str, search: Search, sort: str) -> Sorting:
     first, other = (f"-{name}", name) if name in DESCENDING_FIRST else (name, f"-{name}")
     states = {name: "ascending", f"-{name}": "descending"}
-    return Sorting(_address(search, sort=other if sort == first else first), states.get(sort, "none"))
+    address = _address(search, sort=other if sort == first else first)
+    return Sorting(address, states.get(sort, "none"), MEASURED_SORTS.get(name, ""))
 
 
 def _address(search: Search, *, sort: str, cursor: str | None = None) -> str:

@@ -71,3 +71,27 @@ MONEY: "Mapping[str, _StrOrPromise]" = {
     "credited": _("money", "credited"),
     "claimed": _("money", "claimed back"),
 }
+
+METRICS: "Mapping[str, _StrOrPromise]" = {
+    "gemm_fp32": gettext_lazy("Matrix products, fp32"),
+    "gemm_fp64": gettext_lazy("Matrix products, fp64"),
+    "gemm_fp16": gettext_lazy("Matrix products, fp16"),
+    "gemm_bf16": gettext_lazy("Matrix products, bf16"),
+    "memory": gettext_lazy("Memory, copied"),
+    "disk_write": gettext_lazy("Disk, written and synced"),
+    "disk_read": gettext_lazy("Disk, read"),
+    "tokens": gettext_lazy("SmolLM2-135M, written"),
+    "interconnect": gettext_lazy("Interconnect of two nodes"),
+}
+
+MEASURED_SORTS: "Mapping[str, _StrOrPromise]" = {
+    "measured_fp32": gettext_lazy("fp32 speed"),
+    "measured_fp16": gettext_lazy("fp16 speed"),
+    "measured_bf16": gettext_lazy("bf16 speed"),
+    "measured_memory": gettext_lazy("memory speed"),
+    "measured_tokens": gettext_lazy("tokens per second"),
+    "fp32_price": gettext_lazy("price of a TFLOP-hour in fp32"),
+    "fp16_price": gettext_lazy("price of a TFLOP-hour in fp16"),
+    "bf16_price": gettext_lazy("price of a TFLOP-hour in bf16"),
+    "token_price": gettext_lazy("price of a million tokens"),
+}

@@ -40,10 +40,15 @@ class Candidates:
     delays: tuple[FieldProblem, ...] = ()
 
 
-def find_candidates(*, spec: RunSpec, now: datetime) -> Candidates:
-    """Return the offers that can run the job; raises NoOffer, saying why, when none can. Two queries and the pools'."""
+def find_candidates(*, spec: RunSpec, offer_id: str | None = None, now: datetime) -> Candidates:
+    """Return the offers that can run the job; raises NoOffer, saying why, when none can. Two queries and the pools'.
+
+    offer_id: of the one that shall run it; None: any may.
+    """
     wanted = spec.resources.accelerator or ""
     offers = Offer.objects.on_shelf().filter(accelerator=wanted)
+    if offer_id is not None:
+        offers = offers.filter(id=offer_id)
     rows = list(offers.select_related("provider", "service_level").order_by("id"))
     if not rows:
         without = say("There is no offer without accelerators on the shelf.")

@@ -11,6 +11,7 @@ from lilong.common.paging import PAGE_LIMIT_MAX, CursorInvalid, decode_cursor, e
 from lilong.common.sentences import join_sentences, say
 from lilong.foundation.runs.public import StartEstimate
 from lilong.platforms.funding.public.orders import list_usable, split_dues
+from lilong.platforms.supermarket.core.measuring.figures import WORK_PRICES, Measured, Results, price_work
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.fields import say_nearest
 from lilong.platforms.supermarket.core.search.index import SORTS, Found, Listed, Order, Place
@@ -18,6 +19,7 @@ from lilong.platforms.supermarket.core.search.language import Comparison, Op, Se
 from lilong.platforms.supermarket.core.search.stock import Stock
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.queries.candidates import build_origin
+from lilong.platforms.supermarket.queries.measuring import sort_results
 from lilong.platforms.supermarket.queries.shelf_index import SHELF
 from lilong.platforms.supermarket.queries.starts import find_outlooks
 
@@ -69,6 +71,26 @@ class ShelfOffer:
     gang_units_per_node: int | None
     starts: Starts
     wait: StartEstimate | None
+    results: Results
+
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """What was measured of one unit, in the order of METRICS."""
+        return sort_results(results=self.results)
+
+    @property
+    def headlines(self) -> tuple[Measured, ...]:
+        """The measured speeds that a list has room for: of one precision, the lowest that was measured, and tokens."""
+        precision = next((code for code in ("gemm_bf16", "gemm_fp16", "gemm_fp32") if code in self.results), "")
+        return tuple(self.results[code] for code in (precision, "tokens") if code in self.results)
+
+    @property
+    def work_prices(self) -> dict[str, int]:
+        """What measured work costs, by the columns of WORK_PRICES that are known."""
+        prices = {
+            column: price_work(column=column, hour_uc=self.hour_uc, results=self.results) for column in WORK_PRICES
+        }
+        return {column: price_uc for column, price_uc in prices.items() if price_uc is not None}
 
     @property
     def gang_units(self) -> int | None:
@@ -227,6 +249,7 @@ def view_offer(*, offer: Listed, stock: Stock, net_uc: int | None, wait: StartEs
         gang_units_per_node=stock.gang.units_per_node if stock.gang else None,
         starts=stock.start,
         wait=wait,
+        results=offer.results,
     )
 
 

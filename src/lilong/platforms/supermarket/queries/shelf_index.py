@@ -1,8 +1,8 @@
 """The shelf in the memory of a process: read once, then brought up to date by what has changed since the last look.
 
-Three things change it. Offers and price rows: each change has a number (`ShelfEdition`), and what is above the last one
-seen is read again. Time: sales begin and end, so the moments at which a price changes wait in a heap. Pools: what their
-agents report is looked at again once it is STOCK_AGE old; it is an estimate anyway, and says so.
+Three things change it. Offers, price rows and measured figures: each change has a number (`ShelfEdition`), and what is
+above the last one seen is read again. Time: sales begin and end, so the moments at which a price changes wait in a
+heap. Pools: what their agents report is looked at again once it is STOCK_AGE old; it is an estimate, and says so.
 """
 
 import hashlib
@@ -17,12 +17,14 @@ from django.db.models import QuerySet
 
 from lilong.foundation.members.public.people import name_organisations
 from lilong.foundation.runs.public import PoolView, get_pools
+from lilong.platforms.supermarket.core.measuring.figures import Results
 from lilong.platforms.supermarket.core.pricing import HOUR_MS, Shape, Unit, price_time
 from lilong.platforms.supermarket.core.search.index import Index, Listed
 from lilong.platforms.supermarket.core.search.prices import PriceSpan, find_in_force, find_next_change
 from lilong.platforms.supermarket.core.search.stock import NO_GANG, Lot, Stock, count_stocks
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.models import Offer, PriceRow, ShelfEdition
+from lilong.platforms.supermarket.queries.measuring import read_results
 
 STOCK_AGE = timedelta(seconds=1)
 HOUR_S = 3600
@@ -54,6 +56,7 @@ class ShelfReader:
         self._index = Index()
         self._prices: dict[str, tuple[PriceSpan, ...]] = {}
         self._changes: list[tuple[datetime, str]] = []
+        self._results: dict[str, Results] = {}
         self._sellers: dict[str, str] = {}
         self._lots: dict[str, set[Lot]] = {}
         self._marks: dict[str, str] = {}
@@ -89,6 +92,7 @@ class ShelfReader:
         self._forget()
         rows = list(Offer.objects.on_shelf().order_by("id").values_list(*COLUMNS))
         self._read_prices(PriceRow.objects.filter(offer__withdrawn_at=None), now)
+        self._results = read_results(offers=Offer.objects.on_shelf())
         self._name_sellers({row[7] for row in rows})
         self._index.fill([self._list(row, now) for row in rows])
 
@@ -96,10 +100,12 @@ class ShelfReader:
         changed = Offer.objects.filter(edition__gt=above)
         rows = list(changed.filter(withdrawn_at=None).values_list(*COLUMNS))
         self._read_prices(PriceRow.objects.filter(offer__in=changed), now)
+        self._results |= read_results(offers=changed)
         self._name_sellers({row[7] for row in rows})
         for offer_id in changed.exclude(withdrawn_at=None).values_list("id", flat=True):
             self._index.drop(offer_id)
             self._prices.pop(offer_id, None)
+            self._results.pop(offer_id, None)
         for row in rows:
             self._index.put(self._list(row, now))
 
@@ -149,7 +155,15 @@ class ShelfReader:
             self._looked_at = None
         hour_uc, price_until = self._price(offer_id, now)
         return Listed(
-            offer_id, lot, name, self._sellers[organisation_id], organisation_id, level or "", hour_uc, price_until
+            id=offer_id,
+            lot=lot,
+            name=name,
+            provider=self._sellers[organisation_id],
+            seller_id=organisation_id,
+            level=level or "",
+            hour_uc=hour_uc,
+            price_until=price_until,
+            results=self._results.get(offer_id, {}),
         )
 
     def _expect_anew(self, pool_id: str) -> None:

@@ -59,6 +59,7 @@ def quote(
     max_cost_uc: int | None,
     request_name: str | None,
     project_id: str = "",
+    offer_id: str | None = None,
     now: datetime,
 ) -> QuoteView:
     """Return a signed quote for `spec`, with voucher value reserved until it expires; nothing else is held.
@@ -66,7 +67,7 @@ def quote(
     max_cost_uc: the most that the hold may be, vouchers included; offers that can cost more are left out.
     project_id: of an open project of the organisation that it is ordered for, or empty.
     request_name: what repetitions of the same request have in common; they get the same quote, or finish the draft
-    of one that was killed. A refusal frees the name.
+    of one that was killed. A refusal frees the name. offer_id: of the one offer that may run it; None: any may.
     Raises what refuses it (each says what would make it pass) and keeps the refused draft with its reason. Missing
     funds do not refuse a quote: it says what is missing.
     """
@@ -82,7 +83,7 @@ def quote(
     if order.state != OrderState.DRAFT:
         return get_quote(actor=actor, quote_id=order.quote.id)
     try:
-        candidates = find_candidates(spec=spec, now=now)
+        candidates = find_candidates(spec=spec, offer_id=offer_id, now=now)
         locks = resolve_environment(spec=spec, pool_ids=sorted({terms.pool_id for terms in candidates.terms}), now=now)
         quote_id = _sign_with_retries(order.id, candidates, locks=locks, now=now)
     except LilongError as refusal:

@@ -109,7 +109,7 @@ def create_offer(
         problems.append(_problem("service_level_id", say("It must be a service level of this provider.")))
     _raise(problems)
     with transaction.atomic():
-        edition = _turn_edition()
+        edition = turn_edition()
         offer = Offer.objects.create(
             id=new_id("off"),
             provider=provider,
@@ -132,7 +132,7 @@ def withdraw_offer(*, actor: Actor, offer_id: str, now: datetime) -> None:
         offer = _lock_own_offer(actor, offer_id)
         if offer.withdrawn_at is None:
             offer.withdrawn_at = now
-            offer.edition = _turn_edition()
+            offer.edition = turn_edition()
             offer.save(update_fields=["withdrawn_at", "edition"])
 
 
@@ -172,7 +172,7 @@ def add_price(
             added_by=actor.person_id,
             added_at=now,
         )
-        offer.edition = _turn_edition()
+        offer.edition = turn_edition()
         offer.save(update_fields=["edition"])
         append(
             kind="supermarket.price_row",
@@ -192,7 +192,7 @@ def add_price(
     return row.id
 
 
-def _turn_edition() -> int:
+def turn_edition() -> int:
     """Return the number of the change that this transaction makes, and let no other commit before it."""
     ShelfEdition.objects.get_or_create(place=1, defaults={"id": new_id("edn")})
     edition = ShelfEdition.objects.select_for_update().get()

@@ -4,12 +4,14 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
 
 from lilong.common.money import AmountInvalid, format_credits, parse_credits
 from lilong.common.sentences import say
+from lilong.platforms.supermarket.core.measuring.figures import MICRO
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.protocol.accelerators import AcceleratorUnknown, find_nearest, list_accelerators, resolve
@@ -26,6 +28,7 @@ class Kind(StrEnum):
     AMOUNT = "amount"
     MEMORY = "memory"
     COUNT = "count"
+    SPEED = "speed"
     WORD = "word"
     TEXT = "text"
 
@@ -53,7 +56,7 @@ class Field:
     @property
     def is_number(self) -> bool:
         """Whether its values have an order."""
-        return self.kind in {Kind.AMOUNT, Kind.MEMORY, Kind.COUNT}
+        return self.kind in {Kind.AMOUNT, Kind.MEMORY, Kind.COUNT, Kind.SPEED}
 
 
 def say_nearest(wrong: str, known: Iterable[str]) -> str:
@@ -80,6 +83,8 @@ def write_value(field: Field, value: int | str) -> str:
         return quote_text(value)
     if field.kind is Kind.AMOUNT:
         return format_credits(value)
+    if field.kind is Kind.SPEED:
+        return f"{(Decimal(value) / MICRO).normalize():f}"
     if field.kind is Kind.MEMORY:
         return f"{value // 1024}GiB" if value % 1024 == 0 else f"{value}MiB"
     return str(value)
@@ -104,7 +109,13 @@ def _read_amount(text: str) -> int:
     try:
         return parse_credits(text)
     except AmountInvalid as error:
-        raise ValueUnreadable(say("Write credits an hour, such as 2.5, with at most six decimals.")) from error
+        raise ValueUnreadable(say("Write credits, such as 2.5, with at most six decimals.")) from error
+
+
+def _read_speed(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+        raise ValueUnreadable(say("Write a number such as 0.05, with at most six decimals and without its unit."))
+    return int(Decimal(text) * MICRO)
 
 
 def _read_count(text: str) -> int:
@@ -177,6 +188,15 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
             Field("cores", Kind.COUNT, _read_count, ("核数",)),
             Field("free", Kind.COUNT, _read_count, ("空闲",)),
             Field("gang", Kind.COUNT, _read_count, ("组调度",)),
+            Field("measured_fp32", Kind.SPEED, _read_speed, ("实测fp32",)),
+            Field("measured_fp16", Kind.SPEED, _read_speed, ("实测fp16",)),
+            Field("measured_bf16", Kind.SPEED, _read_speed, ("实测bf16",)),
+            Field("measured_memory", Kind.SPEED, _read_speed, ("实测带宽",)),
+            Field("measured_tokens", Kind.SPEED, _read_speed, ("实测词元",)),
+            Field("fp32_price", Kind.AMOUNT, _read_amount, ("fp32单价",)),
+            Field("fp16_price", Kind.AMOUNT, _read_amount, ("fp16单价",)),
+            Field("bf16_price", Kind.AMOUNT, _read_amount, ("bf16单价",)),
+            Field("token_price", Kind.AMOUNT, _read_amount, ("词元单价",)),
             Field("start", Kind.WORD, _one_of(_STARTS), ("开始",)),
             Field("provider", Kind.TEXT, read_text, ("供应方",)),
             Field("level", Kind.TEXT, read_text, ("服务等级",)),

@@ -4,10 +4,11 @@ Pure and not safe for threads: whoever holds one lets one thread in at a time. I
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from lilong.platforms.supermarket.core.measuring.figures import SPEEDS, WORK_PRICES, Results, count_columns
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.columns import Numbers, Slots, Words, gather_slots, list_slots, take_out
 from lilong.platforms.supermarket.core.search.fields import NONE, UNITS
@@ -16,7 +17,7 @@ from lilong.platforms.supermarket.core.search.stock import Lot, Stock
 from lilong.protocol.accelerators import list_accelerators
 
 FACETS = ("accelerator", "vendor", "jurisdiction", "unit", "start", "provider", "level")
-SORTS = ("price", "memory", "cores", "free", "gang")
+SORTS = ("price", "memory", "cores", "free", "gang", *SPEEDS, *WORK_PRICES)
 _WORDS = ("unit", "accelerator", "vendor", "jurisdiction", "start", "provider", "level")
 _MAKERS = MappingProxyType({row.id: (row.vendor, row.country) for row in list_accelerators()})
 
@@ -25,7 +26,8 @@ _MAKERS = MappingProxyType({row.id: (row.vendor, row.country) for row in list_ac
 class Listed:
     """One offer on the shelf. hour_uc: of one unit; None: it cannot be bought now. price_until: when a sale ends.
 
-    seller_id: the organisation that sells it.
+    seller_id: the organisation that sells it. results: what was measured of one unit; what was not has no place in an
+    order by it but the last.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Listed:
     level: str
     hour_uc: int | None
     price_until: datetime | None = None
+    results: Results = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +124,11 @@ class Index:
     def put_price(self, offer_id: str, hour_uc: int | None, price_until: datetime | None) -> None:
         """Give a listed offer another price."""
         slot = self._slots[offer_id]
-        self._rows[slot] = replace(self._rows[slot], hour_uc=hour_uc, price_until=price_until)
+        offer = self._rows[slot] = replace(self._rows[slot], hour_uc=hour_uc, price_until=price_until)
         self._numbers["price"].put(1 << slot, hour_uc)
+        if offer.results:
+            for name, number in count_columns(hour_uc=hour_uc, results=offer.results).items():
+                self._numbers[name].put(1 << slot, number)
 
     def put_stock(self, lot: Lot, stock: Stock) -> None:
         """Say what a lot has now, for all its offers at once."""
@@ -274,4 +280,5 @@ def _count(offer: Listed, stock: Stock) -> dict[str, int | None]:
         "cores": offer.lot.shape.cores,
         "free": stock.free,
         "gang": stock.gang.units if stock.gang else None,
+        **count_columns(hour_uc=offer.hour_uc, results=offer.results),
     }
