@@ -23,8 +23,8 @@ from lilong.platforms.supermarket.queries.splits import list_shares
 from lilong.platforms.supermarket.queries.usage import read_settled_usage
 
 BATCH = 500
-UNTAKEN_STATES = (OrderState.EXPIRED, OrderState.CANCELLED)
-UNTAKEN_STEPS = (OrderStep.LAPSE, OrderStep.HAND_BACK)
+UNTAKEN_STATES = (OrderState.EXPIRED, OrderState.CANCELLED, OrderState.REFUSED)
+UNTAKEN_STEPS = (OrderStep.LAPSE, OrderStep.HAND_BACK, OrderStep.DENY)
 """How a quote ends that nobody took."""
 
 LAPSES_WITHIN = timedelta(days=1)

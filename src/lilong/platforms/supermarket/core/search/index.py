@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from lilong.platforms.supermarket.core.measuring.figures import SPEEDS, WORK_PRICES, Results, count_columns
+from lilong.platforms.supermarket.core.measuring.figures import SPEEDS, WORK_PRICES, Measured, Results, count_columns
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.columns import Numbers, Slots, Words, gather_slots, list_slots, take_out
 from lilong.platforms.supermarket.core.search.fields import NONE, UNITS
@@ -38,7 +38,7 @@ class Listed:
     level: str
     hour_uc: int | None
     price_until: datetime | None = None
-    results: Results = field(default_factory=dict)
+    results: Results = field(default_factory=dict[str, Measured])
 
 
 @dataclass(frozen=True, slots=True)
