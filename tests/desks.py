@@ -29,6 +29,7 @@ from lilong.platforms.supermarket.services.disputes import open_dispute
 from lilong.platforms.supermarket.services.orders import place_order
 from lilong.protocol.spec import RunSpec
 from tests.market import CREDIT, ask, buy, finish, found_buyer, open_own_pool, open_stall, pay_in, wallet_of
+from tests.measuring import note_measurement
 from tests.people import act, found_operator, found_organisation, join
 from tests.pools import NOON, at, make_node, make_spec
 from tests.programmes import approve
@@ -91,6 +92,7 @@ class Neighbourhood:
             actor=self.buyer, order_id=settled.id, claim_uc=due_uc, reason="The node was slow.", now=later
         )
         self.order = buy(self.buyer, spec=spec, seconds=seconds + 90)
+        note_measurement(offer_id=self.seller.offer_id, order_id=settled.id, now=later)
         self.awaiting = self._limit_spending(spec, seconds=seconds + 91)
         self.seller.agent.take(seconds=seconds + 91)
         self.seller.agent.sync(seconds=seconds + HOUR_S)
@@ -252,6 +254,7 @@ class Neighbourhood:
                 "pool": pool,
                 "new pool": "/provider/pools/new",
                 "offer": f"/provider/offers/{self.seller.offer_id}",
+                "measured": f"/pools/{self.seller.agent.pool_id}/measurements",
                 "new offer": "/provider/offers/new",
                 "pay-outs": "/provider/pay-outs",
                 "own cases": "/cases",

@@ -36,15 +36,15 @@ from lilong.foundation.runs.services.volumes import create_volume, put_volume
 from lilong.platforms.stack.public import Confidence, Draft, Source, Tier
 from lilong.platforms.stack.services import add_claim
 from lilong.platforms.supermarket.core.budgets import BudgetScope
-from lilong.platforms.supermarket.core.invoices import Document, Named, PaperKind, write_document
 from lilong.platforms.supermarket.core.pricing import Unit
-from lilong.platforms.supermarket.models import Invoice, Order
+from lilong.platforms.supermarket.models import Order
 from lilong.platforms.supermarket.reactions import reconcile
 from lilong.platforms.supermarket.services.budgets import open_project
 from lilong.protocol.exports import QUOTE_FILE
 from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import AttemptState, Submit
 from tests.bytes import digest, fresh, fresh_document, upload
+from tests.invoices import write_invoice
 from tests.market import CREDIT, Seller, ask, buy, finish, open_stall, pay_in, wallet_of
 from tests.people import NOW, found_operator, found_owner, join
 from tests.pools import at, make_spec
@@ -265,41 +265,7 @@ def make_budget(own: Belongings) -> str:
 
 def make_invoice(own: Belongings) -> str:
     """Write an invoice of the organisation."""
-    organisation_id, month = own.owner.organisation_id, NOW.date().replace(day=1)
-    known = Invoice.objects.filter(organisation_id=organisation_id).first()
-    if known is not None:
-        return known.id
-    party = Named(organisation_id=organisation_id, name="Somebody", address="", tax_number="")
-    facts = {"lines": (), "rates": (), "taxes": (), "total_uc": 0, "total_minor": 0, "voucher_uc": 0}
-    document = Document(
-        kind=PaperKind.INVOICE,
-        number="INV-2026-000001",
-        issued_on=NOW.date(),
-        month=month,
-        about_month=month,
-        corrects=None,
-        seller=party,
-        buyer=party,
-        currency="CNY",
-        decimals=2,
-        voucher_minor=0,
-        **facts,
-    )
-    with transaction.atomic():
-        invoice = Invoice.objects.create(
-            id=new_id("inv"),
-            kind=document.kind,
-            year=NOW.year,
-            number=1,
-            organisation_id=organisation_id,
-            month=month,
-            about_month=month,
-            currency="CNY",
-            document=write_document(document=document),
-            record_entry_id=new_id("rec"),
-            issued_at=NOW,
-        )
-    return invoice.id
+    return write_invoice(own.owner.organisation_id)
 
 
 MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(

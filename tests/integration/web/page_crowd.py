@@ -125,7 +125,6 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST desk/second-factors/<str:loss_id>": {"decision": "grant", "reason": "Called."},
         "POST organisation/people/invite": {"email": "new@example.org", "role": "viewer", "language": "en"},
         "POST organisation/webhooks": {"key": uuid4().hex, "url": "https://h.example/", "kinds": "runs.run_failed"},
-        "POST organisation/invoices": {"name": "Lane AG", "address": "1 Lane", "tax_number": ""},
         "POST organisation/consents": {"version": load_consent_terms().version},
         "POST organisation/outcomes/<str:round_code>": {"people_employed": "3"},
         "POST organisation/evidence/new": document,
@@ -147,7 +146,7 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST organisation/volumes/<str:volume_id>/change": {"path": "a.txt", "new_path": "../a.txt"},
         "POST organisation/webhooks/<str:webhook_id>/rotate": {"key": uuid4().hex},
         "POST organisation/people/<str:membership_id>": {"action": "remove"},
-        "POST quotes": {"key": uuid4().hex, "job": SimpleUploadedFile("job.yaml", job)},
+        "POST quotes": {"key": uuid4().hex, "job": SimpleUploadedFile("job.yaml", job), "project": ""},
         **_make_provider_forms(crowd),
         **_make_spending_forms(),
         "POST desk/cases/<str:case_id>": {"decision": "approve", "reason": "Seen."},
@@ -183,6 +182,7 @@ def _make_provider_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
 
 def _make_spending_forms() -> dict[str, dict[str, object]]:
     return {
+        "POST organisation/invoices": {"name": "Lane AG", "address": "1 Lane", "tax_number": ""},
         "POST orders/<str:order_id>/approval": {"decision": "approved", "reason": "Needed."},
         "POST organisation/spending/budgets": {
             "name": "all",
