@@ -4,12 +4,14 @@ Whether wrong requests are refused is not asked here: the header that this test 
 The requests are the same in every run, 20 for an operation; `make bench-fuzz` makes up others, and many more."""
 
 import itertools
+import json
 import os
 
 import hypothesis
 import pytest
 import schemathesis
 from django.core.handlers.wsgi import WSGIHandler
+from ninja import Schema
 from schemathesis.checks import (
     allow_header_conformance,
     content_type_conformance,
@@ -42,8 +44,11 @@ MAKE_NOTHING = {
     "POST /api/v1/cases/{case_id}/decisions",
     "POST /api/v1/cases/{case_id}/evidence/{evidence_id}/verify",
     "POST /api/v1/claims/{claim_id}/withdraw",
+    "POST /api/v1/invoices",
     "POST /api/v1/objects/find",
+    "POST /api/v1/orders/{order_id}/approve",
     "POST /api/v1/orders/{order_id}/cancel",
+    "POST /api/v1/orders/{order_id}/refuse",
     "POST /api/v1/organisations/{organisation_id}/standings/{standing_id}/end",
     "POST /api/v1/pay-outs/{pay_out_id}/sent",
     "POST /api/v1/programmes/replays",
@@ -76,6 +81,19 @@ def tokens():
 def test_the_api_does_what_it_says(case, tokens, requests_tried):
     requests_tried[case.operation.label] += 1
     case.call_and_validate(checks=CHECKS, headers={"Authorization": f"Bearer {next(tokens)}"})
+
+
+def test_no_two_schemas_share_a_name():
+    """The description keeps one of a name, and would say of the other's answers what they are not."""
+    kinds, described = [Schema], {}
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        if kind.__module__.startswith("lilong."):
+            described.setdefault(kind.__name__, set()).add(json.dumps(kind.model_json_schema(), sort_keys=True))
+
+    assert len(described) >= 100
+    assert not [name for name, schemas in described.items() if len(schemas) > 1]
 
 
 def test_what_a_post_answers_says_whether_something_was_made():

@@ -71,7 +71,10 @@ CONFLICTS = {
 }
 """What whoever an id belongs to cannot do either: the state is in the way, not the caller."""
 
-SUSPENDED = {"POST /api/v1/orders/{order_id}/repeat": "its organisation was suspended by an operation before"}
+SUSPENDED = dict.fromkeys(
+    ("POST /api/v1/offers/{offer_id}/measurements", "POST /api/v1/orders/{order_id}/repeat"),
+    "its organisation was suspended by an operation before",
+)
 """What is refused to whoever is found, since nobody of that organisation may order by then."""
 
 NOTE_THEIR_USE = {Token, PoolToken}

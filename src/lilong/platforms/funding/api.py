@@ -242,8 +242,8 @@ class VersionOut(Schema):
     version: int
 
 
-class CaseOut(Schema):
-    """The case that two other people decide."""
+class OpenedCaseOut(Schema):
+    """The case that decides."""
 
     case_id: str
 
@@ -316,7 +316,7 @@ def add_rule(request: HttpRequest, programme_id: IdInPath, body: RuleBody) -> ob
 @router.post(
     "/programmes/{programme_id}/fund",
     openapi_extra=allow(OPERATORS, Scope.PAY),
-    response={202: CaseOut, **PROBLEMS},
+    response={202: OpenedCaseOut, **PROBLEMS},
 )
 def fund(request: HttpRequest, programme_id: IdInPath, body: FundBody) -> object:
     """Ask for a payment to be entered into a programme's fund; two other people decide."""

@@ -11,11 +11,11 @@ from lilong.common.permissions import Scope
 from lilong.common.sentences import say
 from lilong.common.time import utc_now
 from lilong.platforms.supermarket.api.schemas import (
-    CaseOut,
     CheckOut,
     DecisionBody,
     DisputeBody,
     ExportsOut,
+    OpenedCaseOut,
     OrderBody,
     OrderDetailOut,
     OrderPageOut,
@@ -164,7 +164,7 @@ def show_approvals(
 @router.post(
     "/orders/{order_id}/disputes",
     openapi_extra=allow(CLAIMANTS, Scope.PAY),
-    response={202: CaseOut, **PROBLEMS},
+    response={202: OpenedCaseOut, **PROBLEMS},
 )
 def dispute(request: HttpRequest, order_id: IdInPath, body: DisputeBody) -> object:
     """Claim a part of the charge back; the provider's earnings of this order wait for the decision."""

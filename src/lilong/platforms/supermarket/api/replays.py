@@ -54,20 +54,20 @@ class ChangeOut(PaidOut):
     gain_uc: int
 
 
-class CountOut(Schema):
+class ReplayCountOut(Schema):
     """How many, and how much together."""
 
     number: int
     amount_uc: int
 
 
-class RefusedOut(CountOut):
+class ReplayRefusedOut(ReplayCountOut):
     """Orders on which the draft pays nothing, why, and what was due for them."""
 
     code: str
 
 
-class CutOut(CountOut):
+class ReplayCutOut(ReplayCountOut):
     """Orders on which a clause kept the draft from paying all that its rate says, and how much."""
 
     clause: str
@@ -83,11 +83,11 @@ class QuartersOut(Schema):
     most_uc: int
 
 
-class OrganisationsOut(Schema):
+class ReplayedOrganisationsOut(Schema):
     """How many organisations gain and lose, and how much together."""
 
-    gaining: CountOut
-    losing: CountOut
+    gaining: ReplayCountOut
+    losing: ReplayCountOut
     unchanged: int
     quarters: QuartersOut | None
 
@@ -100,12 +100,12 @@ class ReplayOut(Schema):
     total: PaidOut
     kept: PaidOut
     months: list[MonthOut]
-    organisations: OrganisationsOut
+    organisations: ReplayedOrganisationsOut
     changes: list[ChangeOut]
-    refused: list[RefusedOut]
-    cut: list[CutOut]
-    without_voucher: CountOut
-    withheld: CountOut
+    refused: list[ReplayRefusedOut]
+    cut: list[ReplayCutOut]
+    without_voucher: ReplayCountOut
+    withheld: ReplayCountOut
 
 
 @router.post(

@@ -250,7 +250,7 @@ class ExportsOut(Schema):
     files: list[ExportOut]
 
 
-class CaseOut(Schema):
+class OpenedCaseOut(Schema):
     """The case that decides."""
 
     case_id: str
