@@ -85,7 +85,8 @@ def test_the_api_does_what_it_says(case, tokens, requests_tried):
 
 def test_no_two_schemas_share_a_name():
     """The description keeps one of a name, and would say of the other's answers what they are not."""
-    kinds, described = [Schema], {}
+    kinds: list[type[Schema]] = [Schema]
+    described: dict[str, set[str]] = {}
     while kinds:
         kind = kinds.pop()
         kinds += kind.__subclasses__()
