@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Locator
+from playwright.sync_api import FilePayload, Locator, TimeoutError  # noqa: A004 - its own
 
 from tests.browsing import NARROW, PAGES, WIDE, Look
 from tests.newcomer import RECEIPT
 from tests.visitors import PASSWORD, WAIT_S, Member, Words
 
 STOPS_MAX = 300
+KEY_WAITS_S = (10, 30, 60)  # on a busy machine a key may be lost: whoever types presses again
 NUMBER = """
 () => [...document.querySelectorAll(
     'a[href], button:not([disabled]), input:not([type=hidden]):not([disabled]), select, textarea, summary, ' +
@@ -143,10 +144,16 @@ class Typist(Member):
         self.page.keyboard.type(text)
 
     def hand_in(self, label: str, file: FilePayload) -> None:
-        self.reach(self.page.get_by_label(self.words(label)).first)
-        with self.page.expect_file_chooser() as dialog:
-            self.page.keyboard.press("Space")
-        dialog.value.set_files(file)
+        for wait_s in KEY_WAITS_S:
+            self.reach(self.page.get_by_label(self.words(label)).first)
+            try:
+                with self.page.expect_file_chooser(timeout=wait_s * 1000) as dialog:
+                    self.page.keyboard.press("Space")
+            except TimeoutError:
+                continue
+            dialog.value.set_files(file)
+            return
+        raise AssertionError(f"no dialog opens for {label}")
 
     def reach(self, wanted: Locator) -> None:
         """Press Tab until one is there."""

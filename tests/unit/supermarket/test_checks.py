@@ -54,7 +54,7 @@ def test_an_order_at_every_limit_passes():
         ({"spec_sha256": "b"}, "quote.spec_differs"),
         ({"walltime_ms": 60_001}, "order.walltime_too_long"),
         ({"max_cost_uc": 119}, "order.max_cost_exceeded"),
-        ({"max_uc": 10**15 + 1, "max_cost_uc": None}, "order.too_large"),
+        ({"max_uc": 10**15 + 1, "max_cost_uc": None, "budgets": ()}, "order.too_large"),
         ({"budgets": [BudgetRoom("bud_1", "vision", 200, 50, 31, resets_at=None)]}, "order.budget_exceeded"),
         ({"sources": [Source(name="wallet", needed_uc=101, available_uc=100)]}, "order.funds_short"),
     ],

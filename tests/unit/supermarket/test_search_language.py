@@ -23,6 +23,15 @@ def test_the_reference_names_every_field_in_both_languages():
         assert f"| `{field.name}` | {' '.join(field.aliases)} |" in page
 
 
+def test_the_examples_of_the_reference_are_read():
+    page = (REPOSITORY / "docs/reference/search.md").read_text(encoding="utf-8")
+    examples = page.split("```text\n")[1].split("```")[0].splitlines()
+
+    assert len(examples) == 4
+    for example in examples:
+        assert parse(example) != EVERYTHING
+
+
 CHEAP = Comparison("price", Op.LT, 3_000_000)
 ONE_FREE, TWO_FREE = Comparison("free", Op.GE, 1), Comparison("free", Op.GE, 2)
 NOW = Comparison("start", Op.EQ, "now")

@@ -4,6 +4,10 @@ from lilong.platforms.supermarket.core.states import TRANSITIONS, OrderState, Or
 
 GOLDEN = """\
 active    + end           -> settling
+awaiting  + deny          -> refused
+awaiting  + hand_back     -> cancelled
+awaiting  + hold          -> held
+awaiting  + lapse         -> expired
 disputed  + close_dispute -> settled
 draft     + lapse         -> expired
 draft     + refuse        -> refused
@@ -11,6 +15,7 @@ draft     + sign_quote    -> quoted
 held      + submit        -> placed
 placed    + end           -> settling
 placed    + start         -> active
+quoted    + ask_approval  -> awaiting
 quoted    + hand_back     -> cancelled
 quoted    + hold          -> held
 quoted    + lapse         -> expired
