@@ -49,4 +49,4 @@ def test_the_shelf_is_searched_by_command(shop):
 
     wrong = shop("pirce < 3")
     assert wrong.exit_code == 3
-    assert "Nearest: price." in " ".join(wrong.stderr.split())
+    assert "Nearest: price," in " ".join(wrong.stderr.split())

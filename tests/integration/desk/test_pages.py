@@ -12,7 +12,7 @@ from tests.sign_ins import Browser
 pytestmark = pytest.mark.django_db(transaction=True)
 
 QUERIES_MAX = 12
-NAMED_BY_PEOPLE = {"accelerator", "offer", "organisation", "pool", "second factor", "transfer"}
+NAMED_BY_PEOPLE = {"accelerator", "awaiting order", "offer", "organisation", "pool", "second factor", "transfer"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
