@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from django.conf import settings
-from django.db.models import Max, Q, Sum
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery, Sum
 
 from lilong.common.django.paging import page_newest_first
 from lilong.common.paging import Page
@@ -31,6 +31,8 @@ from lilong.platforms.funding.models import Decision, Declaration, Programme, Ru
 
 ELSEWHERE = "ZZ"
 """A country that is home to no rule."""
+
+USED_UC = "used_uc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +116,20 @@ def list_usable(*, organisation_id: str, offers: Sequence[OfferOrigin], now: dat
 
     offers: on which; without any, on whatever origin the rules of the vouchers tell apart.
 
-    Five queries and those of ownership, one where there are no vouchers. Vouchers that were returned are left out.
+    Four queries and those of ownership, one where there are no vouchers. Vouchers that were returned are left out.
     """
+    zone = find_hub_zone()
+    uses = _list_year_uses(organisation_id, year=now.astimezone(zone).year)
+    of_programme = uses.filter(voucher__programme=OuterRef("programme")).values("voucher__programme")
     open_vouchers = Voucher.objects.filter(organisation_id=organisation_id, closed_at=None)
-    rows = list(open_vouchers.select_related("programme", "rule").order_by("id"))
+    rows = list(
+        open_vouchers.select_related("programme", "rule")
+        .annotate(**{USED_UC: Subquery(of_programme.annotate(sum_uc=Sum("amount_uc")).values("sum_uc"))})
+        .order_by("id")
+    )
     if not rows:
         return Choice(usable=(), refused=())
-    zone = find_hub_zone()
     balances = get_balances(account_ids=[row.account_id for row in rows])
-    used = sum_year_uses(
-        organisation_id=organisation_id,
-        programme_ids={row.programme_id for row in rows},
-        year=now.astimezone(zone).year,
-    )
     vouchers = [
         VoucherFacts(
             voucher_id=row.id,
@@ -140,7 +143,7 @@ def list_usable(*, organisation_id: str, offers: Sequence[OfferOrigin], now: dat
                 reserved_uc=balances[row.account_id].pending_out_uc,
                 expires_at=row.expires_at,
             ),
-            year_used_uc=used.get(row.programme_id, 0),
+            year_used_uc=int(getattr(row, USED_UC) or 0),
         )
         for row in rows
     ]
@@ -269,11 +272,13 @@ def sum_year_uses(*, organisation_id: str, programme_ids: Collection[str], year:
     What is not settled yet counts in every year, so that it cannot exceed a cap in whichever it will be settled.
     One query.
     """
-    uses = VoucherUse.objects.filter(
-        Q(year=year) | Q(year=None), voucher__organisation_id=organisation_id, voucher__programme__in=programme_ids
-    )
+    uses = _list_year_uses(organisation_id, year=year).filter(voucher__programme__in=programme_ids)
     sums = uses.values("voucher__programme").annotate(sum_uc=Sum("amount_uc"))
     return {row["voucher__programme"]: row["sum_uc"] for row in sums}
+
+
+def _list_year_uses(organisation_id: str, *, year: int) -> QuerySet[VoucherUse]:
+    return VoucherUse.objects.filter(Q(year=year) | Q(year=None), voucher__organisation_id=organisation_id)
 
 
 def list_decisions(*, actor: Actor, cursor: str | None, limit: int) -> Page[DecisionView]:
