@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import sky  # type: ignore[import-not-found]
+import sky  # type: ignore[import-not-found] # in an environment of its own
 from sky import check, exceptions
-from sky.optimizer import Optimizer  # type: ignore[import-not-found]
-from sky.utils import registry  # type: ignore[import-not-found]
+from sky.optimizer import Optimizer  # type: ignore[import-not-found] # in an environment of its own
+from sky.utils import registry  # type: ignore[import-not-found] # in an environment of its own
 
 MICRO = 1_000_000
 

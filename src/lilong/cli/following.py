@@ -19,8 +19,6 @@ from lilong.sdk.patience import ask_patiently
 from lilong.sdk.runs import POLL_S, Run
 
 ENDED = frozenset({"settled", "disputed", "expired", "refused", "cancelled"})
-
-
 AWAITING = "awaiting"
 
 

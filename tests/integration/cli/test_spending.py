@@ -1,6 +1,7 @@
 """Budgets, approvals and repeated orders from the command line."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.api.calls import make_buyer_token, seconds_now
 from tests.integration.cli.commands import lilong
 from tests.market import ask, open_stall
 from tests.people import act, make_member_token
+from tests.polling import wait_until
 from tests.pools import at
 from tests.running_web import running_web
 
@@ -71,3 +73,20 @@ def test_an_order_that_waits_is_approved_and_quoted_again(hub, owner):
     assert approved["order"]["state"] == taken["state"] == "placed"
     assert Order.objects.count() == 2
     assert [order["id"] for order in read(hub, owner, "orders")] == [taken["id"], order_id]
+
+
+def test_a_run_that_waits_ends_with_the_reason_once_its_order_is_refused(hub, owner, tmp_path):
+    read(hub, owner, "budgets", "rule", "--approval-above", "0")
+    member = make_member_token(act(owner, now=utc_now()), Role.MEMBER, now=utc_now())
+    job = tmp_path / "job.yaml"
+    job.write_text("name: fair\ncommand: echo 42\nwalltime: 1m\n", encoding="utf-8")
+    env = {"LILONG_HUB": hub.url, "LILONG_TOKEN": member}
+    with ThreadPoolExecutor(1) as executor:
+        run = executor.submit(lilong, "run", str(job), "--max-cost", "5", env=env)
+        (waiting,) = wait_until(lambda: read(hub, owner, "approvals", "list"), within_s=60, every_s=0.5)
+        read(hub, owner, "approvals", "refuse", waiting["id"], "--reason", "Not before the fair.")
+        done = run.result(timeout=60)
+
+    assert done.returncode == 6
+    assert "The order was not approved" in done.stderr
+    assert "Not before the fair." in done.stderr

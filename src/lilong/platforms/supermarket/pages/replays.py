@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.http import HttpRequest
@@ -76,10 +76,10 @@ class ReplayForm(forms.Form):
     begins_on = DayField(label=_("First day, of UTC"))
     ends_on = DayField(label=_("Day after the last"))
 
-    def __init__(self, *arguments: Any, programmes: Sequence[ProgrammeView], **options: Any) -> None:  # noqa: ANN401 - Django's
+    def __init__(self, *arguments: Any, programmes: Sequence[ProgrammeView], **options: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*arguments, **options)
         choices = [("", _("A programme that does not exist yet")), *((each.id, each.name) for each in programmes)]
-        self.fields["programme"].choices = choices  # type: ignore[attr-defined]
+        cast("forms.ChoiceField", self.fields["programme"]).choices = choices
 
     def clean_file(self) -> str:
         """Return the text of the file, empty without one."""

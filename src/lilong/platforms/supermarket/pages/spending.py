@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -137,7 +137,7 @@ def _render(
     return render_form(request, "supermarket/spending.html", context, is_refused=is_refused)
 
 
-def _make_budget_form(request: HttpRequest, given: Any) -> BudgetForm:  # noqa: ANN401 - Django's
+def _make_budget_form(request: HttpRequest, given: QueryDict | None) -> BudgetForm:
     return BudgetForm(given, projects=list_projects(actor=find_actor(request)), people=_name_people(request))
 
 

@@ -1,7 +1,7 @@
 """Forms about what an organisation allows itself to spend."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -66,9 +66,7 @@ class BudgetForm(forms.Form):
         if projects:
             groups.append((_("One project"), [(f"project {each.id}", each.name) for each in projects]))
         groups.append((_("One person"), [(f"person {person_id}", name) for person_id, name in people.items()]))
-        about = self.fields["about"]
-        assert isinstance(about, forms.ChoiceField)  # noqa: S101 - declared above
-        about.choices = groups
+        cast("forms.ChoiceField", self.fields["about"]).choices = groups
 
     def read_about(self) -> tuple[BudgetScope, str]:
         """Return whose orders a valid form is about: the scope, and the id of the project or person."""
