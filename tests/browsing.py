@@ -92,14 +92,6 @@ class Peopled:
         return context
 
 
-@dataclass(frozen=True)
-class Filled(Peopled):
-    """A hub with something on every desk. paths: pages by person; cases: by name."""
-
-    paths: dict[str, dict[str, str]]
-    cases: dict[str, str]
-
-
 @dataclass(slots=True)
 class Visit:
     """What was found on one page. overflow_px: how far the page reaches beyond the window."""
@@ -108,6 +100,30 @@ class Visit:
     overflow_px: int
     background: str
     troubles: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Opened(Peopled):
+    """A hub of which every page of somebody is known. paths: pages by person."""
+
+    paths: dict[str, dict[str, str]]
+
+    def inspect(self, browser: Browser, look: Look) -> dict[str, Visit]:
+        """Visit all of them; return what was found, by the page's name."""
+        found = {}
+        for who, pages in self.paths.items():
+            context = self.open_context(browser, who, look=look)
+            for name, path in pages.items():
+                found[name] = inspect_page(context.new_page(), self.url + path)
+            context.close()
+        return found
+
+
+@dataclass(frozen=True)
+class Filled(Opened):
+    """A hub with something on every desk. cases: by name."""
+
+    cases: dict[str, str]
 
 
 @dataclass(slots=True)

@@ -3,31 +3,24 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browsing import LOOKS, Visit, inspect_page
+from tests.browsing import LOOKS, Filled, Visit
 
 
-@pytest.fixture(scope="module")
-def desk_visits(filled, browser) -> dict[tuple[str, str], Visit]:
-    found = {}
-    for look in LOOKS:
-        for who, pages in filled.paths.items():
-            context = filled.open_context(browser, who, look=look)
-            for name, path in pages.items():
-                found[name, str(look)] = inspect_page(context.new_page(), filled.url + path)
-            context.close()
-    return found
+@pytest.fixture(scope="module", params=LOOKS, ids=str)
+def visits(request, filled: Filled, browser) -> dict[str, Visit]:
+    return filled.inspect(browser, request.param)
 
 
-def test_axe_finds_nothing_serious_on_any_desk(desk_visits):
-    assert {key: visit.violations for key, visit in desk_visits.items() if visit.violations} == {}
+def test_axe_finds_nothing_serious_on_any_desk(visits):
+    assert {name: visit.violations for name, visit in visits.items() if visit.violations} == {}
 
 
-def test_the_console_stays_empty_on_every_desk(desk_visits):
-    assert {key: visit.troubles for key, visit in desk_visits.items() if visit.troubles} == {}
+def test_the_console_stays_empty_on_every_desk(visits):
+    assert {name: visit.troubles for name, visit in visits.items() if visit.troubles} == {}
 
 
-def test_no_desk_is_wider_than_the_window(desk_visits):
-    assert {key: visit.overflow_px for key, visit in desk_visits.items() if visit.overflow_px > 0} == {}
+def test_no_desk_is_wider_than_the_window(visits):
+    assert {name: visit.overflow_px for name, visit in visits.items() if visit.overflow_px > 0} == {}
 
 
 def test_an_operator_refuses_and_the_applicant_reads_why_and_appeals(filled, browser):

@@ -8,16 +8,15 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browsing import LOOKS, Peopled, Visit, inspect_page
+from tests.browsing import LOOKS, Opened, Visit
 from tests.hub import fill, running_hub
 from tests.polling import wait_until
 
 
 @dataclass(frozen=True)
-class Office(Peopled):
-    """A hub with one office in it. paths: pages by person."""
+class Office(Opened):
+    """A hub with one office in it."""
 
-    paths: dict[str, dict[str, str]]
     case_id: str
     organisation_id: str
 
@@ -31,28 +30,21 @@ def office(browser, tmp_path_factory):
         yield Office(url=hub.url, **json.loads(said))
 
 
-@pytest.fixture(scope="module")
-def visits(office, browser) -> dict[tuple[str, str], Visit]:
-    found = {}
-    for look in LOOKS:
-        for who, pages in office.paths.items():
-            context = office.open_context(browser, who, look=look)
-            for name, path in pages.items():
-                found[name, str(look)] = inspect_page(context.new_page(), office.url + path)
-            context.close()
-    return found
+@pytest.fixture(scope="module", params=LOOKS, ids=str)
+def visits(request, office: Office, browser) -> dict[str, Visit]:
+    return office.inspect(browser, request.param)
 
 
 def test_axe_finds_nothing_serious_on_any_page(visits):
-    assert {key: visit.violations for key, visit in visits.items() if visit.violations} == {}
+    assert {name: visit.violations for name, visit in visits.items() if visit.violations} == {}
 
 
 def test_the_console_stays_empty_on_every_page(visits):
-    assert {key: visit.troubles for key, visit in visits.items() if visit.troubles} == {}
+    assert {name: visit.troubles for name, visit in visits.items() if visit.troubles} == {}
 
 
 def test_no_page_is_wider_than_the_window(visits):
-    assert {key: visit.overflow_px for key, visit in visits.items() if visit.overflow_px > 0} == {}
+    assert {name: visit.overflow_px for name, visit in visits.items() if visit.overflow_px > 0} == {}
 
 
 def test_a_wrong_file_is_refused_and_a_right_one_comes_back(office, browser, tmp_path):
