@@ -190,6 +190,19 @@ def test_reports_of_pools_are_looked_at_again_once_they_are_a_second_old(monkeyp
     assert [look(now=at(seconds)).items[0].free for seconds in (0.5, 1)] == [4, 2]
 
 
+def test_pools_are_looked_at_one_soon_after_the_other_and_each_within_a_second(monkeypatch):
+    monkeypatch.setattr(reads, "SHELF", ShelfReader())
+    stalls = [open_stall(name=name) for name in "ab"]
+    look(now=at(0))
+    for stall in stalls:
+        stall.agent.nodes = (make_node(cores=2),)
+        stall.agent.sync(seconds=0.2)
+
+    free = [sorted(offer.free for offer in look(now=at(seconds)).items) for seconds in (0.4, 0.6, 1)]
+
+    assert free == [[4, 4], [2, 4], [2, 2]]
+
+
 @pytest.mark.parametrize(("silent_s", "free", "starts"), [(1, 4, "now"), (31, None, "unknown")])
 def test_nothing_is_known_of_a_pool_that_is_silent(silent_s, free, starts):
     open_stall()

@@ -2,14 +2,15 @@
 
 Three things change it. Offers, price rows and measured figures: each change has a number (`ShelfEdition`), and what is
 above the last one seen is read again. Time: sales begin and end, so the moments at which a price changes wait in a
-heap. Pools: what their agents report is looked at again once it is STOCK_AGE old; it is an estimate, and says so.
+heap. Pools: what their agents report is looked at again once it is STOCK_AGE old; it is an estimate, and says so. They
+are looked at in SHARES, one soon after the other, so that no reader waits for all of them.
 """
 
 import hashlib
 import heapq
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -27,6 +28,7 @@ from lilong.platforms.supermarket.models import Offer, PriceRow, ShelfEdition
 from lilong.platforms.supermarket.queries.measuring import read_results
 
 STOCK_AGE = timedelta(seconds=1)
+SHARES = 10
 HOUR_S = 3600
 COLUMNS = (
     "id",
@@ -40,6 +42,14 @@ COLUMNS = (
     "service_level__name",
 )
 PRICE_COLUMNS = ("offer_id", "id", "price_uc", "valid_from", "valid_until")
+
+
+@dataclass(slots=True)
+class _Share:
+    """Some of the pools. looked_at: when they were last looked at; None: they have to be now."""
+
+    pool_ids: list[str] = field(default_factory=list[str])
+    looked_at: datetime | None = None
 
 
 class ShelfReader:
@@ -61,7 +71,8 @@ class ShelfReader:
         self._lots: dict[str, set[Lot]] = {}
         self._marks: dict[str, str] = {}
         self._digests: dict[str, bytes] = {}
-        self._looked_at: datetime | None = None
+        self._shares = [_Share() for _ in range(SHARES)]
+        self._share_of: dict[str, _Share] = {}
 
     @contextmanager
     def read(self, *, now: datetime) -> Generator[Index]:
@@ -152,7 +163,7 @@ class ShelfReader:
         if lot not in lots:
             lots.add(lot)
             self._expect_anew(pool_id)
-            self._looked_at = None
+            self._find_share(pool_id).looked_at = None
         hour_uc, price_until = self._price(offer_id, now)
         return Listed(
             id=offer_id,
@@ -171,12 +182,27 @@ class ShelfReader:
         self._marks.pop(pool_id, None)
         self._digests.pop(pool_id, None)
 
+    def _find_share(self, pool_id: str) -> _Share:
+        if pool_id not in self._share_of:
+            share = self._share_of[pool_id] = self._shares[len(self._share_of) % SHARES]
+            share.pool_ids.append(pool_id)
+        return self._share_of[pool_id]
+
     def _look_at_pools(self, now: datetime) -> None:
-        """Count anew what pools have of which something was heard; of announced maintenance time itself tells."""
-        if self._looked_at is not None and now - self._looked_at < self._stock_age:
-            return
-        pools = get_pools(pool_ids=list(self._lots), now=now, seen=self._marks)
-        for pool in pools.values():
+        """Look at the shares whose time has come, and let those that were due together be due apart."""
+        due = [
+            share
+            for share in self._shares
+            if share.pool_ids and (share.looked_at is None or now - share.looked_at >= self._stock_age)
+        ]
+        if due:
+            self._count_anew([pool_id for share in due for pool_id in share.pool_ids], now)
+        for place, share in enumerate(due):
+            share.looked_at = now - self._stock_age * place / len(due)
+
+    def _count_anew(self, pool_ids: Sequence[str], now: datetime) -> None:
+        """Count what pools have of which something was heard; of announced maintenance time itself tells."""
+        for pool in get_pools(pool_ids=pool_ids, now=now, seen=self._marks).values():
             self._marks[pool.id], digest = pool.mark, _digest(pool)
             if self._digests.get(pool.id) == digest:
                 continue
@@ -185,7 +211,6 @@ class ShelfReader:
             self._digests[pool.id] = digest
             if pool.maintenance:
                 self._expect_anew(pool.id)
-        self._looked_at = now
 
 
 def count_pool(*, pool: PoolView, lots: Collection[Lot], now: datetime) -> dict[Lot, Stock]:
