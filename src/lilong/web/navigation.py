@@ -61,6 +61,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Entries that stand behind one tab. label: of the tab."""
+
+    label: "_StrOrPromise"
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """An entry as a template draws it. is_current: the page that is shown is this one or one below it."""
 
@@ -68,6 +76,24 @@ class Link:
     href: str
     is_current: bool
     about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A group as a template draws it, with what of it is shown to who looks: at least one link."""
+
+    label: str
+    links: tuple[Link, ...]
+
+    @property
+    def href(self) -> str:
+        """Where the tab leads: to the first of its links."""
+        return self.links[0].href
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the page that is shown is one of the tab's."""
+        return any(link.is_current for link in self.links)
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -85,47 +111,124 @@ ENTRIES: tuple[Entry, ...] = (
 )
 
 
-ORGANISATION: tuple[Entry, ...] = (
-    Entry(label=_("Overview"), url_name="organisation"),
-    Entry(label=_("People"), url_name="people", about=_("Who belongs to it, in which role, and who is invited.")),
-    Entry(
-        label=_("Standings"), url_name="own_standings", about=_("What it is admitted as, since when and until when.")
+ORGANISATION: tuple[Group, ...] = (
+    Group(_("Overview"), (Entry(label=_("Overview"), url_name="organisation"),)),
+    Group(
+        _("People"),
+        (
+            Entry(
+                label=_("People"), url_name="people", about=_("Who belongs to it, in which role, and who is invited.")
+            ),
+            Entry(
+                label=_("Consents"),
+                url_name="own_consents",
+                about=_("What the hub may use its data for: nothing unasked."),
+            ),
+        ),
     ),
-    Entry(label=_("Evidence"), url_name="own_evidence", about=_("Documents, given once and shown wherever asked for.")),
-    Entry(
-        label=_("Ownership"), url_name="own_ownership", about=_("Who owns it: programmes ask who is related to whom.")
+    Group(
+        pgettext_lazy("tab", "Standing"),
+        (
+            Entry(
+                label=_("Standings"),
+                url_name="own_standings",
+                about=_("What it is admitted as, since when and until when."),
+            ),
+            Entry(
+                label=_("Evidence"),
+                url_name="own_evidence",
+                about=_("Documents, given once and shown wherever asked for."),
+            ),
+            Entry(
+                label=_("Ownership"),
+                url_name="own_ownership",
+                about=_("Who owns it: programmes ask who is related to whom."),
+            ),
+        ),
     ),
-    Entry(
-        label=_("Programmes"),
-        url_name="own_programmes",
-        about=_("Which vouchers it is entitled to, why or why not, and what would change that."),
+    Group(
+        pgettext_lazy("tab", "Money"),
+        (
+            Entry(
+                label=_("Spending"),
+                url_name="spending",
+                about=_("Projects, budgets, which orders need an approval, and when the wallet is low."),
+            ),
+            Entry(
+                label=_("Invoices"),
+                url_name="invoices",
+                about=_("What it was charged in each closed month, on paper and as PDF."),
+            ),
+            Entry(
+                label=_("Programmes"),
+                url_name="own_programmes",
+                about=_("Which vouchers it is entitled to, why or why not, and what would change that."),
+            ),
+        ),
     ),
-    Entry(
-        label=_("Spending"),
-        url_name="spending",
-        about=_("Projects, budgets, which orders need an approval, and when the wallet is low."),
-    ),
-    Entry(
-        label=_("Invoices"),
-        url_name="invoices",
-        about=_("What it was charged in each closed month, on paper and as PDF."),
-    ),
-    Entry(label=_("Consents"), url_name="own_consents", about=_("What the hub may use its data for: nothing unasked.")),
-    Entry(
-        label=pgettext_lazy("access", "Tokens"),
-        url_name="tokens",
-        about=_("Let the command line and programs of yours act for the organisation."),
-    ),
-    Entry(label=_("Secrets"), url_name="secrets", about=_("Passwords and keys that jobs get and nobody reads again.")),
-    Entry(label=_("Volumes"), url_name="volumes", about=_("Folders that outlive jobs and that several of them mount.")),
-    Entry(
-        label=_("Webhooks"),
-        url_name="webhooks",
-        is_shown=_for_webhook_managers,
-        about=_("Have notices of the organisation sent to a program of yours."),
+    Group(
+        pgettext_lazy("tab", "Jobs and programs"),
+        (
+            Entry(
+                label=pgettext_lazy("access", "Tokens"),
+                url_name="tokens",
+                about=_("Let the command line and programs of yours act for the organisation."),
+            ),
+            Entry(
+                label=_("Secrets"),
+                url_name="secrets",
+                about=_("Passwords and keys that jobs get and nobody reads again."),
+            ),
+            Entry(
+                label=_("Volumes"),
+                url_name="volumes",
+                about=_("Folders that outlive jobs and that several of them mount."),
+            ),
+            Entry(
+                label=_("Webhooks"),
+                url_name="webhooks",
+                is_shown=_for_webhook_managers,
+                about=_("Have notices of the organisation sent to a program of yours."),
+            ),
+        ),
     ),
 )
 """What an organisation keeps here: tabs over each of these pages, all under its first address."""
+
+DESK: tuple[Group, ...] = (
+    Group(_("What waits"), (Entry(label=_("What waits"), url_name="desk"),)),
+    Group(_("Cases"), (Entry(label=_("Cases"), url_name="desk_cases"),)),
+    Group(
+        pgettext_lazy("tab", "Members"),
+        (
+            Entry(label=_("Organisations"), url_name="desk_organisations"),
+            Entry(label=_("Second factors"), url_name="desk_factor_losses"),
+        ),
+    ),
+    Group(
+        pgettext_lazy("tab", "Market"),
+        (
+            Entry(label=_("Providers"), url_name="desk_providers"),
+            Entry(label=_("Pools"), url_name="desk_pools"),
+            Entry(label=_("Voucher rules"), url_name="desk_replay"),
+        ),
+    ),
+    Group(
+        pgettext_lazy("tab", "Money"),
+        (
+            Entry(label=_("Ledger"), url_name="desk_ledger"),
+            Entry(label=_("Invoices"), url_name="desk_invoices"),
+        ),
+    ),
+    Group(
+        pgettext_lazy("tab", "Messages"),
+        (
+            Entry(label=_("Dead letters"), url_name="desk_dead_letters"),
+            Entry(label=_("Undelivered"), url_name="desk_undelivered"),
+        ),
+    ),
+)
+"""What operators work with: tabs over each of these pages, all under the desk's address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,14 +284,30 @@ def list_links(request: HttpRequest, *, entries: Sequence[Entry]) -> list[Link]:
 
     An entry is current on its page and those below it, the first of all on its own alone.
     """
-    links = []
-    for entry in entries:
-        if _is_shown(entry, request):
-            href = reverse(entry.url_name)
-            is_below = entry is not entries[0] and request.path.startswith(f"{href}/")
-            is_current = request.path == href or is_below
-            links.append(Link(label=str(entry.label), href=href, is_current=is_current, about=str(entry.about)))
-    return links
+    return [_link(entry, request, is_root=entry is entries[0]) for entry in entries if _is_shown(entry, request)]
+
+
+def list_tabs(request: HttpRequest, *, groups: Sequence[Group]) -> list[Tab]:
+    """Return the groups of which something is shown to whoever asks, in their order."""
+    found = [
+        Tab(
+            label=str(group.label),
+            links=tuple(
+                _link(entry, request, is_root=group is groups[0])
+                for entry in group.entries
+                if _is_shown(entry, request)
+            ),
+        )
+        for group in groups
+    ]
+    return [tab for tab in found if tab.links]
+
+
+def _link(entry: Entry, request: HttpRequest, *, is_root: bool) -> Link:
+    """Return an entry as it is drawn. is_root: all other pages stand below it."""
+    href = reverse(entry.url_name)
+    is_current = request.path == href or (not is_root and request.path.startswith(f"{href}/"))
+    return Link(label=str(entry.label), href=href, is_current=is_current, about=str(entry.about))
 
 
 def _is_shown(entry: Entry, request: HttpRequest) -> bool:

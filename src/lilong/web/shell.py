@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from lilong import __version__
-from lilong.web.navigation import ENTRIES, ORGANISATION, list_links
+from lilong.web.navigation import DESK, ENTRIES, ORGANISATION, list_links, list_tabs
 
 THEME_COOKIE = "theme"
 THEMES = ("light", "dark")
@@ -26,7 +26,8 @@ def describe_shell(request: HttpRequest) -> dict[str, object]:
         "hub_name": settings.LILONG.hub_name,
         "version": __version__,
         "links": list_links(request, entries=ENTRIES),
-        "organisation_links": partial(list_links, request, entries=ORGANISATION),
+        "organisation_tabs": partial(list_tabs, request, groups=ORGANISATION),
+        "desk_tabs": partial(list_tabs, request, groups=DESK),
         "theme": read_theme(request),
         "themes": [("auto", _("Auto")), ("light", _("Light")), ("dark", _("Dark"))],
         "languages": settings.LANGUAGES,
