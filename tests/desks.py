@@ -22,7 +22,7 @@ from lilong.foundation.runs.core.maintenance import Maintenance
 from lilong.foundation.runs.services.pools import announce_maintenance
 from lilong.platforms.stack.queries import load_shipped
 from lilong.platforms.supermarket.core.budgets import BudgetPeriod, BudgetScope
-from lilong.platforms.supermarket.models import Order, Provider
+from lilong.platforms.supermarket.models import Order, Provider, StartRecord
 from lilong.platforms.supermarket.reactions import reconcile as keep_shop
 from lilong.platforms.supermarket.services.budgets import open_project
 from lilong.platforms.supermarket.services.disputes import open_dispute
@@ -92,12 +92,33 @@ class Neighbourhood:
             actor=self.buyer, order_id=settled.id, claim_uc=due_uc, reason="The node was slow.", now=later
         )
         self.order = buy(self.buyer, spec=spec, seconds=seconds + 90)
+        self._score_starts()
         note_measurement(offer_id=self.seller.offer_id, order_id=settled.id, now=later)
         self.awaiting = self._limit_spending(spec, seconds=seconds + 91)
         self.seller.agent.take(seconds=seconds + 91)
         self.seller.agent.sync(seconds=seconds + HOUR_S)
         window = Maintenance(self.now + timedelta(days=2), self.now + timedelta(days=2, hours=4), "New cooling.")
         announce_maintenance(actor=self.seller.owner, pool_id=self.seller.agent.pool_id, window=window, now=self.now)
+
+    def _score_starts(self) -> None:
+        """Let estimates of starts have been scored in two months, in the earlier one poorly."""
+        this = self.now.date().replace(day=1)
+        months = ((this, 21, 37), ((this - timedelta(days=1)).replace(day=1), 30, 31))
+        with transaction.atomic():
+            for month, within_p50, within_p90 in months:
+                StartRecord.objects.create(
+                    pool_id=self.seller.agent.pool_id,
+                    month=month,
+                    began=40,
+                    given_up=2,
+                    judged_p50=40,
+                    within_p50=within_p50,
+                    judged_p90=41,
+                    within_p90=within_p90,
+                    median_error_ms=90_000,
+                    loss_p50_ms=55_000,
+                    loss_p90_ms=21_000,
+                )
 
     def _limit_spending(self, spec: RunSpec, *, seconds: float) -> str:
         """Let the buyer set budgets, and somebody else of it place an order that waits for an approval."""

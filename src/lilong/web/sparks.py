@@ -44,12 +44,13 @@ def draw_spark(*, values: Sequence[float], label: str) -> SafeString:
     )  # fmt: skip
 
 
-def draw_bar(*, part: int, whole: int, share: str) -> SafeString:
-    """Return a bar filled by part of whole, cut to it, with `share` as text."""
+def draw_bar(*, part: int, whole: int, share: str, goal: int | None = None) -> SafeString:
+    """Return a bar filled by part of whole, cut to it, with `share` as text. goal: per cent that are marked."""
     filled = max(0, min(part, whole)) * BAR_UNITS // whole if whole > 0 else 0
+    mark = "" if goal is None else format_html('<rect class="bar-goal" x="{}" width="24" height="8"/>', goal * 10 - 12)
     return format_html(
         '<span class="bar"><svg viewBox="0 0 {} 8" preserveAspectRatio="none" aria-hidden="true">'
-        '<rect class="bar-whole" width="{}" height="8"/><rect class="bar-part" width="{}" height="8"/></svg>'
+        '<rect class="bar-whole" width="{}" height="8"/><rect class="bar-part" width="{}" height="8"/>{}</svg>'
         '<span class="figure">{}</span></span>',
-        BAR_UNITS, BAR_UNITS, filled, share,
+        BAR_UNITS, BAR_UNITS, filled, mark, share,
     )  # fmt: skip

@@ -67,6 +67,11 @@ def test_a_label_cannot_break_out_of_a_picture():
     assert "<script>" not in draw_spark(values=[1, 2], label='"><script>')
 
 
+def test_a_bar_is_marked_where_it_should_be():
+    assert '<rect class="bar-goal" x="888"' in draw_bar(part=5, whole=10, share="", goal=90)
+    assert "bar-goal" not in draw_bar(part=5, whole=10, share="")
+
+
 @pytest.mark.parametrize(("part", "filled"), [(-1, 0), (0, 0), (5, 500), (11, 1000)])
 def test_a_bar_is_never_longer_than_the_whole(part, filled):
     assert f'<rect class="bar-part" width="{filled}"' in draw_bar(part=part, whole=10, share="")

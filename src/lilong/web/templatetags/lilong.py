@@ -123,9 +123,13 @@ def spark(values: Sequence[float], label: str) -> SafeString:
 
 
 @register.simple_tag
-def bar(part: int, whole: int) -> SafeString:
-    """Draw which share of the whole the part is, and write it beside: `{% bar row.free row.total %}`."""
-    return draw_bar(part=part, whole=whole, share=formatting.format_share(part, whole=whole, language=_language()))
+def bar(part: int, whole: int, goal: int | None = None) -> SafeString:
+    """Draw which share of the whole the part is, and write it beside: `{% bar row.free row.total %}`.
+
+    goal: per cent at which a mark says where it should be.
+    """
+    share = formatting.format_share(part, whole=whole, language=_language())
+    return draw_bar(part=part, whole=whole, share=share, goal=goal)
 
 
 @register.inclusion_tag("web/parts/chart.html", name="chart")
