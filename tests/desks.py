@@ -255,6 +255,7 @@ class Neighbourhood:
                 "organisations": "/desk/organisations",
                 "organisation": f"/desk/organisations/{self.buyer.organisation_id}",
                 "providers": "/desk/providers",
+                "programmes": "/desk/programmes/reports",
                 "voucher rules": "/desk/programmes/replay",
                 "second factors": "/desk/second-factors",
                 "second factor": f"/desk/second-factors/{FactorLoss.objects.get().id}",

@@ -39,6 +39,7 @@ DESK = {
         "case",
         "organisations",
         "providers",
+        "programmes",
         "voucher rules",
         "ledger",
         "invoices",

@@ -324,6 +324,8 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "POST desk/organisations/<str:organisation_id>": "OPERATORS",
         "GET desk/providers": "OPERATORS",
         "POST desk/providers": "OPERATORS",
+        "GET desk/programmes/reports": "OPERATORS",
+        "GET desk/programmes/reports/<str:programme_id>.csv": "OPERATORS",
         "GET desk/programmes/replay": "OPERATORS",
         "POST desk/programmes/replay": "OPERATORS",
         "GET desk/pools": "OPERATORS",

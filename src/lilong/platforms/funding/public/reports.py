@@ -1,0 +1,14 @@
+"""The door of funding for the room that sells and knows of quotes: what became of programmes' money until a moment."""
+
+from lilong.platforms.funding.core.reports import Flows, Line, ProgrammeReport, Refused
+from lilong.platforms.funding.queries.reports import QuoteRefusal, list_reported, report_programme
+
+__all__ = [
+    "Flows",
+    "Line",
+    "ProgrammeReport",
+    "QuoteRefusal",
+    "Refused",
+    "list_reported",
+    "report_programme",
+]
