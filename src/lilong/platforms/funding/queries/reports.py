@@ -40,6 +40,21 @@ class QuoteRefusal:
     code: str
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedRule:
+    """A version of a programme's rule; document: the text whose SHA-256 its entry in the record names."""
+
+    programme_id: str
+    version: int
+    document: str
+
+
+def list_rules(*, at: datetime) -> list[PublishedRule]:
+    """Return every version of every rule that was published by a moment. One query."""
+    rules = RuleVersion.objects.filter(published_at__lte=at).order_by("programme", "version")
+    return [PublishedRule(*row) for row in rules.values_list("programme_id", "version", "document")]
+
+
 def list_reported(*, at: datetime) -> dict[str, str]:
     """Return the names of the programmes that there were at a moment, by id, oldest first. One query."""
     return dict(Programme.objects.filter(created_at__lte=at).order_by("id").values_list("id", "name"))
