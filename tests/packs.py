@@ -10,14 +10,20 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from django.conf import settings
+from django.db import transaction
 
+from lilong.common.ids import new_id
 from lilong.common.periods import DayPeriod
 from lilong.common.permissions import Actor
+from lilong.common.time import utc_now
 from lilong.foundation.ledger.models import PayOut
 from lilong.foundation.ledger.public.moves import close_period
 from lilong.foundation.ledger.reactions import reconcile as keep_books
 from lilong.foundation.ledger.services.payments import confirm_pay_out, request_pay_out
+from lilong.foundation.objects.public import store_contents
 from lilong.foundation.record.public import get_key_ring
+from lilong.platforms.audit.core.packs import KEPT_FOR, PackState
+from lilong.platforms.audit.models import AuditPack
 from lilong.platforms.audit.services.gathering import write_pack
 from lilong.platforms.funding.models import Programme
 from lilong.platforms.funding.public import issue_voucher, publish_rule
@@ -89,6 +95,18 @@ def write_march(*, now: datetime = CLOSED + timedelta(days=1)) -> bytes:
     file = io.BytesIO()
     write_pack(file=file, period=MARCH, now=now)
     return file.getvalue()
+
+
+def keep_pack(organisation_id: str) -> str:
+    """Write a row of a pack that is ready, whatever is in it, and return its id."""
+    content, now = b"PK", utc_now()
+    store_contents(organisation_id=organisation_id, contents=[content], now=now)
+    kept = {"sha256": _sha256(content), "size_bytes": len(content), "ready_at": now, "expires_at": now + KEPT_FOR}
+    asked = {"requested_by": "per_1", "requested_at": now, "next_at": now, "organisation_id": organisation_id}
+    with transaction.atomic():
+        return AuditPack.objects.create(
+            id=new_id("apk"), begins_on=MARCH.begins_on, ends_on=MARCH.ends_on, state=PackState.READY, **kept, **asked
+        ).id
 
 
 def trust_hub() -> KeyRing:

@@ -42,6 +42,7 @@ DESK = {
         "programmes",
         "voucher rules",
         "ledger",
+        "audit packs",
         "invoices",
         "pools",
         "dead letters",

@@ -67,6 +67,8 @@ def make_values(own: Belongings) -> dict[str, str]:
         "documents": MAKERS["evidence"](own),
         "outcomes": "half_year",
         "keys": "1",
+        "packs": MAKERS["audit-packs"](own),
+        "reports": MAKERS["programmes"](own),
     }
 
 

@@ -22,8 +22,8 @@ class AuditPack(models.Model):
     """A period of which an operator wants a pack.
 
     organisation_id: whose object the pack is, the hub's own; next_at: when it is tried, moved ahead by who claims it;
-    problem: why the last try failed; sha256, size_bytes: of the zip, once it is ready; expires_at: until when
-    it is kept.
+    problem, said: why the last try failed, and what that is made of; sha256, size_bytes: of the zip, once it is ready;
+    expires_at: until when it is kept.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -35,7 +35,8 @@ class AuditPack(models.Model):
     state = models.CharField(max_length=16)
     next_at = models.DateTimeField()
     tries = models.PositiveIntegerField(default=0)
-    problem = models.CharField(max_length=500, blank=True)
+    problem = models.CharField(max_length=1000, blank=True)
+    said = models.JSONField(null=True)
     sha256 = models.CharField(max_length=64, blank=True)
     size_bytes = models.BigIntegerField(default=0)
     ready_at = models.DateTimeField(null=True)

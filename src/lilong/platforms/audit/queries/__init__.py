@@ -7,7 +7,7 @@ from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import Conflict, NotFound
 from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, may, require
-from lilong.common.sentences import say
+from lilong.common.sentences import load_sentence, say
 from lilong.foundation.objects.public import ObjectReader, open_object
 from lilong.platforms.audit.core.packs import PackState
 from lilong.platforms.audit.models import AuditPack
@@ -76,7 +76,7 @@ def view_pack(*, row: AuditPack, now: datetime) -> PackView:
         requested_by=row.requested_by,
         requested_at=row.requested_at,
         state=PackState(row.state),
-        problem=row.problem,
+        problem=load_sentence(row.problem, row.said),
         sha256=row.sha256,
         size_bytes=row.size_bytes,
         ready_at=row.ready_at,

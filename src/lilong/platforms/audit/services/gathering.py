@@ -57,20 +57,20 @@ def write_pack(*, file: IO[bytes], period: DayPeriod, now: datetime) -> None:
         entry_ids=[each.view.record_entry_id for each in list_issued(period=period)],
     )
     hub = proven[-1].origin if proven else settings.LILONG.hub_name
-    pack = PackWriter(file)
-    _add_books(pack, period, hub=hub, now=now)
-    content = render_csv(columns=PAY_OUT_COLUMNS, rows=pay_outs)
-    pack.add(PAY_OUTS_FILE, [content], about="pay-outs that were sent or refused, with who approved them")
-    _add_programmes(pack, period, now=now)
-    _add_invoices(pack, period)
-    for log in proven:
-        _add_log(pack, log)
-    pack.close(
-        hub=hub,
-        begins_on=period.begins_on.isoformat(),
-        ends_on=period.ends_on.isoformat(),
-        sign=lambda content: sign(content=content),
-    )
+    with PackWriter(file) as pack:
+        _add_books(pack, period, hub=hub, now=now)
+        content = render_csv(columns=PAY_OUT_COLUMNS, rows=pay_outs)
+        pack.add(PAY_OUTS_FILE, [content], about="pay-outs that were sent or refused, with who approved them")
+        _add_programmes(pack, period, now=now)
+        _add_invoices(pack, period)
+        for log in proven:
+            _add_log(pack, log)
+        pack.seal(
+            hub=hub,
+            begins_on=period.begins_on.isoformat(),
+            ends_on=period.ends_on.isoformat(),
+            sign=lambda content: sign(content=content),
+        )
 
 
 def _add_books(pack: PackWriter, period: DayPeriod, *, hub: str, now: datetime) -> None:

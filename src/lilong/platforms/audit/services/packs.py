@@ -19,6 +19,7 @@ from lilong.common.errors import LilongError
 from lilong.common.ids import new_id
 from lilong.common.periods import DayPeriod
 from lilong.common.permissions import Actor, Role, Scope, may, require
+from lilong.common.sentences import Sentence, dump_sentence, join_sentences, say
 from lilong.foundation.ledger.public.moves import find_closed_until
 from lilong.foundation.objects.public import append_upload, begin_upload, hold
 from lilong.foundation.record.public import append
@@ -27,8 +28,7 @@ from lilong.platforms.audit.models import AuditPack
 from lilong.platforms.audit.services.gathering import write_pack
 
 CHUNK_BYTES = 1 << 20
-PROBLEM_MAX = 500
-FAILED = "It failed for a reason that the hub's log has; it is tried again."
+PROBLEM_MAX = 1000
 
 log = structlog.get_logger()
 
@@ -70,15 +70,14 @@ def make_packs(*, now: datetime) -> int:
 
 
 def _claim(now: datetime) -> AuditPack | None:
+    """Return the pack that waits longest, which nobody else takes up for CLAIMED_FOR; None where none is due."""
     due = AuditPack.objects.filter(state=PackState.REQUESTED.value, next_at__lte=now).order_by("next_at", "id")
-    for pack in due:
-        claimed = AuditPack.objects.filter(pk=pack.pk, next_at=pack.next_at).update(
-            next_at=now + CLAIMED_FOR, tries=pack.tries + 1
-        )
-        if claimed:
-            pack.tries += 1
-            return pack
-    return None
+    with transaction.atomic():
+        pack = due.select_for_update(skip_locked=True).first()
+        if pack is not None:
+            pack.next_at, pack.tries = now + CLAIMED_FOR, pack.tries + 1
+            pack.save(update_fields=["next_at", "tries"])
+        return pack
 
 
 def _make(pack: AuditPack, *, now: datetime) -> bool:
@@ -90,11 +89,12 @@ def _make(pack: AuditPack, *, now: datetime) -> bool:
             write_pack(file=file, period=period, now=now)
             sha256, size_bytes = _store(pack, file, now=now)
     except LilongError as error:
-        _note_problem(pack, " ".join(filter(None, (error.title, error.detail, error.next_step))), now=now)
+        rest = join_sentences(error.detail, error.next_step)
+        _note_problem(pack, say("{title}. {rest}", title=Sentence(error.title), rest=rest), now=now)
         return False
     except Exception:  # the loop goes on with other packs; the log has the reason
         log.exception("audit_pack_failed", pack=pack.id)
-        _note_problem(pack, FAILED, now=now)
+        _note_problem(pack, say("It failed for a reason that the hub's log has."), now=now)
         return False
     return _finish(pack, sha256=sha256, size_bytes=size_bytes, now=now)
 
@@ -123,6 +123,7 @@ def _finish(pack: AuditPack, *, sha256: str, size_bytes: int, now: datetime) -> 
         noted = AuditPack.objects.filter(pk=pack.pk, state=PackState.REQUESTED.value).update(
             state=PackState.READY.value,
             problem="",
+            said=None,
             sha256=sha256,
             size_bytes=size_bytes,
             ready_at=now,
@@ -146,6 +147,7 @@ def _finish(pack: AuditPack, *, sha256: str, size_bytes: int, now: datetime) -> 
 
 
 def _note_problem(pack: AuditPack, problem: str, *, now: datetime) -> None:
-    AuditPack.objects.filter(pk=pack.pk, state=PackState.REQUESTED.value).update(
-        problem=problem[:PROBLEM_MAX], next_at=now + find_pause(tries=pack.tries)
-    )
+    with transaction.atomic():
+        AuditPack.objects.filter(pk=pack.pk, state=PackState.REQUESTED.value).update(
+            problem=problem[:PROBLEM_MAX], said=dump_sentence(problem), next_at=now + find_pause(tries=pack.tries)
+        )

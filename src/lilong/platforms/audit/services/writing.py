@@ -5,7 +5,8 @@ Names, order and times in the zip are fixed, so equal contents make equal bytes 
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO
+from types import TracebackType
+from typing import IO, Self
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from lilong.foundation.record.public import Signature
@@ -34,14 +35,21 @@ class PackWriter:
                 member.write(piece)
         self._files.append(PackedFile(path, about, size_bytes, digest.hexdigest()))
 
-    def close(self, *, hub: str, begins_on: str, ends_on: str, sign: Callable[[bytes], Signature]) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._zip.close()
+
+    def seal(self, *, hub: str, begins_on: str, ends_on: str, sign: Callable[[bytes], Signature]) -> None:
         """Add the manifest of all that was added, and the signature over it."""
         manifest = render_manifest(hub=hub, begins_on=begins_on, ends_on=ends_on, files=self._files)
         signature = sign(manifest)
         signed = render_json({"key_id": signature.key_id, "signature": signature.hex})
         for path, content in ((MANIFEST_FILE, manifest), (SIGNATURE_FILE, signed)):
             self._zip.writestr(_describe(path), content)
-        self._zip.close()
 
 
 def gather(chunks: Iterable[bytes]) -> Iterator[bytes]:
