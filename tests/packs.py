@@ -73,8 +73,13 @@ def live_through_march() -> Actor:
 
 def give_and_spend(operator: Actor, programme: Programme, buyer: Actor) -> None:
     """Issue a voucher, order on it, and publish another version of the rule."""
-    given = {"programme_id": programme.id, "organisation_id": buyer.organisation_id, "amount_uc": 10 * CREDIT}
-    issue_voucher(actor=operator, **given, now=at(0))
+    issue_voucher(
+        actor=operator,
+        programme_id=programme.id,
+        organisation_id=buyer.organisation_id,
+        amount_uc=10 * CREDIT,
+        now=at(0),
+    )
     buy(buyer, spec=make_spec(walltime_s=20_000), seconds=10)
     publish_rule(actor=operator, programme_id=programme.id, rule=replace(RULE, rate_ppm=1), now=at(15))
 

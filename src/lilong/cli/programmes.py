@@ -13,7 +13,8 @@ from lilong.cli.credentials import hub_session
 from lilong.cli.output import AsJson, credits_text, format_time, print_json, print_next_step, print_table
 from lilong.common.errors import InputInvalid
 from lilong.common.time import parse_moment
-from lilong.sdk.programmes import Pays, ProgrammeFlows, ProgrammeReport, Replay
+from lilong.sdk.programme_reports import ProgrammeFlows, ProgrammeReport
+from lilong.sdk.programmes import Pays, Replay
 
 app = typer.Typer(no_args_is_help=True, help="What programmes would pay, and their rules.")
 

@@ -41,4 +41,4 @@ def find_pause(*, tries: int) -> timedelta:
     >>> [find_pause(tries=tries).total_seconds() for tries in (1, 2, 3, 20)]
     [5.0, 10.0, 20.0, 2560.0]
     """
-    return RETRY_FIRST * 2 ** min(tries - 1, DOUBLINGS_MAX)
+    return RETRY_FIRST * (1 << min(tries - 1, DOUBLINGS_MAX))

@@ -102,8 +102,10 @@ def _make(pack: AuditPack, *, now: datetime) -> bool:
 def _store(pack: AuditPack, file: IO[bytes], *, now: datetime) -> tuple[str, int]:
     """Make the file an object of the hub's organisation."""
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
-    size_bytes = file.tell()
+    hashed = hashlib.sha256()
+    for chunk in _read(file):
+        hashed.update(chunk)
+    digest, size_bytes = hashed.hexdigest(), file.tell()
     begun = begin_upload(organisation_id=pack.organisation_id, sha256=digest, size_bytes=size_bytes, now=now)
     if not begun.complete:
         file.seek(begun.offset)

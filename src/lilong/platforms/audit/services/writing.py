@@ -29,7 +29,7 @@ class PackWriter:
         """Add a file. about: what it is, for the manifest."""
         digest, size_bytes = hashlib.sha256(), 0
         with self._zip.open(_describe(path), "w", force_zip64=True) as member:
-            for piece in gather(chunks):
+            for piece in _gather(chunks):
                 digest.update(piece)
                 size_bytes += len(piece)
                 member.write(piece)
@@ -52,7 +52,7 @@ class PackWriter:
             self._zip.writestr(_describe(path), content)
 
 
-def gather(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _gather(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the same bytes in pieces of PIECE_BYTES or a little more: lines are short, and each write costs."""
     waiting, size_bytes = [], 0
     for chunk in chunks:
