@@ -202,7 +202,7 @@ def test_the_page_asks_for_packs_tells_how_they_stand_and_hands_them_over(django
     pack = AuditPack.objects.get()
     assert pack.sha256 in said
     answer = browser.get(f"{PAGE}/{pack.id}.zip")
-    content = b"".join(answer.streaming_content)
+    content = answer.getvalue()
     assert sha256_hex(content) == pack.sha256
     assert answer["Content-Disposition"] == 'attachment; filename="audit-2026-03-01-2026-04-01.zip"'
     assert "manifest.json" in read_files(io.BytesIO(content).getvalue())

@@ -131,7 +131,7 @@ def test_the_page_shows_it_in_both_languages_and_hands_it_over_as_csv(django_ass
     assert browser.get(f"{PAGE}?at=2999-01-01T00:00").status_code == 422
     assert browser.get(f"{PAGE}?programme=prg_none").status_code == 422
 
-    answer = browser.get(f"{PAGE}/{programme_id}.csv?at=2026-03-02T00:00:00Z")
+    answer = browser.get(f"/desk/programmes/{programme_id}.csv?at=2026-03-02T00:00:00Z")
     rows = list(csv.DictReader(answer.getvalue().decode().splitlines()))
     assert {row["part"] for row in rows} == {"total", "version", "organisation", "month"}
     assert rows[0]["issued_uc"] == rows[0]["vouchers_uc"] == str(20 * CREDIT)

@@ -68,7 +68,6 @@ def make_values(own: Belongings) -> dict[str, str]:
         "outcomes": "half_year",
         "keys": "1",
         "packs": MAKERS["audit-packs"](own),
-        "reports": MAKERS["programmes"](own),
     }
 
 

@@ -328,7 +328,7 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "GET desk/providers": "OPERATORS",
         "POST desk/providers": "OPERATORS",
         "GET desk/programmes/reports": "OPERATORS",
-        "GET desk/programmes/reports/<str:programme_id>.csv": "OPERATORS",
+        "GET desk/programmes/<str:programme_id>.csv": "OPERATORS",
         "GET desk/programmes/replay": "OPERATORS",
         "POST desk/programmes/replay": "OPERATORS",
         "GET desk/pools": "OPERATORS",

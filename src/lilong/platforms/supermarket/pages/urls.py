@@ -32,9 +32,7 @@ urlpatterns = [
     path("pools/<str:pool_id>/measurements", measuring.show_measured, name="measured"),
     path("desk/providers", selling.show_providers, name="desk_providers"),
     path("desk/programmes/reports", programme_reports.show_reports, name="desk_programmes"),
-    path(
-        "desk/programmes/reports/<str:programme_id>.csv", programme_reports.download_report, name="desk_programme_csv"
-    ),
+    path("desk/programmes/<str:programme_id>.csv", programme_reports.download_report, name="desk_programme_csv"),
     path("desk/programmes/replay", replays.show_replay, name="desk_replay"),
     path("orders", orders.show_orders, name="orders"),
     path("runs/<str:run_id>", orders.go_to_run, name="run"),
