@@ -260,7 +260,7 @@ class Neighbourhood:
                 "second factors": "/desk/second-factors",
                 "second factor": f"/desk/second-factors/{FactorLoss.objects.get().id}",
                 "ledger": "/desk/ledger",
-                "audit packs": "/desk/ledger/packs",
+                "audit packs": "/desk/packs",
                 "invoices": "/desk/invoices",
                 "account": f"/desk/ledger/accounts/{wallet_of(self.buyer)}",
                 "transfer": f"/desk/ledger/transfers/{transfer.id}",

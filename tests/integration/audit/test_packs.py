@@ -30,7 +30,7 @@ from tests.sessions import browse_as
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home")]
 LATER = CLOSED + timedelta(days=1)
-PAGE = "/desk/ledger/packs"
+PAGE = "/desk/packs"
 
 
 def close_march():
