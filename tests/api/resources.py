@@ -46,6 +46,7 @@ from lilong.protocol.messages import AttemptState, Submit
 from tests.bytes import digest, fresh, fresh_document, upload
 from tests.invoices import write_invoice
 from tests.market import CREDIT, Seller, ask, buy, finish, open_stall, pay_in, wallet_of
+from tests.packs import keep_pack
 from tests.people import NOW, found_operator, found_owner, join
 from tests.pools import at, make_spec
 from tests.programmes import make_programme
@@ -277,6 +278,7 @@ MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
         "budgets": make_budget,
         "cases": lambda own: Case.objects.get(subject_id=make_top_up(own)).id,
         "dead-letters": make_dead_letter,
+        "audit-packs": lambda own: keep_pack(own.owner.organisation_id),
         "deliveries": make_delivery,
         "entries": lambda own: Entry.objects.filter(subject_id=own.settled.id)[0].id,
         "evidence": make_evidence,

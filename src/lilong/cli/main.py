@@ -9,6 +9,7 @@ from lilong.cli import (
     account,
     agent,
     approvals,
+    audit,
     budgets,
     cases,
     consents,
@@ -86,6 +87,7 @@ _add(hub_unit.app, panel=OPERATORS)
 _add(people.app, panel=OPERATORS, name="people")
 _add(record.app, panel=OPERATORS)
 _add(seal.app, panel=OPERATORS, name="seal")
+_add(audit.app, panel=OPERATORS, name="audit")
 
 
 @app.callback()

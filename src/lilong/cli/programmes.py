@@ -12,6 +12,8 @@ from pydantic import JsonValue
 from lilong.cli.credentials import hub_session
 from lilong.cli.output import AsJson, credits_text, format_time, print_json, print_next_step, print_table
 from lilong.common.errors import InputInvalid
+from lilong.common.time import parse_moment
+from lilong.sdk.programme_reports import ProgrammeFlows, ProgrammeReport
 from lilong.sdk.programmes import Pays, Replay
 
 app = typer.Typer(no_args_is_help=True, help="What programmes would pay, and their rules.")
@@ -158,6 +160,49 @@ def replay(
         _print_costs(found)
         _print_changes(found)
         print_next_step("This assumes that everybody would have done what they did. Nothing was published.")
+
+
+@app.command()
+def report(
+    programme_id: Annotated[str, typer.Argument(help="Id of the programme.")],
+    at: Annotated[str, typer.Option(help="A moment such as 2026-03-01T00:00:00Z; now if left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what became of a programme's money until a moment; nothing that happens later changes it. For operators."""
+    with hub_session(as_json=as_json) as hub:
+        found = hub.programmes.report(programme_id, at=parse_moment(at) if at else None)
+        if as_json:
+            print_json(found)
+            return
+        _print_report(found)
+
+
+def _print_report(found: ProgrammeReport) -> None:
+    figures = ("granted_uc", "issued_uc", "spent_uc", "given_back_uc", "expired_uc", "reserved_uc", "held_uc")
+    left = ("fund_uc", "vouchers_uc")
+    rows: list[tuple[str, ProgrammeFlows]] = [
+        ("all", found.total),
+        *((f"version {each.version}", each) for each in found.versions),
+        *((each.organisation_id, each) for each in found.organisations),
+        *((each.month, each) for each in found.months),
+    ]
+    columns = (
+        "",
+        *(name.removesuffix("_uc").replace("_", " ") for name in figures),
+        "left in fund",
+        "left on vouchers",
+    )
+    print_table(
+        title=f"{found.name} as of {format_time(found.at)}",
+        columns=columns,
+        rows=[(name, *(credits_text(getattr(each, figure)) for figure in (*figures, *left))) for name, each in rows],
+        right=frozenset(columns[1:]),
+    )
+    refusals = [
+        (f"version {each.version}", each.code, str(each.applications), str(each.quotes)) for each in found.refused
+    ]
+    counted = ("Applications", "Quotes")
+    print_table(title="Refused", columns=("Rule", "Why", *counted), rows=refusals, right=frozenset(counted))
 
 
 def _print_costs(found: Replay) -> None:

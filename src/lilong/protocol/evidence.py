@@ -2,14 +2,15 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from lilong.common.canonical import Json, canonical_json
-from lilong.common.errors import Conflict
+from lilong.common.errors import Conflict, InputInvalid
 from lilong.common.time import format_moment
-from lilong.protocol.checkpoint import VerifierKey, encode_base64
+from lilong.protocol.checkpoint import VerifierKey, encode_base64, parse_verifier_key
 from lilong.protocol.exports import render_json
 from lilong.protocol.transparency import hash_leaf
 
@@ -82,20 +83,38 @@ def build_bundle(
     consistency: the proof that `head` continues `earlier`.
     """
     return {
-        "consistency": [encode_base64(node) for node in consistency],
-        "earlier": earlier,
+        **build_heads(earlier=earlier, head=head, consistency=consistency),
         "entries": [
-            {
-                "index": entry.index,
-                "key": encode_base64(entry.key),
-                "leaf": entry.leaf.fields,
-                "payload": entry.payload,
-                "proof": [encode_base64(node) for node in entry.proof],
-            }
+            build_entry(leaf=entry.leaf, payload=entry.payload, key=entry.key, index=entry.index, proof=entry.proof)
             for entry in entries
         ],
-        "head": head,
     }
+
+
+def build_heads(*, earlier: str, head: str, consistency: Sequence[bytes]) -> dict[str, Json]:
+    """Return two heads with the proof that the second continues the first."""
+    return {"consistency": [encode_base64(node) for node in consistency], "earlier": earlier, "head": head}
+
+
+def build_entry(
+    *, leaf: Leaf, payload: Mapping[str, Json] | None, key: bytes | None, index: int, proof: Sequence[bytes]
+) -> dict[str, Json]:
+    """Return an entry with the proof of its place; payload and key are None for one that was erased."""
+    return {
+        "index": index,
+        "key": None if key is None else encode_base64(key),
+        "leaf": leaf.fields,
+        "payload": payload,
+        "proof": [encode_base64(node) for node in proof],
+    }
+
+
+class KeyRingInvalid(InputInvalid):
+    """The text is no keys file."""
+
+    code = "record.key_ring_invalid"
+    title = "This is not a keys file"
+    next_step = "Take the one that the operator prints by `lilong record keys`, over a road the hub does not control."
 
 
 class KeyRingIncomplete(Conflict):
@@ -125,3 +144,19 @@ class KeyRing:
                 "witnesses": [key.text for key in self.witnesses],
             }
         )
+
+
+def read_key_ring(content: bytes) -> KeyRing:
+    """Return whom a keys file says to trust; raises KeyRingInvalid, KeyInvalid."""
+    try:
+        said = json.loads(content)
+        logs, witnesses, required = said["logs"], said["witnesses"], said["required"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise KeyRingInvalid(detail=str(error)) from error
+    if not isinstance(required, int) or not all(isinstance(each, list) for each in (logs, witnesses)) or not logs:
+        raise KeyRingInvalid
+    return KeyRing(
+        logs=tuple(parse_verifier_key(str(each)) for each in logs),
+        witnesses=tuple(parse_verifier_key(str(each)) for each in witnesses),
+        required=required,
+    )

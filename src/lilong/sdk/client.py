@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from lilong.sdk.accelerators import Accelerators
+from lilong.sdk.audit_packs import AuditPacks
 from lilong.sdk.cases import Cases
 from lilong.sdk.consents import Consents
 from lilong.sdk.evidence import Evidence
@@ -39,6 +40,7 @@ class Lilong:
     def __init__(self, *, url: str, token: str = "") -> None:
         self._transport = Transport(url=url, token=token)
         self.accelerators = Accelerators(self._transport)
+        self.audit_packs = AuditPacks(self._transport)
         self.budgets = Budgets(self._transport)
         self.cases = Cases(self._transport)
         self.consents = Consents(self._transport)

@@ -5,7 +5,9 @@ from datetime import date, datetime
 
 from pydantic import Field, JsonValue
 
+from lilong.common.time import format_moment
 from lilong.sdk.noun import Answer, Noun, address
+from lilong.sdk.programme_reports import ProgrammeReport
 
 
 class Rate(Answer):
@@ -326,6 +328,11 @@ class Programmes(Noun):
             "ends_on": ends_on.isoformat(),
         }
         return self._post(Replay, address("programmes", "replays"), json=body)
+
+    def report(self, programme_id: str, *, at: datetime | None = None) -> ProgrammeReport:
+        """Return what became of a programme's money until a moment, or until now; nothing later changes it."""
+        query = {"at": format_moment(at)} if at else {}
+        return self._get(ProgrammeReport, address("programmes", programme_id, "report"), params=query)
 
     def fund(self, programme_id: str, *, amount_uc: int, reference: str) -> str:
         """Ask for a payment to be entered into the fund and return the id of the case that two others decide."""

@@ -10,6 +10,7 @@ from lilong.foundation.objects import api as objects
 from lilong.foundation.outbox import api as outbox
 from lilong.foundation.record import api as record
 from lilong.foundation.runs import api as runs
+from lilong.platforms.audit import api as audit
 from lilong.platforms.funding import api as funding
 from lilong.platforms.stack import api as stack
 from lilong.platforms.supermarket import api as supermarket
@@ -58,6 +59,7 @@ for router in (
     funding.router,
     stack.router,
     supermarket.router,
+    audit.router,
 ):
     api.add_router("", router)
 agent_api.add_router("", runs.agent_router)

@@ -218,6 +218,8 @@ DESK: tuple[Group, ...] = (
         (
             Entry(label=_("Ledger"), url_name="desk_ledger"),
             Entry(label=_("Invoices"), url_name="desk_invoices"),
+            Entry(label=_("Programmes"), url_name="desk_programmes"),
+            Entry(label=_("Audit packs"), url_name="desk_packs"),
         ),
     ),
     Group(

@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "lilong.platforms.funding",
     "lilong.platforms.stack",
     "lilong.platforms.supermarket",
+    "lilong.platforms.audit",
     "lilong.web",
 ]
 AUTH_USER_MODEL = "members.Person"

@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("lilong.platforms.stack.pages.urls")),
     path("", include("lilong.platforms.funding.pages.urls")),
     path("", include("lilong.platforms.supermarket.pages.urls")),
+    path("", include("lilong.platforms.audit.pages.urls")),
     path("", pages.show_front, name="front"),
     path("metrics", show_metrics, name="metrics"),
     path("accelerators", accelerators.show_accelerators, name="accelerators"),

@@ -18,6 +18,7 @@ from lilong.foundation.outbox.public import Subscriber
 from lilong.foundation.record import reactions as record
 from lilong.foundation.runs import reactions as runs
 from lilong.foundation.runs.events import RunFinished, RunStarted
+from lilong.platforms.audit import reactions as audit
 from lilong.platforms.funding import reactions as funding
 from lilong.platforms.supermarket import reactions as supermarket
 
@@ -70,5 +71,8 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
 COURIERS: Sequence[tuple[str, float, Reconciler]] = (
     ("mail", 1.0, notices.send_mails),
     ("webhooks", 0.5, notices.deliver_webhooks),
+    ("audit-packs", 5.0, audit.make_packs),
 )
-"""What speaks to others, who may be slow: in a thread of its own each, claiming what it sends row by row."""
+"""What may take long, since others are slow or there is much to write: in a thread of its own each, claiming its work
+row by row.
+"""

@@ -38,6 +38,9 @@ def test_an_example_becomes_a_programme_that_says_whom_it_pays(hub, tmp_path):
     assert (after["is_entitled"], after["pays"][0]["rate_ppm"], after["rule_version"]) == (True, 950_000, 2)
     assert "Small firms" in read(hub, token, "programmes", "list")
     assert json.loads(read(hub, token, "programmes", "decisions", "--json")) == {"decisions": []}
+    report = json.loads(read(hub, operator, "programmes", "report", programme_id, "--json"))
+    assert (report["total"]["granted_uc"], [each["version"] for each in report["versions"]]) == (0, [1, 2])
+    assert "version 2" in read(hub, operator, "programmes", "report", programme_id)
 
 
 def test_a_rule_is_tried_on_past_orders_before_it_is_published(hub, tmp_path):

@@ -3,7 +3,9 @@ from datetime import timedelta
 import pytest
 
 from lilong.common.errors import NotAllowed
-from lilong.foundation.ledger.queries.accounts import get_trial_balance
+from lilong.foundation.ledger.core.as_of import AsOf
+from lilong.foundation.ledger.queries.accounts import Balance, get_trial_balance
+from lilong.foundation.ledger.queries.as_of import get_trial_balance_as_of
 from lilong.foundation.ledger.queries.trial import KEPT_S, REFRESHED_AFTER, read_trial_balance
 from lilong.foundation.ledger.reactions import reconcile
 from tests.books import NOW, open_funded
@@ -43,6 +45,20 @@ def test_without_a_worker_the_trial_balance_is_that_of_now():
     shown = read_trial_balance(actor=operator, now=NOW)
 
     assert (shown.at, list(shown.lines)) == (NOW, get_trial_balance(actor=operator))
+
+
+def test_a_trial_balance_of_a_past_moment_has_what_had_been_entered_by_then():
+    operator = found_operator()
+    open_funded(amount_uc=7)
+    then = get_trial_balance(actor=operator)
+    open_funded(amount_uc=5)
+    past = get_trial_balance_as_of(actor=operator, as_of=AsOf(at=NOW, known_at=NOW - timedelta(seconds=1)))
+    now = get_trial_balance_as_of(actor=operator, as_of=AsOf.seen_at(NOW))
+
+    assert now == get_trial_balance(actor=operator) != then
+    assert {line.balance for line in past} == {Balance(posted_uc=0, pending_out_uc=0, pending_in_uc=0)}
+    with pytest.raises(NotAllowed):
+        get_trial_balance_as_of(actor=found_owner(), as_of=AsOf.seen_at(NOW))
 
 
 def test_a_trial_balance_that_is_kept_is_for_operators_alone():

@@ -15,9 +15,11 @@ from lilong.common.periods import DayPeriod
 from lilong.common.permissions import Role, Scope
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.core.accounts import AccountKind
+from lilong.foundation.ledger.core.as_of import AsOf
 from lilong.foundation.ledger.core.payments import PayOutState, TopUpState
 from lilong.foundation.ledger.core.transfers import AMOUNT_MAX_UC, TransferKind
 from lilong.foundation.ledger.queries import accounts, payments, transfers, verification
+from lilong.foundation.ledger.queries.as_of import get_trial_balance_as_of
 from lilong.foundation.ledger.queries.beancount import export_own_beancount
 from lilong.foundation.ledger.queries.periods import get_period, list_periods
 from lilong.foundation.ledger.services.payments import PAYERS, confirm_pay_out, request_pay_out, request_top_up
@@ -320,9 +322,12 @@ def get_verification(request: HttpRequest) -> object:
     openapi_extra=allow(OPERATORS, Scope.OPERATE),
     response={200: list[TrialLineOut], **PROBLEMS},
 )
-def get_trial_balance(request: HttpRequest) -> object:
-    """Show what all accounts of each kind hold together; posted sums add up to zero."""
-    return accounts.get_trial_balance(actor=get_actor(request))
+def get_trial_balance(request: HttpRequest, at: AwareDatetime | None = None) -> object:
+    """Show what all accounts of each kind hold together, or held at `at` by what was known then; sums are zero."""
+    actor = get_actor(request)
+    if at is None:
+        return accounts.get_trial_balance(actor=actor)
+    return get_trial_balance_as_of(actor=actor, as_of=AsOf.seen_at(at))
 
 
 @router.post("/ledger/periods", openapi_extra=allow(OPERATORS, Scope.OPERATE), response={201: PeriodOut, **PROBLEMS})

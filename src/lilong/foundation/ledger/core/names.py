@@ -5,6 +5,7 @@ vouchers among them, are assets; of others it sees the kind alone.
 """
 
 from lilong.foundation.ledger.core.accounts import AccountKind
+from lilong.protocol.audit_pack import end_account_name
 
 _HUB_ROOTS = {
     AccountKind.OUTSIDE: "Assets",
@@ -29,7 +30,7 @@ def name_for_hub(*, account_id: str, kind: AccountKind) -> str:
     >>> name_for_hub(account_id="acc_1", kind=AccountKind.HUB_FEE)
     'Income:HubFee:Acc-1'
     """
-    return f"{_HUB_ROOTS.get(kind, 'Liabilities')}:{_end(account_id, kind)}"
+    return f"{_HUB_ROOTS.get(kind, 'Liabilities')}:{end_account_name(account_id=account_id, kind=kind)}"
 
 
 def name_own(*, account_id: str, kind: AccountKind) -> str:
@@ -38,14 +39,9 @@ def name_own(*, account_id: str, kind: AccountKind) -> str:
     >>> name_own(account_id="acc_1", kind=AccountKind.VOUCHER)
     'Assets:Voucher:Acc-1'
     """
-    return f"Assets:{_end(account_id, kind)}"
+    return f"Assets:{end_account_name(account_id=account_id, kind=kind)}"
 
 
 def name_other(*, kind: AccountKind) -> str:
     """Return the name under which an organisation's books have all accounts of others of this kind."""
     return _OTHERS.get(kind, "Expenses:Others")
-
-
-def _end(account_id: str, kind: AccountKind) -> str:
-    """Return kind and id in the letters that Beancount takes."""
-    return f"{''.join(word.capitalize() for word in kind.split('_'))}:{account_id.replace('_', '-').capitalize()}"

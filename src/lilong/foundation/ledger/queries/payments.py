@@ -82,19 +82,19 @@ def get_pay_out(*, actor: Actor, pay_out_id: str) -> PayOutView:
         raise PayOutMissing(
             detail=say("There is no pay-out {pay_out_id} that you can see.", pay_out_id=pay_out_id[:64])
         )
-    return _view_pay_out(pay_out)
+    return view_pay_out(row=pay_out)
 
 
 def list_pay_outs(*, actor: Actor, cursor: str | None, limit: int) -> Page[PayOutView]:
     """Return one page of the pay-outs that the actor may see, newest first. One query."""
     page = page_newest_first(PayOut.objects.visible_to(actor), cursor=cursor, limit=limit)
-    return Page(items=[_view_pay_out(row) for row in page.items], next_cursor=page.next_cursor)
+    return Page(items=[view_pay_out(row=row) for row in page.items], next_cursor=page.next_cursor)
 
 
 def list_approved_pay_outs(*, actor: Actor, limit: int) -> list[PayOutView]:
     """Return pay-outs that are approved and not sent yet, oldest first; for the operator. One query."""
     require(may(actor, roles=frozenset({Role.OPERATOR}), scope=Scope.OPERATE))
-    return [_view_pay_out(row) for row in PayOut.objects.filter(state=PayOutState.APPROVED).order_by("pk")[:limit]]
+    return [view_pay_out(row=row) for row in PayOut.objects.filter(state=PayOutState.APPROVED).order_by("pk")[:limit]]
 
 
 def list_waiting_top_ups(*, after: str, limit: int) -> dict[str, str]:
@@ -131,7 +131,8 @@ def _view_top_up(row: TopUp) -> TopUpView:
     )
 
 
-def _view_pay_out(row: PayOut) -> PayOutView:
+def view_pay_out(*, row: PayOut) -> PayOutView:
+    """Return the row as others see it."""
     payment = Payment(token=row.id, beneficiary=row.beneficiary, amount_uc=row.amount_uc)
     return PayOutView(
         id=row.id,

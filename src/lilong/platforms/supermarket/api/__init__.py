@@ -6,6 +6,7 @@ from lilong.platforms.supermarket.api import (
     invoices,
     measuring,
     orders,
+    programme_reports,
     replays,
     search,
     shelf,
@@ -24,3 +25,4 @@ router.add_router("", measuring.router)
 router.add_router("", statements.router)
 router.add_router("", invoices.router)
 router.add_router("", replays.router)
+router.add_router("", programme_reports.router)

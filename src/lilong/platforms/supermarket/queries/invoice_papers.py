@@ -29,7 +29,11 @@ def render_invoice(*, actor: Actor, invoice_id: str, language: Language) -> byte
 
     Raises InvoiceMissing, and what `set_paper` raises.
     """
-    sheet = get_invoice(actor=actor, invoice_id=invoice_id)
+    return set_invoice(sheet=get_invoice(actor=actor, invoice_id=invoice_id), language=language)
+
+
+def set_invoice(*, sheet: InvoiceSheet, language: Language) -> bytes:
+    """Return the same of an invoice that was read already; raises what `set_paper` raises."""
     return set_paper(template=_read_template(), paper=describe_invoice(sheet=sheet, language=language))
 
 

@@ -1,6 +1,6 @@
 """Invoices and credit notes as they were issued."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -8,6 +8,7 @@ from lilong.common.canonical import sha256_hex
 from lilong.common.django.paging import page_newest_first
 from lilong.common.errors import NotFound
 from lilong.common.paging import Page
+from lilong.common.periods import DayPeriod
 from lilong.common.permissions import Actor
 from lilong.common.sentences import say
 from lilong.platforms.supermarket.core.charges import Charge
@@ -22,6 +23,8 @@ from lilong.platforms.supermarket.core.invoices import (
 )
 from lilong.platforms.supermarket.core.rates import Rate, choose_rate
 from lilong.platforms.supermarket.models import Invoice
+
+ROWS_AT_ONCE = 100
 
 
 class InvoiceMissing(NotFound):
@@ -85,6 +88,16 @@ def get_invoice(*, actor: Actor, invoice_id: str) -> InvoiceSheet:
         raise InvoiceMissing(detail=say("There is no invoice {invoice_id}.", invoice_id=invoice_id[:64]))
     document = read_document(content=row.document)
     return InvoiceSheet(view=_view(row, document), document=document, content=row.document)
+
+
+def list_issued(*, period: DayPeriod) -> Iterator[InvoiceSheet]:
+    """Yield the invoices and credit notes of the months that begin in a period, by kind and number. One query."""
+    rows = Invoice.objects.filter(month__gte=period.begins_on, month__lt=period.ends_on).order_by(
+        "kind", "year", "number"
+    )
+    for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
+        document = read_document(content=row.document)
+        yield InvoiceSheet(view=_view(row, document), document=document, content=row.document)
 
 
 def number_charges(*, organisation_id: str, charges: Iterable[Charge], rates: Iterable[Rate]) -> list[str]:

@@ -16,7 +16,7 @@ from lilong.foundation.members.public import OrganisationState, find_order_refus
 from lilong.foundation.outbox.public import KeyReused
 from lilong.foundation.record.public import append, sign
 from lilong.foundation.runs.public import resolve_environment
-from lilong.platforms.funding.public.orders import list_usable, lock_vouchers, reserve_uses, settle_uses
+from lilong.platforms.funding.public.orders import RESERVE, list_usable, lock_vouchers, reserve_uses, settle_uses
 from lilong.platforms.supermarket.core.checks import (
     FundsShort,
     LiveQuotesReached,
@@ -280,7 +280,7 @@ def _store(
 ) -> str:
     """Reserve what vouchers may have to pay, sign the promise, record and store it; return its id."""
     reserves = list_reserves(promise=promise)
-    postings = plan_pend(holds=reserves, escrow=promise.escrow_account, code="reserve")
+    postings = plan_pend(holds=reserves, escrow=promise.escrow_account, code=RESERVE)
     require_posted(results=post_group(group_id=f"{order.id}.reserve", postings=postings, order_id=order.id, now=now))
     parts_uc = name_voucher_parts(promise=promise, split=split_hold(promise=promise))
     reserve_uses(order_id=order.id, parts_uc=parts_uc)

@@ -1,4 +1,4 @@
-"""The door of the supermarket: later platforms buy through it and nowhere else."""
+"""The door of the supermarket: later platforms buy through it and nowhere else. `papers` stands beside it."""
 
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.queries.exports import ExportFile, export_order

@@ -1,0 +1,1 @@
+"""Audit packs: a closed period of the hub as one signed file that is checked without it."""
