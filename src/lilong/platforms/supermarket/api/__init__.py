@@ -7,6 +7,7 @@ from lilong.platforms.supermarket.api import (
     measuring,
     orders,
     replays,
+    reputation,
     search,
     shelf,
     spending,
@@ -21,6 +22,7 @@ router.add_router("", starts.router)
 router.add_router("", orders.router)
 router.add_router("", spending.router)
 router.add_router("", measuring.router)
+router.add_router("", reputation.router)
 router.add_router("", statements.router)
 router.add_router("", invoices.router)
 router.add_router("", replays.router)

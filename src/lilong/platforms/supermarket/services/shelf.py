@@ -194,11 +194,22 @@ def add_price(
 
 def turn_edition() -> int:
     """Return the number of the change that this transaction makes, and let no other commit before it."""
-    ShelfEdition.objects.get_or_create(place=1, defaults={"id": new_id("edn")})
-    edition = ShelfEdition.objects.select_for_update().get()
+    edition = _lock_edition()
     edition.number += 1
     edition.save(update_fields=["number"])
     return edition.number
+
+
+def turn_reckoning() -> None:
+    """Let every shelf in memory read anew what is known of providers, once this transaction is committed."""
+    edition = _lock_edition()
+    edition.reckoned += 1
+    edition.save(update_fields=["reckoned"])
+
+
+def _lock_edition() -> ShelfEdition:
+    ShelfEdition.objects.get_or_create(place=1, defaults={"id": new_id("edn")})
+    return ShelfEdition.objects.select_for_update().get()
 
 
 def _list_own_providers(actor: Actor) -> QuerySet[Provider]:
