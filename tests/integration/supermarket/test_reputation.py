@@ -1,4 +1,4 @@
-"""What is known of providers is counted from settled orders, and what a provider orders from itself counts for nothing."""
+"""What is known of providers is counted from settled orders; what they order from themselves counts for nothing."""
 
 import pytest
 

@@ -15,7 +15,7 @@ from lilong.platforms.supermarket.core.pricing import HOUR_MS, Shape, Unit, pric
 from lilong.platforms.supermarket.core.reputation import Share
 from lilong.platforms.supermarket.core.search.language import SearchInvalid, parse
 from lilong.platforms.supermarket.core.search.stock import Lot
-from lilong.platforms.supermarket.models import Offer, PriceRow, ReputationShare, ShelfEdition
+from lilong.platforms.supermarket.models import Offer, PriceRow, ShelfEdition
 from lilong.platforms.supermarket.queries import search as reads
 from lilong.platforms.supermarket.queries.reputation import read_reputations
 from lilong.platforms.supermarket.queries.search import (
@@ -27,6 +27,7 @@ from lilong.platforms.supermarket.queries.search import (
 )
 from lilong.platforms.supermarket.queries.shelf_index import ShelfReader, count_pool
 from lilong.platforms.supermarket.services.shelf import create_offer, turn_reckoning, withdraw_offer
+from tests.counting import note_share
 from tests.market import CREDIT, found_buyer, open_stall, set_price
 from tests.people import NOW
 from tests.pools import at, make_node
@@ -122,24 +123,6 @@ def put_up(stall, random, *, name, now):
     )
 
 
-def count_ends(provider_id, pool_id, *, kept, count, now):
-    """Let it be known how many jobs ended well on a pool."""
-    ReputationShare.objects.update_or_create(
-        pool_id=pool_id,
-        share=Share.ENDED_WELL,
-        defaults={
-            "provider_id": provider_id,
-            "kept": kept,
-            "count": count,
-            "months": [],
-            "parts": {},
-            "left_out": 0,
-            "reckoned_at": now,
-        },
-    )
-    turn_reckoning()
-
-
 def change(stalls, random, *, number, now):
     """Let something happen to the shelf, as providers make it happen."""
     stall = random.choice(stalls)
@@ -159,7 +142,9 @@ def change(stalls, random, *, number, now):
                 valid_from=later
             )
         case 6:
-            count_ends(stall.provider_id, stall.agent.pool_id, kept=random.randrange(60), count=60, now=now)
+            known = {"provider_id": stall.provider_id, "pool_id": stall.agent.pool_id, "share": Share.ENDED_WELL}
+            note_share(**known, kept=random.randrange(60), count=60, now=now)
+            turn_reckoning()
         case _:
             nodes = [
                 make_node(name=f"n{i}", cores=random.randrange(9), h100_sxm5=random.randrange(5)) for i in range(3)

@@ -61,7 +61,7 @@ VALUES: "Mapping[tuple[str, str], _StrOrPromise]" = {
     ("jurisdiction", "US"): gettext_lazy("United States"),
     **{("start", start): label for start, label in STARTS.items()},
     **{("track_record", band): f"{band.removesuffix('+')}%" for band in BANDS},
-    ("track_record", BELOW): gettext_lazy("less"),
+    ("track_record", BELOW): gettext_lazy("below 80%"),
     ("track_record", TOO_FEW): gettext_lazy("too few to say"),
     **{(field, NONE): gettext_lazy("none") for field in ("accelerator", "vendor", "jurisdiction", "level")},
 }
