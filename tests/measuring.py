@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from lilong.platforms.supermarket.services.measuring import load_program
 from lilong.platforms.supermarket.services.shelf import turn_edition
 
 SMALL = Plan(nonce="5e" * 32, accelerated=False, size=64, buffer_mib=1, disk_mib=4, repetitions=3, threads=1)
+PAIR = replace(SMALL, nodes=2, exchange_mib=3)
 
 
 def run_program(*, folder: Path, plan: Plan = SMALL) -> bytes:
@@ -26,6 +29,31 @@ def run_program(*, folder: Path, plan: Plan = SMALL) -> bytes:
     (folder / "measure.py").write_bytes(load_program())
     words = plan.write_command().split()
     subprocess.run([sys.executable, *words[1:]], cwd=folder, check=True, capture_output=True, timeout=120)
+    return (folder / "report.json").read_bytes()
+
+
+def run_pair(*, folder: Path, plan: Plan = PAIR, present: Collection[int] = (0, 1), wait_s: float = 120) -> bytes:
+    """Run the program as two nodes do, which share a folder and reach each other over TCP; return the report.
+
+    present: ranks that start at all; wait_s: how long they wait for each other.
+    """
+    rendezvous = folder / "rendezvous"
+    rendezvous.mkdir(exist_ok=True)
+    program = load_program().replace(b"PEER_WAIT_S = 120", f"PEER_WAIT_S = {wait_s}".encode())
+    (folder / "measure.py").write_bytes(program)
+    words = plan.write_command().split()
+    started = [
+        subprocess.Popen(
+            [sys.executable, *words[1:]],
+            cwd=folder,
+            env={**os.environ, "LILONG_RANK": str(rank), "LILONG_RENDEZVOUS_DIR": str(rendezvous)},
+            stdout=subprocess.DEVNULL,
+        )
+        for rank in present
+    ]
+    ends = [process.wait(timeout=120) for process in started]
+    if any(ends):
+        raise AssertionError(f"The nodes ended with {ends}.")
     return (folder / "report.json").read_bytes()
 
 

@@ -88,6 +88,7 @@ METRICS: "Mapping[str, _StrOrPromise]" = {
     "disk_read": gettext_lazy("Disk, read"),
     "tokens": gettext_lazy("SmolLM2-135M, written"),
     "interconnect": gettext_lazy("Interconnect of two nodes"),
+    "interconnect_latency": gettext_lazy("Latency between two nodes"),
 }
 
 MEASURED_SORTS: "Mapping[str, _StrOrPromise]" = {
@@ -96,6 +97,7 @@ MEASURED_SORTS: "Mapping[str, _StrOrPromise]" = {
     "measured_bf16": gettext_lazy("bf16 speed"),
     "measured_memory": gettext_lazy("memory speed"),
     "measured_tokens": gettext_lazy("tokens per second"),
+    "measured_interconnect": gettext_lazy("interconnect"),
     "fp32_price": gettext_lazy("price of a TFLOP-hour in fp32"),
     "fp16_price": gettext_lazy("price of a TFLOP-hour in fp16"),
     "bf16_price": gettext_lazy("price of a TFLOP-hour in bf16"),

@@ -206,6 +206,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
             Field("measured_bf16", Kind.SPEED, _read_speed, ("实测bf16",)),
             Field("measured_memory", Kind.SPEED, _read_speed, ("实测带宽",)),
             Field("measured_tokens", Kind.SPEED, _read_speed, ("实测词元",)),
+            Field("measured_interconnect", Kind.SPEED, _read_speed, ("实测互连",)),
             Field("fp32_price", Kind.AMOUNT, _read_amount, ("fp32单价",)),
             Field("fp16_price", Kind.AMOUNT, _read_amount, ("fp16单价",)),
             Field("bf16_price", Kind.AMOUNT, _read_amount, ("bf16单价",)),
