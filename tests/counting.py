@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from django.db import transaction
+
 from lilong.foundation.runs.models import Attempt
 from lilong.platforms.supermarket.core.reputation import Share
 from lilong.platforms.supermarket.models import Conduct, ReputationShare
@@ -16,6 +18,7 @@ COUNTED = {
 }
 
 
+@transaction.atomic
 def note_reputation(*, provider_id: str, pool_id: str, order_id: str, now: datetime) -> None:
     """Put figures beside a pool, of an order that failed there, too."""
     for share, (kept, count, parts) in COUNTED.items():
@@ -34,6 +37,7 @@ def note_reputation(*, provider_id: str, pool_id: str, order_id: str, now: datet
     turn_reckoning()
 
 
+@transaction.atomic
 def note_share(
     *,
     provider_id: str,

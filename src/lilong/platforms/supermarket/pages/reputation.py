@@ -11,8 +11,8 @@ from django.views.decorators.http import require_safe
 
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.time import utc_now
-from lilong.platforms.supermarket.core.reputation import FACTS_MIN, NOTHING, Reputation, Tally
-from lilong.platforms.supermarket.pages.words import PARTS, SHARES
+from lilong.platforms.supermarket.core.reputation import FACTS_MIN, NOTHING, Reputation, Share, Tally
+from lilong.platforms.supermarket.pages.words import PARTS, SHARES, SHORT_SHARES
 from lilong.platforms.supermarket.queries.reputation import (
     Fault,
     MonthFacts,
@@ -84,16 +84,16 @@ def show_reputation(request: HttpRequest, pool_id: str) -> HttpResponseBase:
     return render(request, "supermarket/reputation.html", context)
 
 
-def show_shares(reputation: Reputation) -> Iterable[ShownShare]:
+def show_shares(reputation: Reputation, *, labels: "Mapping[Share, _StrOrPromise]" = SHARES) -> Iterable[ShownShare]:
     """Return all shares with their names; of what was never counted, none of no facts."""
-    return (ShownShare(label, reputation.get(share, NOTHING)) for share, label in SHARES.items())
+    return (ShownShare(label, reputation.get(share, NOTHING)) for share, label in labels.items())
 
 
 def read_own(*, organisation_id: str, names: Mapping[str, str]) -> Sequence[OwnReputation]:
     """Return what is known of an organisation's own pools, of which names tells the names by id. One query."""
     found = read_own_reputations(organisation_id=organisation_id)
     return [
-        OwnReputation(pool_id, name, list(show_shares(found[pool_id])))
+        OwnReputation(pool_id, name, list(show_shares(found[pool_id], labels=SHORT_SHARES)))
         for pool_id, name in names.items()
         if pool_id in found
     ]

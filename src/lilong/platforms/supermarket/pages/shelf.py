@@ -27,7 +27,7 @@ from lilong.platforms.supermarket.core.search.language import (
     write,
 )
 from lilong.platforms.supermarket.pages.reputation import show_shares
-from lilong.platforms.supermarket.pages.words import COUNTED_SORTS, FACETS, MEASURED_SORTS, METRICS, STARTS, VALUES
+from lilong.platforms.supermarket.pages.words import FACETS, MEASURED_SORTS, METRICS, SHORT_SHARES, STARTS, VALUES
 from lilong.platforms.supermarket.queries.search import (
     COMPARED_MAX,
     SORT_DEFAULT,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 OFFERS_SHOWN = 50
 VALUES_SHOWN = 8
 DESCENDING_FIRST = frozenset({"memory", "cores", "free", "gang", *SPEEDS, *Share})
+SORT_LABELS: "Mapping[str, _StrOrPromise]" = {**MEASURED_SORTS, **{share.value: SHORT_SHARES[share] for share in Share}}
 HEADLINES = (Share.ENDED_WELL, Share.STARTED_IN_TIME)
 
 
@@ -63,7 +64,7 @@ class ShownOffer:
     @property
     def counted(self) -> "Sequence[tuple[_StrOrPromise, Tally]]":
         """How its pool did what it sold, as far as there is room, each with its short name."""
-        return [(COUNTED_SORTS[share], self.offer.reputation.get(share, NOTHING)) for share in HEADLINES]
+        return [(SHORT_SHARES[share], self.offer.reputation.get(share, NOTHING)) for share in HEADLINES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Shelf:
     @property
     def counted_sorts(self) -> Sequence[Sorting]:
         """The orders by how pools did what they sold."""
-        return [self.sorts[name] for name in COUNTED_SORTS if name in self.sorts]
+        return [self.sorts[share] for share in SHORT_SHARES if share in self.sorts]
 
 
 def build_shelf(request: HttpRequest, *, now: datetime) -> Shelf:
@@ -222,7 +223,7 @@ def _show_sorting(name: str, search: Search, sort: str) -> Sorting:
     first, other = (f"-{name}", name) if name in DESCENDING_FIRST else (name, f"-{name}")
     states = {name: "ascending", f"-{name}": "descending"}
     address = _address(search, sort=other if sort == first else first)
-    return Sorting(address, states.get(sort, "none"), MEASURED_SORTS.get(name, "") or COUNTED_SORTS.get(name, ""))
+    return Sorting(address, states.get(sort, "none"), SORT_LABELS.get(name, ""))
 
 
 def _address(search: Search, *, sort: str, cursor: str | None = None) -> str:

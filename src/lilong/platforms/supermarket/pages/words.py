@@ -104,7 +104,7 @@ MEASURED_SORTS: "Mapping[str, _StrOrPromise]" = {
     "token_price": gettext_lazy("price of a million tokens"),
 }
 
-COUNTED_SORTS: "Mapping[str, _StrOrPromise]" = {
+SHORT_SHARES: "Mapping[Share, _StrOrPromise]" = {
     Share.ENDED_WELL: gettext_lazy("ended well"),
     Share.STARTED_IN_TIME: gettext_lazy("began in time"),
     Share.LEVEL_KEPT: gettext_lazy("service level kept"),
