@@ -13,6 +13,7 @@ from lilong.platforms.supermarket.queries.search import search_shelf
 from lilong.platforms.supermarket.reactions import judge, reconcile
 from lilong.platforms.supermarket.services.disputes import open_dispute
 from lilong.protocol.messages import AttemptState, Reason
+from tests.counting import note_reputation
 from tests.market import CREDIT, buy, finish, found_buyer, open_stall, pay_in, wallet_of
 from tests.measuring import note_measurement
 from tests.people import found_operator
@@ -240,3 +241,24 @@ def test_pages_say_too_few_to_say_and_how_many_there_are(stall, buyer):
     assert "node lost" in shown
     assert "0 of 1" in shown
     assert "100%" not in shown
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_pages_show_the_lower_bound_with_few_queries(stall, buyer, language, django_assert_max_num_queries):
+    order = work(stall, buyer)
+    pool_id = stall.agent.pool_id
+    note_reputation(provider_id=stall.provider_id, pool_id=pool_id, order_id=order.id, now=at(300))
+    places = {
+        "/shelf?q=ended_well+%3E%3D+97.8%25&sort=-ended_well": buyer,
+        f"/shelf/compare?offer={stall.offer_id}": buyer,
+        f"/pools/{pool_id}/reputation": stall.owner,
+        f"/provider/offers/{stall.offer_id}": stall.owner,
+        "/provider": stall.owner,
+    }
+    for place, who in places.items():
+        client = browse_as(who, language=language)
+        client.get(place)  # a shelf that was never looked at is read whole
+        with django_assert_max_num_queries(12):
+            shown = client.get(place)
+        assert shown.status_code == 200
+        assert ("97.8%" in shown.content.decode()) is ("offers/" not in place)

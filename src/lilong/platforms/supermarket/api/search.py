@@ -86,7 +86,7 @@ class SearchOut(Schema):
 def search(
     request: HttpRequest,
     q: Annotated[str, Query(max_length=TEXT_MAX)] = "",
-    sort: Annotated[str, Query(max_length=20)] = SORT_DEFAULT,
+    sort: Annotated[str, Query(max_length=32)] = SORT_DEFAULT,
     cursor: CursorInQuery = None,
     limit: LimitInQuery = PAGE_LIMIT_DEFAULT,
 ) -> object:

@@ -15,7 +15,7 @@ from lilong.platforms.supermarket.core.scores import Score
 from lilong.platforms.supermarket.models import Conduct, Order, Provider, ReputationShare, StartScore
 from lilong.platforms.supermarket.queries.reputation import Facts, read_facts
 from lilong.platforms.supermarket.queries.usage import read_usage
-from lilong.platforms.supermarket.services.shelf import turn_reckoning
+from lilong.platforms.supermarket.services.shelf import lock_edition, turn_reckoning
 
 JUDGED_AT_ONCE = 500
 
@@ -54,6 +54,7 @@ def renew_reputations(*, now: datetime) -> None:
         for share in Share
     ]
     with transaction.atomic():
+        lock_edition()  # one at a time: all rows are made anew
         Conduct.objects.filter(settled_at__lte=now - WINDOW).delete()
         before = set(ReputationShare.objects.values_list("pool_id", "share", "kept", "count"))
         ReputationShare.objects.all().delete()

@@ -90,10 +90,17 @@ class Index:
         self._lots = {}
         for slot, offer in enumerate(offers):
             self._lots.setdefault(offer.lot, set()).add(slot)
-        for name, column in self._words.items():
-            column.fill([_say(offer, Stock())[name] for offer in offers])
-        for name, numbers in self._numbers.items():
-            numbers.fill([_count(offer, Stock())[name] for offer in offers])
+        words: dict[str, list[str]] = {name: [] for name in self._words}
+        numbers: dict[str, list[int | None]] = {name: [] for name in self._numbers}
+        for offer in offers:
+            for name, word in _say(offer, Stock()).items():
+                words[name].append(word)
+            for name, number in _count(offer, Stock()).items():
+                numbers[name].append(number)
+        for name in self._words:
+            self._words[name].fill(words[name])
+        for name in self._numbers:
+            self._numbers[name].fill(numbers[name])
 
     def put(self, offer: Listed) -> None:
         """List an offer, in place of what its id stood for."""
