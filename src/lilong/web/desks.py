@@ -28,7 +28,7 @@ from lilong.foundation.record.pages.desk import build_panel as build_record_pane
 from lilong.foundation.runs.pages.pools import OwnPools, may_keep, read_own
 from lilong.foundation.runs.pages.pools import build_panel as build_pool_panel
 from lilong.platforms.supermarket.pages.selling import may_sell
-from lilong.platforms.supermarket.pages.stall import OwnReputation, Stall, read_own_reputation, read_stall
+from lilong.platforms.supermarket.pages.stall import OwnReputation, Stall, read_stall, show_own
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +93,15 @@ def read_desk(*, actor: Actor, now: datetime) -> list[Panel]:
 
 
 def read_provider_desk(*, actor: Actor, now: datetime) -> ProviderDesk:
-    """Return the desk of the actor's organisation. Ten queries at most."""
+    """Return the desk of the actor's organisation. Nine queries at most."""
     own, stall = read_own(actor=actor, now=now), read_stall(actor=actor, now=now)
     earned = stall.earnings if stall else None
+    names = {kept.pool.id: kept.pool.name for kept in own.pools}
     return ProviderDesk(
         own=own,
         stall=stall,
         frozen_uc=read_frozen(account_id=earned.accruing_account_id, subjects=earned.disputed) if earned else 0,
         earned=chart_earnings(account_id=earned.accruing_account_id, now=now) if earned else None,
         pay_outs=read_pay_outs(actor=actor, cursor=None),
-        reputation=read_own_reputation(actor=actor, names={kept.pool.id: kept.pool.name for kept in own.pools})
-        if stall
-        else (),
+        reputation=show_own(reputations=stall.reputations, names=names) if stall else (),
     )

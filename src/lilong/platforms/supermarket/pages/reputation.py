@@ -17,7 +17,6 @@ from lilong.platforms.supermarket.queries.reputation import (
     Fault,
     MonthFacts,
     get_pool_reputation,
-    read_own_reputations,
 )
 
 if TYPE_CHECKING:
@@ -89,11 +88,10 @@ def show_shares(reputation: Reputation, *, labels: "Mapping[Share, _StrOrPromise
     return (ShownShare(label, reputation.get(share, NOTHING)) for share, label in labels.items())
 
 
-def read_own(*, organisation_id: str, names: Mapping[str, str]) -> Sequence[OwnReputation]:
-    """Return what is known of an organisation's own pools, of which names tells the names by id. One query."""
-    found = read_own_reputations(organisation_id=organisation_id)
+def show_own(*, reputations: Mapping[str, Reputation], names: Mapping[str, str]) -> Sequence[OwnReputation]:
+    """Return what is known of a provider's pools, of which names tells the names by id."""
     return [
-        OwnReputation(pool_id, name, list(show_shares(found[pool_id], labels=SHORT_SHARES)))
+        OwnReputation(pool_id, name, list(show_shares(reputations[pool_id], labels=SHORT_SHARES)))
         for pool_id, name in names.items()
-        if pool_id in found
+        if pool_id in reputations
     ]

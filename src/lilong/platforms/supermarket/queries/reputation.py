@@ -1,11 +1,11 @@
 """Reads of how providers did what they sold: the facts of the window, and what they come to."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef
 from django.db.models.functions import TruncMonth
 
 from lilong.common.canonical import canonical_json
@@ -100,12 +100,16 @@ class PoolReputation:
 
 def read_reputations() -> dict[str, Reputation]:
     """Return what is known of every pool, by its id. One query. Cost: linear in pools with facts."""
-    return _read(ReputationShare.objects.all())
+    return build_reputations(ReputationShare.objects.values_list("pool_id", "share", "kept", "count"))
 
 
-def read_own_reputations(*, organisation_id: str) -> dict[str, Reputation]:
-    """Return what is known of an organisation's own pools, by their ids. One query."""
-    return _read(ReputationShare.objects.filter(provider__organisation_id=organisation_id))
+def build_reputations(rows: Iterable[tuple[str, str, int, int]]) -> dict[str, Reputation]:
+    """Return what is known by pool, from rows of pool, share, kept and count; a share without facts is left out."""
+    found: dict[str, dict[Share, Tally]] = {}
+    for pool_id, share, kept, count in rows:
+        if count:
+            found.setdefault(pool_id, {})[Share(share)] = Tally(kept=kept, count=count)
+    return dict(found)
 
 
 def get_pool_reputation(*, actor: Actor, pool_id: str, now: datetime) -> PoolReputation:
@@ -132,14 +136,6 @@ def get_pool_reputation(*, actor: Actor, pool_id: str, now: datetime) -> PoolRep
         left_out=next((row.left_out for row in own.values()), 0),
         faults=_list_faults(pool_id, now=now) if is_own else (),
     )
-
-
-def _read(rows: QuerySet[ReputationShare]) -> dict[str, Reputation]:
-    found: dict[str, dict[Share, Tally]] = {}
-    for pool_id, share, kept, count in rows.values_list("pool_id", "share", "kept", "count"):
-        if count:
-            found.setdefault(pool_id, {})[Share(share)] = Tally(kept=kept, count=count)
-    return dict(found)
 
 
 def read_facts(*, now: datetime) -> dict[str, Facts]:
