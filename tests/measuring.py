@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -32,25 +32,31 @@ def run_program(*, folder: Path, plan: Plan = SMALL) -> bytes:
     return (folder / "report.json").read_bytes()
 
 
-def run_pair(*, folder: Path, plan: Plan = PAIR, present: Collection[int] = (0, 1), wait_s: float = 120) -> bytes:
+def run_pair(
+    *,
+    folder: Path,
+    plan: Plan = PAIR,
+    present: Collection[int] = (0, 1),
+    wait_s: float = 120,
+    first: Callable[[Path], None] = lambda _: None,
+) -> bytes:
     """Run the program as two nodes do, which share a folder and reach each other over TCP; return the report.
 
-    present: ranks that start at all; wait_s: how long they wait for each other.
+    present: ranks that start at all; wait_s: how long they wait for each other; first: what happens once the first
+    node listens and the second is not there yet, with the folder of their rendezvous.
     """
     rendezvous = folder / "rendezvous"
-    rendezvous.mkdir(exist_ok=True)
+    rendezvous.mkdir()
     program = load_program().replace(b"PEER_WAIT_S = 120", f"PEER_WAIT_S = {wait_s}".encode())
     (folder / "measure.py").write_bytes(program)
-    words = plan.write_command().split()
-    started = [
-        subprocess.Popen(
-            [sys.executable, *words[1:]],
-            cwd=folder,
-            env={**os.environ, "LILONG_RANK": str(rank), "LILONG_RENDEZVOUS_DIR": str(rendezvous)},
-            stdout=subprocess.DEVNULL,
-        )
-        for rank in present
-    ]
+    words = [sys.executable, *plan.write_command().split()[1:]]
+    shared = {**os.environ, "LILONG_RENDEZVOUS_DIR": str(rendezvous)}
+    started = []
+    for rank in present:
+        ours = {**shared, "LILONG_RANK": str(rank)}
+        started.append(subprocess.Popen(words, cwd=folder, env=ours, stdout=subprocess.DEVNULL))
+        if rank == 0:
+            first(rendezvous)
     ends = [process.wait(timeout=120) for process in started]
     if any(ends):
         raise AssertionError(f"The nodes ended with {ends}.")

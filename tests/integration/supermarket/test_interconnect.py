@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 from dataclasses import replace
 from random import Random
 
@@ -16,6 +17,7 @@ from lilong.protocol.spec import Isolation, Network
 from lilong.protocol.spec_rules import find_spec_problems
 from tests.market import CREDIT, open_stall, pay_in, wallet_of
 from tests.measuring import PAIR, SMALL, run_pair, run_program, seal
+from tests.polling import wait_until
 from tests.pools import at, make_inventory, make_node
 
 CORE = Shape(unit=Unit.CORE, cores=1, memory_mib=4096)
@@ -80,6 +82,22 @@ def test_without_the_second_node_the_rest_is_measured_and_it_says_why(tmp_path):
     assert set(findings.not_measured) >= BOTH
     assert findings.not_measured["interconnect"].startswith("TimeoutError")
     assert "memory" in findings.spreads
+
+
+def intrude(rendezvous):
+    """Come before the second node, with a word that is not its own."""
+    place = rendezvous / "measuring.json"
+    wait_until(place.exists, within_s=60)
+    port = json.loads(place.read_text())["port"]
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as stranger:
+        stranger.sendall(bytes(32))
+        assert stranger.recv(1) == b""
+
+
+def test_whoever_else_comes_first_is_sent_away_and_the_second_node_is_heard(tmp_path):
+    findings = check(run_pair(folder=tmp_path, first=intrude))
+
+    assert set(findings.spreads) >= BOTH
 
 
 def test_on_one_node_it_says_so_and_figures_of_two_are_refused(tmp_path, report):

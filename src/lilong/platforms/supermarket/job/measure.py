@@ -25,6 +25,7 @@ TOKENS = 96
 PIECE_BYTES = 1024**2
 MESSAGES = 400
 PEER_WAIT_S = 120
+WORD_WAIT_S = 5
 
 
 def draw(*words):
@@ -244,13 +245,14 @@ def await_peer(options, listener):
     while True:
         listener.settimeout(max(ends - time.monotonic(), 0.001))
         peer, _ = listener.accept()
-        peer.settimeout(PEER_WAIT_S)
+        peer.settimeout(WORD_WAIT_S)
         said = bytearray(len(word))
         try:
             receive(peer, memoryview(said))
         except OSError:
             said.clear()
         if said == word:
+            peer.settimeout(PEER_WAIT_S)
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return peer
         peer.close()
