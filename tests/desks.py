@@ -28,6 +28,7 @@ from lilong.platforms.supermarket.services.budgets import open_project
 from lilong.platforms.supermarket.services.disputes import open_dispute
 from lilong.platforms.supermarket.services.orders import place_order
 from lilong.protocol.spec import RunSpec
+from tests.counting import note_reputation
 from tests.market import CREDIT, ask, buy, finish, found_buyer, open_own_pool, open_stall, pay_in, wallet_of
 from tests.measuring import note_measurement
 from tests.people import act, found_operator, found_organisation, join
@@ -94,6 +95,8 @@ class Neighbourhood:
         self.order = buy(self.buyer, spec=spec, seconds=seconds + 90)
         self._score_starts()
         note_measurement(offer_id=self.seller.offer_id, order_id=settled.id, now=later)
+        pool_id = self.seller.agent.pool_id
+        note_reputation(provider_id=self.seller.provider_id, pool_id=pool_id, order_id=settled.id, now=later)
         self.awaiting = self._limit_spending(spec, seconds=seconds + 91)
         self.seller.agent.take(seconds=seconds + 91)
         self.seller.agent.sync(seconds=seconds + HOUR_S)
@@ -278,6 +281,7 @@ class Neighbourhood:
                 "new pool": "/provider/pools/new",
                 "offer": f"/provider/offers/{self.seller.offer_id}",
                 "measured": f"/pools/{self.seller.agent.pool_id}/measurements",
+                "reputation": f"/pools/{self.seller.agent.pool_id}/reputation",
                 "new offer": "/provider/offers/new",
                 "pay-outs": "/provider/pay-outs",
                 "own cases": "/cases",

@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from lilong.platforms.supermarket.services.measuring import load_program
 from lilong.platforms.supermarket.services.shelf import turn_edition
 
 SMALL = Plan(nonce="5e" * 32, accelerated=False, size=64, buffer_mib=1, disk_mib=4, repetitions=3, threads=1)
+PAIR = replace(SMALL, nodes=2, exchange_mib=3)
 
 
 def run_program(*, folder: Path, plan: Plan = SMALL) -> bytes:
@@ -26,6 +29,37 @@ def run_program(*, folder: Path, plan: Plan = SMALL) -> bytes:
     (folder / "measure.py").write_bytes(load_program())
     words = plan.write_command().split()
     subprocess.run([sys.executable, *words[1:]], cwd=folder, check=True, capture_output=True, timeout=120)
+    return (folder / "report.json").read_bytes()
+
+
+def run_pair(
+    *,
+    folder: Path,
+    plan: Plan = PAIR,
+    present: Collection[int] = (0, 1),
+    wait_s: float = 120,
+    first: Callable[[Path], None] = lambda _: None,
+) -> bytes:
+    """Run the program as two nodes do, which share a folder and reach each other over TCP; return the report.
+
+    present: ranks that start at all; wait_s: how long they wait for each other; first: what happens once the first
+    node listens and the second is not there yet, with the folder of their rendezvous.
+    """
+    rendezvous = folder / "rendezvous"
+    rendezvous.mkdir()
+    program = load_program().replace(b"PEER_WAIT_S = 120", f"PEER_WAIT_S = {wait_s}".encode())
+    (folder / "measure.py").write_bytes(program)
+    words = [sys.executable, *plan.write_command().split()[1:]]
+    shared = {**os.environ, "LILONG_RENDEZVOUS_DIR": str(rendezvous)}
+    started = []
+    for rank in present:
+        ours = {**shared, "LILONG_RANK": str(rank)}
+        started.append(subprocess.Popen(words, cwd=folder, env=ours, stdout=subprocess.DEVNULL))
+        if rank == 0:
+            first(rendezvous)
+    ends = [process.wait(timeout=120) for process in started]
+    if any(ends):
+        raise AssertionError(f"The nodes ended with {ends}.")
     return (folder / "report.json").read_bytes()
 
 

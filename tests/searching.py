@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
+from lilong.common.money import PPM
 from lilong.platforms.supermarket.core.measuring.figures import SPEEDS, WORK_PRICES
-from lilong.platforms.supermarket.core.search.fields import FIELDS, NONE, UNITS
+from lilong.platforms.supermarket.core.reputation import BANDS, BELOW, TOO_FEW, Share, name_band
+from lilong.platforms.supermarket.core.search.fields import FIELDS, NONE, UNITS, Kind
 from lilong.platforms.supermarket.core.search.language import Comparison, Every, Not, OneOf, Op, Search, every, some
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.queries.search import ShelfOffer
@@ -25,6 +27,10 @@ def _read_work_price(column: str) -> Callable[[ShelfOffer], int | None]:
     return lambda offer: offer.work_prices.get(column)
 
 
+def _read_share(share: Share) -> Callable[[ShelfOffer], int | None]:
+    return lambda offer: offer.reputation[share].lower_ppm if share in offer.reputation else None
+
+
 NUMBERS: dict[str, Callable[[ShelfOffer], int | None]] = {
     "price": lambda offer: offer.hour_uc,
     "memory": lambda offer: offer.memory_mib_per_unit,
@@ -33,6 +39,7 @@ NUMBERS: dict[str, Callable[[ShelfOffer], int | None]] = {
     "gang": lambda offer: offer.gang_units,
     **{column: _read_speed(metric) for column, metric in SPEEDS.items()},
     **{column: _read_work_price(column) for column in WORK_PRICES},
+    **{share.value: _read_share(share) for share in Share},
 }
 WORDS: dict[str, Callable[[ShelfOffer], str]] = {
     "unit": lambda offer: UNITS[offer.unit],
@@ -42,6 +49,7 @@ WORDS: dict[str, Callable[[ShelfOffer], str]] = {
     "start": lambda offer: offer.starts.value,
     "provider": lambda offer: offer.provider,
     "level": lambda offer: offer.service_level or NONE,
+    "track_record": lambda offer: name_band(offer.reputation),
     "name": lambda offer: offer.name,
 }
 OPS = {
@@ -60,6 +68,7 @@ TEXTS = {
     "start": st.sampled_from(sorted(Starts)),
     "provider": st.sampled_from(PROVIDERS),
     "level": st.sampled_from(("gold", "silver", NONE)),
+    "track_record": st.sampled_from((*BANDS, BELOW, TOO_FEW)),
     "name": st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).filter(
         lambda text: text.isprintable() and text.strip()
     ),
@@ -87,6 +96,8 @@ def finds(search: Search, offer: ShelfOffer) -> bool:
 
 
 def _values(name: str, amounts: st.SearchStrategy[int]) -> st.SearchStrategy[int | str]:
+    if FIELDS[name].kind is Kind.SHARE:
+        return st.integers(0, PPM)
     return amounts if FIELDS[name].is_number else TEXTS[name]
 
 

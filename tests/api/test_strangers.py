@@ -54,6 +54,7 @@ OPEN_TO_STRANGERS = {
     "GET /api/v1/links/{token}": "whoever has the link may read the one object",
     "GET /api/v1/offers/{offer_id}/prices": "everybody who is signed in sees the shelf",
     "GET /api/v1/pools/{pool_id}/measurements": "everybody who is signed in sees what was measured of what is sold",
+    "GET /api/v1/pools/{pool_id}/reputation": "everybody who is signed in sees how pools did what they sold",
     "PUT /api/v1/notices/preferences/{kind}": "the kinds are the same for all, and the choice is the caller's own",
     "PUT /api/v1/secrets/{name}": "the name belongs to the caller's own organisation, where it makes another secret",
 }

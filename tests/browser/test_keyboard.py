@@ -50,7 +50,7 @@ DESK = {
         "new claim",
         "withdrawal",
     ),
-    "provider": ("provider desk", "pool", "new pool", "offer", "measured", "new offer", "pay-outs"),
+    "provider": ("provider desk", "pool", "new pool", "offer", "measured", "reputation", "new offer", "pay-outs"),
     "buyer": ("own case", "own invoices", "compare", "narrowed shelf", "spending", "awaiting order"),
     "": ("record", "record entry"),
 }

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from lilong.platforms.supermarket.core.measuring.figures import SPEEDS, Measured
 from lilong.platforms.supermarket.core.pricing import Shape, Unit
+from lilong.platforms.supermarket.core.reputation import Share, Tally
 from lilong.platforms.supermarket.core.search.columns import Numbers, list_slots
 from lilong.platforms.supermarket.core.search.index import FACETS, SORTS, Index, Listed, Order
 from lilong.platforms.supermarket.core.search.language import Op
@@ -66,6 +68,10 @@ lots = st.builds(
         Shape, unit=st.sampled_from(Unit), cores=st.integers(1, 4), memory_mib=st.sampled_from([1, 1024, 65_536])
     ),
 )
+reputations = st.dictionaries(
+    st.sampled_from(Share),
+    st.integers(0, 400).flatmap(lambda count: st.builds(Tally, st.integers(0, count), st.just(count))),
+)
 offers = st.lists(
     st.builds(
         Listed,
@@ -76,6 +82,7 @@ offers = st.lists(
         level=st.sampled_from(["", "gold"]),
         hour_uc=st.none() | st.integers(0, 20),
         results=st.dictionaries(st.sampled_from([*SPEEDS.values()]), st.integers(0, 9)).map(make_results),
+        reputation=reputations,
     ),
     max_size=30,
 )
@@ -89,12 +96,13 @@ stocks = st.builds(
 )
 
 
-def fill(first, then, dropped, stocked):
+def fill(first, then, dropped, stocked, reckoned):
     """Return an index that was filled, then changed, and the offers that it should hold."""
     index, held = Index(), {offer.id: offer for offer in first}
     index.fill(list(held.values()))
     for lot, stock in stocked[::2]:
         index.put_stock(lot, stock)
+    reckon(index, held, reckoned[::2])
     for offer in then:
         index.put(offer)
         held[offer.id] = offer
@@ -103,7 +111,16 @@ def fill(first, then, dropped, stocked):
         held.pop(offer_id, None)
     for lot, stock in stocked[1::2]:
         index.put_stock(lot, stock)
+    reckon(index, held, reckoned[1::2])
     return index, held
+
+
+def reckon(index, held, reckoned):
+    """Give the pools what is known of them, one after the other."""
+    for pool_id, reputation in reckoned:
+        index.put_reputation(pool_id, reputation)
+        for offer in [each for each in held.values() if each.lot.pool_id == pool_id]:
+            held[offer.id] = replace(offer, reputation=reputation)
 
 
 changes = st.tuples(
@@ -111,6 +128,7 @@ changes = st.tuples(
     offers,
     st.lists(st.integers(0, 30).map(lambda number: f"off_{number:02}")),
     st.lists(st.tuples(lots, stocks), max_size=20),
+    st.lists(st.tuples(st.sampled_from(["pool_1", "pool_2", "pool_3"]), reputations), max_size=4),
 )
 orders = st.builds(Order, by=st.sampled_from(SORTS), descending=st.booleans())
 

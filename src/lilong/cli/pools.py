@@ -9,6 +9,7 @@ from rich.markup import escape
 from lilong.cli.credentials import hub_session
 from lilong.cli.output import AsJson, format_time, messages, print_fields, print_json, print_next_step, print_table
 from lilong.common.errors import NotFound
+from lilong.common.money import PPM
 from lilong.common.time import DurationInvalid, MomentInvalid, parse_duration_s, utc_now
 from lilong.sdk.client import Lilong
 from lilong.sdk.pools import Pool
@@ -173,6 +174,34 @@ def show_measured(pool: PoolName, as_json: AsJson = False) -> None:
         for each in found.history[:1]:
             for metric, why in each.not_measured.items():
                 messages.print(f"Not measured: {metric}. {escape(why)}")
+
+
+@app.command("reputation")
+def show_reputation(pool: PoolName, as_json: AsJson = False) -> None:
+    """Show what was counted of a pool in the last 90 days: k of n facts of each kind, and the interval of the share."""
+    with hub_session(as_json=as_json) as hub:
+        found = hub.offers.get_reputation(pool if pool.startswith("pool_") else _find(hub, pool).id)
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (
+                each.share,
+                f"{each.kept} of {each.count}",
+                "too few to say"
+                if each.lower_ppm is None or each.upper_ppm is None
+                else f"{each.lower_ppm / PPM:.1%} to {each.upper_ppm / PPM:.1%}",
+                ", ".join(f"{code} {count}" for code, count in each.parts.items()),
+            )
+            for each in found.shares
+        ]
+        title = f"Counted of {found.name} in {found.window_days} days"
+        print_table(
+            title=title,
+            columns=("Share", "Counted", "95% interval", "Of these"),
+            rows=rows,
+            right=frozenset({"Counted"}),
+        )
 
 
 def _find(hub: Lilong, name: str) -> Pool:

@@ -17,7 +17,7 @@ COLUMNS = ("Offer", "Provider", "Accelerator", "With each", "An hour", "For you"
 def shop(
     search: str = typer.Argument("", help='What to look for, such as "accelerator = h100 price < 3".'),
     sort: str = typer.Option(
-        "price", help="price, memory, cores, free, gang or a measured field; a - before it turns it round."
+        "price", help="price, memory, cores, free, gang, a measured or a counted field; a - before it turns it round."
     ),
     limit: int = typer.Option(50, min=1, max=200, help="How many offers at most."),
     as_json: AsJson = False,

@@ -84,6 +84,55 @@ class MeasuredPool(Answer):
     history: tuple[Measurement, ...]
 
 
+class Share(Answer):
+    """`kept` of `count` facts with the 95 % interval of the share, whose bounds are None where there are too few."""
+
+    share: str
+    kept: int
+    count: int
+    lower_ppm: int | None = None
+    upper_ppm: int | None = None
+
+
+class MonthFacts(Answer):
+    """What one month, named by its first day, adds to a share."""
+
+    month: date
+    kept: int
+    count: int
+
+
+class ShareFacts(Share):
+    """A share with its facts by month, the newest first. parts: reasons of faults, or how disputes were decided."""
+
+    months: tuple[MonthFacts, ...]
+    parts: dict[str, int]
+
+
+class PoolFault(Answer):
+    """An order that ended by the provider's fault."""
+
+    settled_at: datetime
+    cause: str
+    attempt_ids: tuple[str, ...]
+
+
+class PoolReputation(Answer):
+    """How a pool did what it sold. whole: all pools of its provider; faults: for its own people alone."""
+
+    pool_id: str
+    name: str
+    provider: str
+    window_days: int
+    facts_min: int
+    reckoned_at: datetime | None = None
+    shares: tuple[ShareFacts, ...]
+    whole: tuple[Share, ...]
+    pools: int
+    left_out: int
+    faults: tuple[PoolFault, ...]
+
+
 class FoundOffer(Answer):
     """An offer that a search found: what one unit costs an hour, and what of it one's own vouchers leave to pay.
 
@@ -111,6 +160,7 @@ class FoundOffer(Answer):
     wait: Wait | None = None
     measured: tuple[Measured, ...] = ()
     work_prices: dict[str, int] = Field(default_factory=dict)
+    reputation: tuple[Share, ...] = ()
 
 
 class Ordered(Answer):
@@ -277,3 +327,7 @@ class Offers(Noun):
     def get_measured(self, pool_id: str) -> MeasuredPool:
         """Return what was measured of the offers of a pool."""
         return self._get(MeasuredPool, address("pools", pool_id, "measurements"))
+
+    def get_reputation(self, pool_id: str) -> PoolReputation:
+        """Return how a pool did what it sold, by facts that were counted."""
+        return self._get(PoolReputation, address("pools", pool_id, "reputation"))

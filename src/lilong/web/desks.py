@@ -1,5 +1,6 @@
 """The desks: what waits for an operator, and what a provider keeps, sells and earns; each room brings its part."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,14 +28,14 @@ from lilong.foundation.record.pages.desk import build_panel as build_record_pane
 from lilong.foundation.runs.pages.pools import OwnPools, may_keep, read_own
 from lilong.foundation.runs.pages.pools import build_panel as build_pool_panel
 from lilong.platforms.supermarket.pages.selling import may_sell
-from lilong.platforms.supermarket.pages.stall import Stall, read_stall
+from lilong.platforms.supermarket.pages.stall import OwnReputation, Stall, read_stall, show_own
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderDesk:
     """A provider's pools with what runs on them, its offers and earnings, and its pay-outs. frozen_uc: by disputes.
 
-    earned: week by week; None while it is no provider.
+    earned: week by week; None while it is no provider. reputation: of pools that have done work.
     """
 
     own: OwnPools
@@ -42,6 +43,7 @@ class ProviderDesk:
     frozen_uc: int
     earned: Chart | None
     pay_outs: Page[PayOutView]
+    reputation: Sequence[OwnReputation]
 
 
 @require_safe
@@ -92,12 +94,14 @@ def read_desk(*, actor: Actor, now: datetime) -> list[Panel]:
 
 def read_provider_desk(*, actor: Actor, now: datetime) -> ProviderDesk:
     """Return the desk of the actor's organisation. Nine queries at most."""
-    stall = read_stall(actor=actor, now=now)
+    own, stall = read_own(actor=actor, now=now), read_stall(actor=actor, now=now)
     earned = stall.earnings if stall else None
+    names = {kept.pool.id: kept.pool.name for kept in own.pools}
     return ProviderDesk(
-        own=read_own(actor=actor, now=now),
+        own=own,
         stall=stall,
         frozen_uc=read_frozen(account_id=earned.accruing_account_id, subjects=earned.disputed) if earned else 0,
         earned=chart_earnings(account_id=earned.accruing_account_id, now=now) if earned else None,
         pay_outs=read_pay_outs(actor=actor, cursor=None),
+        reputation=show_own(reputations=stall.reputations, names=names) if stall else (),
     )

@@ -57,6 +57,7 @@ RECONCILERS: Sequence[tuple[str, float, Reconciler]] = (
     ("supermarket", 5.0, supermarket.reconcile),
     ("supermarket-turnover", 60.0, supermarket.add_up),
     ("supermarket-starts", 60.0, supermarket.look_ahead),
+    ("supermarket-reputation", 300.0, supermarket.judge),
     ("supermarket-balances", 10.0, supermarket.watch_balances),
     ("supermarket-measuring", 5.0, supermarket.check),
     ("supermarket-draw", supermarket.DRAW_EVERY_S, supermarket.draw),

@@ -12,10 +12,12 @@ from lilong.foundation.runs.core.maintenance import Maintenance
 from lilong.foundation.runs.public import get_pools
 from lilong.foundation.runs.services.pools import announce_maintenance, set_draining
 from lilong.platforms.supermarket.core.pricing import HOUR_MS, Shape, Unit, price_time
+from lilong.platforms.supermarket.core.reputation import Share
 from lilong.platforms.supermarket.core.search.language import SearchInvalid, parse
 from lilong.platforms.supermarket.core.search.stock import Lot
 from lilong.platforms.supermarket.models import Offer, PriceRow, ShelfEdition
 from lilong.platforms.supermarket.queries import search as reads
+from lilong.platforms.supermarket.queries.reputation import read_reputations
 from lilong.platforms.supermarket.queries.search import (
     ComparisonInvalid,
     ShelfOffer,
@@ -24,7 +26,8 @@ from lilong.platforms.supermarket.queries.search import (
     search_shelf,
 )
 from lilong.platforms.supermarket.queries.shelf_index import ShelfReader, count_pool
-from lilong.platforms.supermarket.services.shelf import create_offer, withdraw_offer
+from lilong.platforms.supermarket.services.shelf import create_offer, turn_reckoning, withdraw_offer
+from tests.counting import note_share
 from tests.market import CREDIT, found_buyer, open_stall, set_price
 from tests.people import NOW
 from tests.pools import at, make_node
@@ -43,6 +46,7 @@ SEARCHES = (
     "jurisdiction = cn gang > 2",
     "name ~ lot1 cores = 2",
     "level = gold",
+    "ended_well >= 80% track_record != too_few",
 )
 
 
@@ -65,6 +69,7 @@ def list_plainly(*, now):
     prices = {row.offer_id: row for row in PriceRow.objects.in_force(now=now)}
     pools = get_pools(pool_ids=[offer.pool_id for offer in offers], now=now)
     names = name_organisations(organisation_ids=[offer.provider.organisation_id for offer in offers])
+    reputations = read_reputations()
     for offer in offers:
         price = prices.get(offer.id)
         hour_uc = price_time(price_uc=price.price_uc, units=1, duration_ms=HOUR_MS) if price else None
@@ -90,6 +95,7 @@ def list_plainly(*, now):
             starts=stock.start,
             wait=None,
             results={},
+            reputation=reputations.get(offer.pool_id, {}),
         )
 
 
@@ -122,7 +128,7 @@ def change(stalls, random, *, number, now):
     stall = random.choice(stalls)
     mine = Offer.objects.on_shelf().filter(provider=stall.provider_id).order_by("id")
     offer_id = random.choice([offer.id for offer in mine] or [""])
-    match random.randrange(7) if offer_id else 0:
+    match random.randrange(8) if offer_id else 0:
         case 0 | 1:
             put_up(stall, random, name=f"lot{number}", now=now)
         case 2:
@@ -135,6 +141,10 @@ def change(stalls, random, *, number, now):
             PriceRow.objects.filter(id=set_price(stall.owner, offer_id, random.randrange(1, 10**6), now=now)).update(
                 valid_from=later
             )
+        case 6:
+            known = {"provider_id": stall.provider_id, "pool_id": stall.agent.pool_id, "share": Share.ENDED_WELL}
+            note_share(**known, kept=random.randrange(60), count=60, now=now)
+            turn_reckoning()
         case _:
             nodes = [
                 make_node(name=f"n{i}", cores=random.randrange(9), h100_sxm5=random.randrange(5)) for i in range(3)

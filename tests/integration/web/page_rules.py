@@ -294,6 +294,7 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "POST provider/offers/<str:offer_id>/withdraw": "KEEP_OWN",
         "POST provider/offers/<str:offer_id>/measure": "KEEP_OWN",
         "GET pools/<str:pool_id>/measurements": "MEMBERS",
+        "GET pools/<str:pool_id>/reputation": "MEMBERS",
         "GET provider/pools/new": "MEMBERS",
         "POST provider/pools/new": "KEEP",
         "GET provider/pools/<str:pool_id>": "OWN",

@@ -18,7 +18,7 @@ NO_IDS = {"", "accelerators", "record", "oidc", "keys", "saml", "stop", "outcome
 ON_THE_SHELF = {"offers", "pools", "providers", "programmes", "related"}
 """What is shown to everybody who buys, or belongs to yet others."""
 
-ABOUT_THE_SHELF = frozenset({"GET pools/<str:pool_id>/measurements"})
+ABOUT_THE_SHELF = frozenset({"GET pools/<str:pool_id>/measurements", "GET pools/<str:pool_id>/reputation"})
 """Pages that tell everybody who buys of what is sold, whoever sells it."""
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")

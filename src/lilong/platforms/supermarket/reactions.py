@@ -15,6 +15,7 @@ from lilong.platforms.supermarket.services.corrections import release_order
 from lilong.platforms.supermarket.services.disputes import DISPUTE_CASE, reject_dispute, uphold_dispute
 from lilong.platforms.supermarket.services.measuring import DRAW_EVERY_S, check_measurements, draw_measurements
 from lilong.platforms.supermarket.services.quotes import lapse_order
+from lilong.platforms.supermarket.services.reputation import judge_orders, renew_reputations
 from lilong.platforms.supermarket.services.settlement import follow_order, relieve_order
 from lilong.platforms.supermarket.services.spending import watch_balance
 from lilong.platforms.supermarket.services.starts import renew_outlooks, sum_up_scores
@@ -75,6 +76,12 @@ def look_ahead(*, now: datetime) -> None:
     """Add up how good estimates of starts were, and estimate anew."""
     sum_up_scores()
     renew_outlooks(now=now)
+
+
+def judge(*, now: datetime) -> None:
+    """Write down what settled orders say of providers, and add it up anew."""
+    judge_orders(now=now)
+    renew_reputations(now=now)
 
 
 def check(*, now: datetime) -> None:

@@ -8,6 +8,7 @@ from lilong.platforms.supermarket.api import (
     orders,
     programme_reports,
     replays,
+    reputation,
     search,
     shelf,
     spending,
@@ -22,6 +23,7 @@ router.add_router("", starts.router)
 router.add_router("", orders.router)
 router.add_router("", spending.router)
 router.add_router("", measuring.router)
+router.add_router("", reputation.router)
 router.add_router("", statements.router)
 router.add_router("", invoices.router)
 router.add_router("", replays.router)

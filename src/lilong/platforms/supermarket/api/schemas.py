@@ -12,6 +12,7 @@ from lilong.foundation.runs.public import StartBasis
 from lilong.platforms.supermarket.core.policy import ORDER_MAX_UC
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.promise import Basis
+from lilong.platforms.supermarket.core.reputation import Reputation, Share
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.protocol.spec import RunSpec
@@ -42,6 +43,30 @@ class MeasuredOut(Schema):
     drifted: bool
     measured_at: datetime
     run_id: str
+
+
+class ShareOut(Schema):
+    """`kept` of `count` facts. lower_ppm, upper_ppm: the 95 % interval of the share, null where there are too few."""
+
+    share: Share
+    kept: int
+    count: int
+    lower_ppm: int | None
+    upper_ppm: int | None
+
+
+def view_shares(reputation: Reputation) -> list[dict[str, object]]:
+    """Return what is known of a pool in the form of ShareOut."""
+    return [
+        {
+            "share": share,
+            "kept": tally.kept,
+            "count": tally.count,
+            "lower_ppm": tally.interval.lower_ppm if tally.interval else None,
+            "upper_ppm": tally.interval.upper_ppm if tally.interval else None,
+        }
+        for share, tally in reputation.items()
+    ]
 
 
 class SpecBody(RequestBody):

@@ -11,11 +11,11 @@ from lilong.common.django.problems import PROBLEMS
 from lilong.common.django.routes import ALL_ROLES, allow, get_actor
 from lilong.common.permissions import Scope
 from lilong.common.time import utc_now
-from lilong.platforms.supermarket.api.schemas import MeasuredOut, WaitOut
+from lilong.platforms.supermarket.api.schemas import MeasuredOut, ShareOut, WaitOut, view_shares
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.search.language import TEXT_MAX, write
 from lilong.platforms.supermarket.core.starts import Starts
-from lilong.platforms.supermarket.queries.search import SORT_DEFAULT, search_shelf
+from lilong.platforms.supermarket.queries.search import SORT_DEFAULT, ShelfOffer, search_shelf
 
 router = Router(tags=["shelf"])
 
@@ -27,6 +27,7 @@ class FoundOfferOut(Schema):
     are what its pool reported last, null while it is silent; capacity is promised by nobody. wait: of a job with one
     accelerator, or without any; null where too little is known. measured: one unit's
     speeds; work_prices: what a TFLOP-hour or a million tokens cost by them, in micro-credits. Neither holds claims.
+    reputation: how its pool did what it sold.
     """
 
     id: str
@@ -49,6 +50,12 @@ class FoundOfferOut(Schema):
     wait: WaitOut | None
     measured: list[MeasuredOut]
     work_prices: dict[str, int]
+    reputation: list[ShareOut]
+
+    @staticmethod
+    def resolve_reputation(offer: ShelfOffer) -> list[dict[str, object]]:
+        """Return the shares as a list."""
+        return view_shares(offer.reputation)
 
 
 class FacetValueOut(Schema):
@@ -79,7 +86,7 @@ class SearchOut(Schema):
 def search(
     request: HttpRequest,
     q: Annotated[str, Query(max_length=TEXT_MAX)] = "",
-    sort: Annotated[str, Query(max_length=20)] = SORT_DEFAULT,
+    sort: Annotated[str, Query(max_length=32)] = SORT_DEFAULT,
     cursor: CursorInQuery = None,
     limit: LimitInQuery = PAGE_LIMIT_DEFAULT,
 ) -> object:

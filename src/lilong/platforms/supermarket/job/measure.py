@@ -6,12 +6,14 @@ What cannot be measured is said with its reason, never as 0. Units: nanoseconds,
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import importlib.util
 import json
 import os
 import pathlib
 import platform
+import socket
 import time
 
 SCHEMA = "lilong.measurement/1"
@@ -20,6 +22,10 @@ DIGEST_BYTES = 16
 DISK_BLOCK = 4 * 1024**2
 PROMPT_WORDS = ("lane", "house", "river", "bridge", "market", "garden", "window", "lantern")
 TOKENS = 96
+PIECE_BYTES = 1024**2
+MESSAGES = 400
+PEER_WAIT_S = 120
+WORD_WAIT_S = 5
 
 
 def draw(*words):
@@ -205,6 +211,125 @@ def measure_tokens(options):
     }
 
 
+def list_exchanges(options):
+    """Return the numbers of the exchanges in their order: the first one warms up."""
+    return [options.repetitions, *range(options.repetitions)]
+
+
+def receive(peer, view):
+    """Fill the whole view from a peer."""
+    while view:
+        count = peer.recv_into(view)
+        if not count:
+            raise ConnectionError("the other node has gone")
+        view = view[count:]
+
+
+def find_rendezvous():
+    """Return the file by which the second node finds the first: all nodes of a job see its folder."""
+    return pathlib.Path(os.environ["LILONG_RENDEZVOUS_DIR"]) / "measuring.json"
+
+
+def list_own_names():
+    """Return by which names and addresses other nodes may reach this one."""
+    names = [socket.gethostname(), socket.getfqdn()]
+    with contextlib.suppress(OSError):
+        names += [found[4][0] for found in socket.getaddrinfo(names[0], None, type=socket.SOCK_STREAM)]
+    return list(dict.fromkeys(names))
+
+
+def await_peer(options, listener):
+    """Return the connection of the second node, and of nobody else."""
+    word = draw(options.nonce, "interconnect", "word").digest(32)
+    ends = time.monotonic() + PEER_WAIT_S
+    while True:
+        listener.settimeout(max(ends - time.monotonic(), 0.001))
+        peer, _ = listener.accept()
+        peer.settimeout(WORD_WAIT_S)
+        said = bytearray(len(word))
+        try:
+            receive(peer, memoryview(said))
+        except OSError:
+            said.clear()
+        if said == word:
+            peer.settimeout(PEER_WAIT_S)
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return peer
+        peer.close()
+
+
+def measure_interconnect(options):
+    """Let the second node echo bytes, then send what the nonce draws: two results. One TCP connection, by Python."""
+    with socket.create_server(("", 0)) as listener:
+        place, fresh = find_rendezvous(), find_rendezvous().with_suffix(".new")
+        fresh.write_text(json.dumps({"names": list_own_names(), "port": listener.getsockname()[1]}))
+        fresh.rename(place)
+        peer = await_peer(options, listener)
+    with peer:
+        waits = [wait_for_echoes(peer) for _ in list_exchanges(options)][1:]
+        spent, commitments = [], []
+        held = memoryview(bytearray(options.exchange_mib * PIECE_BYTES))
+        for number in list_exchanges(options):
+            receive(peer, memoryview(bytearray(1)))  # it has drawn what it sends
+            begun = time.perf_counter_ns()
+            peer.sendall(b"g")
+            receive(peer, held)
+            taken = time.perf_counter_ns() - begun
+            pieces = (held[begin : begin + PIECE_BYTES] for begin in range(0, len(held), PIECE_BYTES))
+            digests = b"".join(hashlib.sha256(piece).digest()[:DIGEST_BYTES] for piece in pieces)
+            if number < options.repetitions:
+                spent.append(taken)
+                commitments.append(base64.b64encode(digests).decode())
+    exchanged = {"spent_ns": spent, "bytes": len(held), "commitments": commitments}
+    return exchanged, {"spent_ns": waits, "messages": MESSAGES}
+
+
+def wait_for_echoes(peer):
+    """Return how many nanoseconds MESSAGES take, half of them there and half of them back."""
+    back = memoryview(bytearray(1))
+    begun = time.perf_counter_ns()
+    for _ in range(MESSAGES // 2):
+        peer.sendall(b"e")
+        receive(peer, back)
+    return time.perf_counter_ns() - begun
+
+
+def reach_first_node():
+    """Return a connection to the node that measures, by whichever of its names leads there."""
+    ends = time.monotonic() + PEER_WAIT_S
+    while time.monotonic() < ends:
+        try:
+            told = json.loads(find_rendezvous().read_text())
+        except OSError:
+            time.sleep(0.2)
+            continue
+        for name in told["names"]:
+            try:
+                return socket.create_connection((name, told["port"]), timeout=5)
+            except OSError as error:
+                print(f"{name}: {error}", flush=True)
+        time.sleep(1)
+    raise TimeoutError("the first node was not reached")
+
+
+def answer(options):
+    """Do the second node's part: echo what the first one sends, then send what the nonce draws each time it asks."""
+    with reach_first_node() as peer:
+        peer.settimeout(PEER_WAIT_S)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer.sendall(draw(options.nonce, "interconnect", "word").digest(32))
+        asked = memoryview(bytearray(1))
+        for _ in range(MESSAGES // 2 * (options.repetitions + 1)):
+            receive(peer, asked)
+            peer.sendall(asked)
+        for number in list_exchanges(options):
+            drawn = (draw(options.nonce, "interconnect", number, piece) for piece in range(options.exchange_mib))
+            content = b"".join(each.digest(PIECE_BYTES) for each in drawn)
+            peer.sendall(b"r")
+            receive(peer, asked)
+            peer.sendall(content)
+
+
 def plan(options):
     """Return what is to be measured: names of results, and what measures them."""
     multiplication = AcceleratedMultiplication if options.accelerated else Multiplication
@@ -213,6 +338,8 @@ def plan(options):
     works.append((("memory",), lambda: (measure_memory(options),)))
     works.append((("disk_write", "disk_read"), lambda: measure_disk(options)))
     works.append((("tokens",), lambda: (measure_tokens(options),)))
+    if options.nodes > 1:  # first, so that the second node need not wait
+        works.insert(0, (("interconnect", "interconnect_latency"), lambda: measure_interconnect(options)))
     return works
 
 
@@ -225,7 +352,10 @@ def measure(options):
         except Exception as error:  # whatever a machine lacks is said, and the rest still measured
             not_measured.update(dict.fromkeys(names, f"{type(error).__name__}: {error}"[:200]))
         print(", ".join(names), "measured" if names[0] in measured else not_measured[names[0]], flush=True)
-    not_measured["interconnect"] = "This measurement runs on one node."
+    if options.nodes == 1:
+        not_measured["interconnect"] = (
+            "It runs on one node: the pool has no second one, or jobs there reach no network."
+        )
     machine = {"python": platform.python_version(), "processor": platform.machine(), "threads": options.threads}
     for name in ("numpy", "torch", "xllamacpp"):
         module = __import__(name) if importlib.util.find_spec(name) else None
@@ -250,9 +380,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--nonce", required=True)
     parser.add_argument("--accelerated", action="store_true")
-    for name in ("size", "buffer-mib", "disk-mib", "repetitions", "threads"):
+    for name in ("size", "buffer-mib", "disk-mib", "repetitions", "threads", "nodes", "exchange-mib"):
         parser.add_argument(f"--{name}", type=int, required=True)
-    report = measure(parser.parse_args())
+    options = parser.parse_args()
+    if os.environ.get("LILONG_RANK", "0") != "0":
+        try:
+            answer(options)
+        except Exception as error:  # what the first node cannot measure it says; this end must not fail the run
+            print(f"{type(error).__name__}: {error}", flush=True)
+        return
+    report = measure(options)
     fresh = pathlib.Path("report.json.new")
     fresh.write_text(json.dumps({**report, "sha256": seal(report)}))
     fresh.rename("report.json")

@@ -29,6 +29,7 @@ from lilong.platforms.supermarket.models.market import (
     Turnover,
 )
 from lilong.platforms.supermarket.models.measurements import Figure, Measurement
+from lilong.platforms.supermarket.models.reputation import Conduct, ReputationShare
 from lilong.platforms.supermarket.models.starts import StartOutlook, StartRecord, StartScore
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Approval",
     "Budget",
     "BudgetDecision",
+    "Conduct",
     "Dispute",
     "Figure",
     "FrozenEarning",
@@ -54,6 +56,7 @@ __all__ = [
     "Project",
     "Provider",
     "Quote",
+    "ReputationShare",
     "ServiceLevel",
     "Settlement",
     "ShelfEdition",

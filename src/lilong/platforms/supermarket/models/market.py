@@ -107,11 +107,13 @@ class ShelfEdition(models.Model):
 
     The row is locked until the change is committed, so numbers come to light in their order: who has read one has
     missed none before it. id: made with the row, so that nobody takes the shelf of another hub for this one.
+    reckoned: counts the changes of what is known of providers, which are about no offer.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
     place = models.PositiveSmallIntegerField(unique=True, default=1)
     number = models.BigIntegerField(default=0)
+    reckoned = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(place=1), name="supermarket_one_edition")]
@@ -171,7 +173,7 @@ class Order(models.Model):
     lines: how many the timeline has. request_name: of the request for the quote, so that its repetition finds it.
     live_slot: one of a person's places for live quotes, empty once it is taken or over. due_uc: what is charged now,
     after corrections. releasable_at: when earnings become available; released_at: when they did. relieved_at: when
-    credits for others' faults stood, which is after settlement.
+    credits for others' faults stood, which is after settlement. judged: what it says of its providers is written down.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -200,6 +202,7 @@ class Order(models.Model):
     relieved_at = models.DateTimeField(null=True)
     releasable_at = models.DateTimeField(null=True)
     released_at = models.DateTimeField(null=True)
+    judged = models.BooleanField(default=False)
 
     objects = OrderQuerySet.as_manager()
 
@@ -245,6 +248,11 @@ class Order(models.Model):
                 fields=["id"],
                 condition=Q(relieved_at=None, settled_at__isnull=False),
                 name="supermarket_order_relief",
+            ),
+            models.Index(
+                fields=["settled_at"],
+                condition=Q(judged=False, settled_at__isnull=False),
+                name="supermarket_order_unjudged",
             ),
             models.Index(
                 fields=["releasable_at"],

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from lilong.common.django.people import find_actor, for_member
 from lilong.common.time import utc_now
 from lilong.platforms.supermarket.core.measuring.figures import SPEEDS, Measured
+from lilong.platforms.supermarket.core.reputation import NOTHING, Share, Tally
 from lilong.platforms.supermarket.core.search.index import SORTS
 from lilong.platforms.supermarket.core.search.language import (
     EVERYTHING,
@@ -25,7 +26,8 @@ from lilong.platforms.supermarket.core.search.language import (
     toggle,
     write,
 )
-from lilong.platforms.supermarket.pages.words import FACETS, MEASURED_SORTS, METRICS, STARTS, VALUES
+from lilong.platforms.supermarket.pages.reputation import show_shares
+from lilong.platforms.supermarket.pages.words import FACETS, MEASURED_SORTS, METRICS, SHORT_SHARES, STARTS, VALUES
 from lilong.platforms.supermarket.queries.search import (
     COMPARED_MAX,
     SORT_DEFAULT,
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
 
 OFFERS_SHOWN = 50
 VALUES_SHOWN = 8
-DESCENDING_FIRST = frozenset({"memory", "cores", "free", "gang", *SPEEDS})
+DESCENDING_FIRST = frozenset({"memory", "cores", "free", "gang", *SPEEDS, *Share})
+SORT_LABELS: "Mapping[str, _StrOrPromise]" = {**MEASURED_SORTS, **{share.value: SHORT_SHARES[share] for share in Share}}
+HEADLINES = (Share.ENDED_WELL, Share.STARTED_IN_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,11 @@ class ShownOffer:
     def headlines(self) -> "Sequence[tuple[_StrOrPromise, Measured]]":
         """What was measured, as far as there is room, each with its name."""
         return [(METRICS[each.metric], each) for each in self.offer.headlines]
+
+    @property
+    def counted(self) -> "Sequence[tuple[_StrOrPromise, Tally]]":
+        """How its pool did what it sold, as far as there is room, each with its short name."""
+        return [(SHORT_SHARES[share], self.offer.reputation.get(share, NOTHING)) for share in HEADLINES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,11 @@ class Shelf:
         """The orders by what was measured, and by what measured work costs."""
         return [self.sorts[name] for name in MEASURED_SORTS if name in self.sorts]
 
+    @property
+    def counted_sorts(self) -> Sequence[Sorting]:
+        """The orders by how pools did what they sold."""
+        return [self.sorts[share] for share in SHORT_SHARES if share in self.sorts]
+
 
 def build_shelf(request: HttpRequest, *, now: datetime) -> Shelf:
     """Return what the address asks for: q, sort and cursor."""
@@ -154,9 +168,11 @@ def compare(request: HttpRequest) -> HttpResponseBase:
         organisation_id=find_actor(request).organisation_id, offer_ids=request.GET.getlist("offer"), now=utc_now()
     )
     prices = [offer.net_uc for offer in offers if offer.net_uc is not None]
+    shares = [list(show_shares(offer.reputation)) for offer in offers]
     context = {
         "offers": [ShownOffer(offer=offer, starts=STARTS[offer.starts]) for offer in offers],
         "least_uc": min(prices, default=None),
+        "shares": list(zip(*shares, strict=True)),
     }
     return render(request, "supermarket/compare.html", context)
 
@@ -207,7 +223,7 @@ def _show_sorting(name: str, search: Search, sort: str) -> Sorting:
     first, other = (f"-{name}", name) if name in DESCENDING_FIRST else (name, f"-{name}")
     states = {name: "ascending", f"-{name}": "descending"}
     address = _address(search, sort=other if sort == first else first)
-    return Sorting(address, states.get(sort, "none"), MEASURED_SORTS.get(name, ""))
+    return Sorting(address, states.get(sort, "none"), SORT_LABELS.get(name, ""))
 
 
 def _address(search: Search, *, sort: str, cursor: str | None = None) -> str:

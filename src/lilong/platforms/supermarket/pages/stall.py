@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from lilong.common.permissions import Actor
+from lilong.platforms.supermarket.pages.reputation import OwnReputation, show_own
 from lilong.platforms.supermarket.queries.earnings import Stall, find_stall
 
-__all__ = ["Stall", "read_stall"]
+__all__ = ["OwnReputation", "Stall", "read_stall", "show_own"]
 
 
 def read_stall(*, actor: Actor, now: datetime) -> Stall | None:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext_lazy
 from django.utils.translation import pgettext_lazy as _
 
+from lilong.platforms.supermarket.core.reputation import BANDS, BELOW, TOO_FEW, Share
 from lilong.platforms.supermarket.core.search.fields import NONE
 from lilong.platforms.supermarket.core.starts import Starts
+from lilong.protocol.messages import Reason
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -49,6 +51,7 @@ FACETS: "Mapping[str, _StrOrPromise]" = {
     "start": gettext_lazy("Starts"),
     "provider": gettext_lazy("Provider"),
     "level": gettext_lazy("Service level"),
+    "track_record": gettext_lazy("Ended well, at least"),
 }
 
 VALUES: "Mapping[tuple[str, str], _StrOrPromise]" = {
@@ -57,6 +60,9 @@ VALUES: "Mapping[tuple[str, str], _StrOrPromise]" = {
     ("jurisdiction", "CN"): gettext_lazy("China"),
     ("jurisdiction", "US"): gettext_lazy("United States"),
     **{("start", start): label for start, label in STARTS.items()},
+    **{("track_record", band): f"{band.removesuffix('+')}%" for band in BANDS},
+    ("track_record", BELOW): gettext_lazy("below 80%"),
+    ("track_record", TOO_FEW): gettext_lazy("too few to say"),
     **{(field, NONE): gettext_lazy("none") for field in ("accelerator", "vendor", "jurisdiction", "level")},
 }
 
@@ -82,6 +88,7 @@ METRICS: "Mapping[str, _StrOrPromise]" = {
     "disk_read": gettext_lazy("Disk, read"),
     "tokens": gettext_lazy("SmolLM2-135M, written"),
     "interconnect": gettext_lazy("Interconnect of two nodes"),
+    "interconnect_latency": gettext_lazy("Latency between two nodes"),
 }
 
 MEASURED_SORTS: "Mapping[str, _StrOrPromise]" = {
@@ -90,8 +97,40 @@ MEASURED_SORTS: "Mapping[str, _StrOrPromise]" = {
     "measured_bf16": gettext_lazy("bf16 speed"),
     "measured_memory": gettext_lazy("memory speed"),
     "measured_tokens": gettext_lazy("tokens per second"),
+    "measured_interconnect": gettext_lazy("interconnect"),
     "fp32_price": gettext_lazy("price of a TFLOP-hour in fp32"),
     "fp16_price": gettext_lazy("price of a TFLOP-hour in fp16"),
     "bf16_price": gettext_lazy("price of a TFLOP-hour in bf16"),
     "token_price": gettext_lazy("price of a million tokens"),
+}
+
+SHORT_SHARES: "Mapping[Share, _StrOrPromise]" = {
+    Share.ENDED_WELL: gettext_lazy("ended well"),
+    Share.STARTED_IN_TIME: gettext_lazy("began in time"),
+    Share.LEVEL_KEPT: gettext_lazy("service level kept"),
+    Share.UNDISPUTED: gettext_lazy("undisputed"),
+    Share.STEADY_SPEED: gettext_lazy("steady speed"),
+}
+
+SHARES: "Mapping[Share, _StrOrPromise]" = {
+    Share.ENDED_WELL: gettext_lazy("Ended without the provider's fault"),
+    Share.STARTED_IN_TIME: gettext_lazy("Began within the time estimated"),
+    Share.LEVEL_KEPT: gettext_lazy("Service level kept"),
+    Share.UNDISPUTED: gettext_lazy("Without a dispute decided for the member"),
+    Share.STEADY_SPEED: gettext_lazy("Measured as fast as before"),
+}
+
+PARTS: "Mapping[str, _StrOrPromise]" = {
+    Reason.SPEC_REFUSED: gettext_lazy("job refused"),
+    Reason.ISOLATION_MISSING: gettext_lazy("no sandbox"),
+    Reason.STAGING_FAILED: gettext_lazy("files not brought"),
+    Reason.SHIM_LOST: gettext_lazy("job lost"),
+    Reason.NODE_LOST: gettext_lazy("node lost"),
+    Reason.AGENT_LOST: gettext_lazy("agent lost"),
+    Reason.PREEMPTED_BY_PROVIDER: gettext_lazy("pushed out by the provider"),
+    Reason.ENGINE_REFUSED: gettext_lazy("refused by the engine"),
+    "opened": gettext_lazy("disputes opened"),
+    "undecided": gettext_lazy("not decided yet"),
+    "upheld": gettext_lazy("decided for the member"),
+    "rejected": gettext_lazy("decided for the provider"),
 }

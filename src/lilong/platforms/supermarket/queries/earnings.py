@@ -1,14 +1,16 @@
 """What a provider sells and has earned, for its own people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from lilong.common.permissions import Actor
 from lilong.foundation.ledger.public import get_balances
-from lilong.platforms.supermarket.models import FrozenEarning, Offer, PriceRow, Provider
+from lilong.platforms.supermarket.core.reputation import Reputation
+from lilong.platforms.supermarket.models import FrozenEarning, Offer, PriceRow, Provider, ReputationShare
+from lilong.platforms.supermarket.queries.reputation import build_reputations
 
 OFFERS_MAX = 100
 
@@ -48,12 +50,13 @@ class Earnings:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """A provider's side of the shelf."""
+    """A provider's side of the shelf. reputations: what is known of its pools, by their ids."""
 
     provider_id: str
     fee_ppm: int
     offers: Sequence[SoldOffer]
     earnings: Earnings
+    reputations: Mapping[str, Reputation]
 
 
 def find_stall(*, actor: Actor, now: datetime) -> Stall | None:
@@ -73,16 +76,26 @@ def find_stall(*, actor: Actor, now: datetime) -> Stall | None:
     coming: dict[str, PriceRow] = {}
     for row in rows:
         (coming if row.valid_from > now else prices).setdefault(row.offer_id, row)
+    disputed, reputations = _read_standing(found)
     return Stall(
         provider_id=found.id,
         fee_ppm=found.fee_ppm,
         offers=[_view(offer, prices.get(offer.id), coming.get(offer.id)) for offer in offers],
-        earnings=_read_earnings(found),
+        earnings=_read_earnings(found, disputed),
+        reputations=reputations,
     )
 
 
-def _read_earnings(provider: Provider) -> Earnings:
-    disputed = list(FrozenEarning.objects.filter(provider=provider).values_list("dispute__order", flat=True))
+def _read_standing(provider: Provider) -> tuple[list[str], dict[str, Reputation]]:
+    """Return the disputed orders and what is known of the pools, by one query for both: a desk asks much already."""
+    frozen = FrozenEarning.objects.filter(provider=provider).order_by()
+    disputed = frozen.values_list("dispute__order", Value(""), Value(0), Value(0))
+    known = ReputationShare.objects.filter(provider=provider).values_list("pool_id", "share", "kept", "count")
+    rows = list(disputed.union(known, all=True))
+    return [row[0] for row in rows if not row[1]], build_reputations(row for row in rows if row[1])
+
+
+def _read_earnings(provider: Provider, disputed: Sequence[str]) -> Earnings:
     accounts = [provider.accruing_account_id, provider.available_account_id]
     balances = get_balances(account_ids=accounts)
     available = balances[provider.available_account_id]

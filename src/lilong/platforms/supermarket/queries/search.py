@@ -13,6 +13,7 @@ from lilong.foundation.runs.public import StartEstimate
 from lilong.platforms.funding.public.orders import list_usable, split_dues
 from lilong.platforms.supermarket.core.measuring.figures import WORK_PRICES, Measured, Results, price_work
 from lilong.platforms.supermarket.core.pricing import Unit
+from lilong.platforms.supermarket.core.reputation import Reputation
 from lilong.platforms.supermarket.core.search.fields import say_nearest
 from lilong.platforms.supermarket.core.search.index import SORTS, Found, Listed, Order, Place
 from lilong.platforms.supermarket.core.search.language import Comparison, Op, Search, parse
@@ -51,6 +52,7 @@ class ShelfOffer:
     price_until: when a sale ends. total, free, gang_nodes and
     gang_units_per_node: None while its pool is not heard of; the gang is the largest job that could start now.
     wait: of a job with one accelerator, or none where none is sold; None where that is not known or was not asked for.
+    reputation: of its pool.
     """
 
     id: str
@@ -72,6 +74,7 @@ class ShelfOffer:
     starts: Starts
     wait: StartEstimate | None
     results: Results
+    reputation: Reputation
 
     @property
     def measured(self) -> tuple[Measured, ...]:
@@ -250,6 +253,7 @@ def view_offer(*, offer: Listed, stock: Stock, net_uc: int | None, wait: StartEs
         starts=stock.start,
         wait=wait,
         results=offer.results,
+        reputation=offer.reputation,
     )
 
 

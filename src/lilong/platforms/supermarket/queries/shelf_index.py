@@ -20,12 +20,14 @@ from lilong.foundation.members.public.people import name_organisations
 from lilong.foundation.runs.public import PoolView, get_pools
 from lilong.platforms.supermarket.core.measuring.figures import Results
 from lilong.platforms.supermarket.core.pricing import HOUR_MS, Shape, Unit, price_time
+from lilong.platforms.supermarket.core.reputation import Reputation
 from lilong.platforms.supermarket.core.search.index import Index, Listed
 from lilong.platforms.supermarket.core.search.prices import PriceSpan, find_in_force, find_next_change
 from lilong.platforms.supermarket.core.search.stock import NO_GANG, Lot, Stock, count_stocks
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.models import Offer, PriceRow, ShelfEdition
 from lilong.platforms.supermarket.queries.measuring import read_results
+from lilong.platforms.supermarket.queries.reputation import read_reputations
 
 STOCK_AGE = timedelta(seconds=1)
 SHARES = 10
@@ -62,11 +64,13 @@ class ShelfReader:
 
     def _forget(self) -> None:
         self._edition: tuple[str, int] | None = None
+        self._reckoned = 0
         self._is_whole = False
         self._index = Index()
         self._prices: dict[str, tuple[PriceSpan, ...]] = {}
         self._changes: list[tuple[datetime, str]] = []
         self._results: dict[str, Results] = {}
+        self._reputations: dict[str, Reputation] = {}
         self._sellers: dict[str, str] = {}
         self._lots: dict[str, set[Lot]] = {}
         self._marks: dict[str, str] = {}
@@ -82,12 +86,15 @@ class ShelfReader:
         """
         with self._lock:
             whole, self._is_whole = self._is_whole, False
-            edition = ShelfEdition.objects.values_list("id", "number").first()
+            found = ShelfEdition.objects.values_list("id", "number", "reckoned").first()
+            edition, reckoned = (found[:2], found[2]) if found else (None, 0)
             if not whole or self._index.is_sparse or not self._follows(edition):
                 self._read_all(now)
             elif edition and edition != self._edition:
                 self._read_changed(now, above=self._edition[1] if self._edition else 0)
-            self._edition = edition
+            if reckoned != self._reckoned:
+                self._read_reputations()
+            self._edition, self._reckoned = edition, reckoned
             self._reprice(now)
             self._look_at_pools(now)
             self._is_whole = True
@@ -106,6 +113,13 @@ class ShelfReader:
         self._results = read_results(offers=Offer.objects.on_shelf())
         self._name_sellers({row[7] for row in rows})
         self._index.fill([self._list(row, now) for row in rows])
+
+    def _read_reputations(self) -> None:
+        """Bring what is known of providers to the offers of their pools."""
+        before, self._reputations = self._reputations, read_reputations()
+        for pool_id in before.keys() | self._reputations.keys():
+            if before.get(pool_id) != self._reputations.get(pool_id):
+                self._index.put_reputation(pool_id, self._reputations.get(pool_id, {}))
 
     def _read_changed(self, now: datetime, *, above: int) -> None:
         changed = Offer.objects.filter(edition__gt=above)
@@ -175,6 +189,7 @@ class ShelfReader:
             hour_uc=hour_uc,
             price_until=price_until,
             results=self._results.get(offer_id, {}),
+            reputation=self._reputations.get(pool_id, {}),
         )
 
     def _expect_anew(self, pool_id: str) -> None:

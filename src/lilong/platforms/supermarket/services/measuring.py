@@ -26,7 +26,14 @@ from lilong.foundation.objects.public import open_object, store_contents
 from lilong.foundation.record.public import append
 from lilong.foundation.runs.public import RunState, RunView, get_pools, get_runs
 from lilong.platforms.supermarket.core.measuring.figures import EARLIER_MAX, Spread, has_drifted
-from lilong.platforms.supermarket.core.measuring.method import METRICS, REPORT_FILE, Plan, build_spec, make_plan
+from lilong.platforms.supermarket.core.measuring.method import (
+    METRICS,
+    REPORT_FILE,
+    Plan,
+    build_spec,
+    count_nodes,
+    make_plan,
+)
 from lilong.platforms.supermarket.core.measuring.report import Findings, ReportRefused, check_report
 from lilong.platforms.supermarket.models import Figure, Measurement, Offer
 from lilong.platforms.supermarket.queries.measuring import list_unmeasured
@@ -40,7 +47,7 @@ NONCE_BYTES = 32
 DRAW_EVERY_S = 600.0
 REST_PART = 4
 """An offer is not drawn again before this part of the time between two draws is over."""
-_PLANNED = ("accelerated", "size", "buffer_mib", "disk_mib", "repetitions", "threads")
+_PLANNED = ("accelerated", "size", "buffer_mib", "disk_mib", "repetitions", "threads", "nodes", "exchange_mib")
 
 log = structlog.get_logger()
 
@@ -63,7 +70,7 @@ def find_measurable(*, actor: Actor, offer_id: str) -> Offer:
 
 
 def order_measurement(*, actor: Actor, offer_id: str, request_name: str | None, now: datetime) -> str:
-    """Buy a measurement of one unit of an offer from the actor's own wallet, and return the order's id.
+    """Buy a measurement of one unit of an offer, on two nodes where a job reaches both; return the order's id.
 
     For operators, and for owners and admins of the provider. Call it outside of a transaction: it resolves packages.
     request_name: what repetitions of the same request have in common; they get the same order.
@@ -73,10 +80,15 @@ def order_measurement(*, actor: Actor, offer_id: str, request_name: str | None, 
     known = Measurement.objects.filter(order__request_name=request_name).first() if request_name else None
     if known is not None:
         return known.order_id
-    plan = make_plan(nonce=secrets.token_hex(NONCE_BYTES), accelerator=offer.accelerator, shape=offer.shape)
+    inventory = get_pools(pool_ids=[offer.pool_id], now=now)[offer.pool_id].inventory
+    plan = make_plan(
+        nonce=secrets.token_hex(NONCE_BYTES),
+        accelerator=offer.accelerator,
+        shape=offer.shape,
+        nodes=count_nodes(inventory=inventory, accelerator=offer.accelerator, shape=offer.shape),
+    )
     program = load_program()
     store_contents(organisation_id=actor.organisation_id, contents=[program], now=now)
-    inventory = get_pools(pool_ids=[offer.pool_id], now=now)[offer.pool_id].inventory
     spec = build_spec(
         plan=plan,
         accelerator=offer.accelerator,
@@ -147,7 +159,7 @@ def _measure_for_hub(offer_id: str, name: str, *, now: datetime) -> bool:
 
 def _decide(row: Measurement, run: RunView, *, now: datetime) -> None:
     """Read and check the report outside of a transaction, since that may take a second; then write what it gives."""
-    plan = Plan(nonce=row.nonce, **{name: row.parameters[name] for name in _PLANNED})
+    plan = Plan(nonce=row.nonce, **{name: row.parameters[name] for name in _PLANNED if name in row.parameters})
     try:
         findings = check_report(content=_read_report(row, run), plan=plan, chance=secrets.SystemRandom())
     except ReportRefused as refusal:

@@ -194,11 +194,23 @@ def add_price(
 
 def turn_edition() -> int:
     """Return the number of the change that this transaction makes, and let no other commit before it."""
-    ShelfEdition.objects.get_or_create(place=1, defaults={"id": new_id("edn")})
-    edition = ShelfEdition.objects.select_for_update().get()
+    edition = lock_edition()
     edition.number += 1
     edition.save(update_fields=["number"])
     return edition.number
+
+
+def turn_reckoning() -> None:
+    """Let every shelf in memory read anew what is known of providers, once this transaction is committed."""
+    edition = lock_edition()
+    edition.reckoned += 1
+    edition.save(update_fields=["reckoned"])
+
+
+def lock_edition() -> ShelfEdition:
+    """Return the one row of the shelf's changes, which nobody else changes before this transaction is over."""
+    ShelfEdition.objects.get_or_create(place=1, defaults={"id": new_id("edn")})
+    return ShelfEdition.objects.select_for_update().get()
 
 
 def _list_own_providers(actor: Actor) -> QuerySet[Provider]:

@@ -64,6 +64,7 @@ SPEEDS: Mapping[str, str] = MappingProxyType(
         "measured_bf16": "gemm_bf16",
         "measured_memory": "memory",
         "measured_tokens": "tokens",
+        "measured_interconnect": "interconnect",
     }
 )
 """The columns of a search that hold measured speeds, with their metrics."""
@@ -85,7 +86,7 @@ def summarise(*, metric: Metric, work: Sequence[int], spent_ns: Sequence[int]) -
     >>> summarise(metric=METRICS["gemm_fp32"], work=[2 * 10**9] * 3, spent_ns=[10**8, 4 * 10**7, 5 * 10**7])
     Spread(micro=40000, lowest=20000, highest=50000, count=3)
     """
-    speeds = sorted(done * metric.scale // spent for done, spent in zip(work, spent_ns, strict=True))
+    speeds = sorted(metric.reckon(work=done, spent_ns=spent) for done, spent in zip(work, spent_ns, strict=True))
     return Spread(micro=median_low(speeds), lowest=speeds[0], highest=speeds[-1], count=len(speeds))
 
 

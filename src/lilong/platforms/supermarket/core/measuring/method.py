@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
 from lilong.platforms.supermarket.core.pricing import Shape
-from lilong.protocol.spec import EnvironmentSpec, Input, Output, Resources, RunSpec
+from lilong.protocol.messages import Inventory
+from lilong.protocol.spec import EnvironmentSpec, Input, Isolation, Network, Output, Resources, RunSpec
 
 METHOD = 1
 """Rises with every change by which results could no longer be compared with earlier ones."""
@@ -20,6 +21,7 @@ MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
 REPETITIONS = 5
 WALLTIME_S = 900
+NODES_MAX = 2
 _MEMORY_NEEDED_MIB = 1024
 _ACCELERATED_SIZES = ((8192, 8192), (4096, 0))
 
@@ -29,13 +31,19 @@ class Metric:
     """One thing that is measured of one unit of an offer.
 
     scale: millionths of `unit` = work × scale ÷ nanoseconds, work being what the report counts: operations, bytes or
-    tokens. drift_ppm: by how much a result may differ from earlier ones before people are told.
+    tokens; of a time the other way round, for each message. drift_ppm: by how much a result may differ from earlier
+    ones before people are told.
     """
 
     code: str
     unit: str
     scale: int
     drift_ppm: int
+    is_time: bool = False
+
+    def reckon(self, *, work: int, spent_ns: int) -> int:
+        """Return what so much work in so many nanoseconds comes to, in millionths of the unit."""
+        return spent_ns * self.scale // work if self.is_time else work * self.scale // spent_ns
 
 
 _COMPUTING = tuple(
@@ -51,6 +59,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric(code="disk_write", unit="MB/s", scale=10**9, drift_ppm=500_000),
             Metric(code="disk_read", unit="MB/s", scale=10**9, drift_ppm=500_000),
             Metric(code="tokens", unit="tokens/s", scale=10**15, drift_ppm=200_000),
+            Metric(code="interconnect", unit="GB/s", scale=10**6, drift_ppm=200_000),
+            Metric(code="interconnect_latency", unit="µs", scale=10**3, drift_ppm=500_000, is_time=True),
         )
     }
 )
@@ -59,7 +69,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a measurement does. size: of the square matrices; threads: cores of the unit."""
+    """What a measurement does. size: of the square matrices; threads: cores of the unit.
+
+    nodes: two where they exchange exchange_mib of data each time.
+    """
 
     nonce: str
     accelerated: bool
@@ -68,6 +81,8 @@ class Plan:
     disk_mib: int
     repetitions: int
     threads: int
+    nodes: int = 1
+    exchange_mib: int = 0
 
     @property
     def parameters(self) -> dict[str, int | bool]:
@@ -83,12 +98,32 @@ class Plan:
             "disk-mib": self.disk_mib,
             "repetitions": self.repetitions,
             "threads": self.threads,
+            "nodes": self.nodes,
+            "exchange-mib": self.exchange_mib,
         }
         said = " ".join(f"--{name} {value}" for name, value in options.items())
         return f"python measure.py {said}{' --accelerated' if self.accelerated else ''}"
 
 
-def make_plan(*, nonce: str, accelerator: str, shape: Shape) -> Plan:
+def count_nodes(*, inventory: Inventory | None, accelerator: str, shape: Shape) -> int:
+    """Return on how many nodes a pool is measured: two where a job may have them and their network, else one.
+
+    A job that reaches another node reaches what listens there, too, so it is trusted work; the sandbox has no network.
+    """
+    if inventory is None or not (inventory.capabilities.gang and inventory.capabilities.network):
+        return 1
+    fitting = [
+        node
+        for node in inventory.nodes
+        if node.healthy
+        and node.cores_total >= shape.cores
+        and node.memory_mib_total >= shape.memory_mib
+        and (not accelerator or any(each.accelerator == accelerator and each.total for each in node.accelerators))
+    ]
+    return min(len(fitting), NODES_MAX) or 1
+
+
+def make_plan(*, nonce: str, accelerator: str, shape: Shape, nodes: int = 1) -> Plan:
     """Return how one unit of an offer is measured: always alike for the same shape, and within its memory.
 
     >>> from lilong.platforms.supermarket.core.pricing import Unit
@@ -108,6 +143,8 @@ def make_plan(*, nonce: str, accelerator: str, shape: Shape) -> Plan:
         disk_mib=128,
         repetitions=REPETITIONS,
         threads=shape.cores,
+        nodes=nodes,
+        exchange_mib=(64 if is_roomy else 16) if nodes > 1 else 0,
     )
 
 
@@ -137,4 +174,7 @@ def build_spec(
         inputs=(Input(object_sha256=program_sha256, mount="measure.py"),),
         outputs=(Output(path=REPORT_FILE, max_bytes=REPORT_MAX_BYTES),),
         walltime_s=WALLTIME_S,
+        nodes=plan.nodes,
+        network=Network.OUTBOUND if plan.nodes > 1 else Network.NONE,
+        isolation=Isolation.TRUSTED if plan.nodes > 1 else Isolation.UNTRUSTED,
     )

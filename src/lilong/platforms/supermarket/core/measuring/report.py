@@ -26,6 +26,8 @@ OPENED_ROWS = 4
 DIGEST_BYTES = 16
 ENTRY_BYTES = 4
 ENTRIES_CHECKED = 48
+PIECE_BYTES = 1024**2
+PIECES_CHECKED = 4
 ROUNDING = {"fp16": 2**-10, "bf16": 2**-7}
 """How far a stored entry may lie from the exact one, as a part of it: twice the precision's own rounding."""
 
@@ -66,6 +68,8 @@ class _Result(_Said):
     proof: _Proof | None = None
     bytes: _Count | None = None
     tokens: tuple[_Count, ...] = ()
+    messages: _Count | None = None
+    commitments: tuple[str, ...] = ()
     model: _Text = ""
     model_sha256: _Text = ""
     text_sha256: _Text = ""
@@ -110,7 +114,8 @@ def _read(content: bytes) -> _Report:
 
 def _check_result(code: str, result: _Result, plan: Plan, chance: Random) -> Spread:
     metric = METRICS.get(code)
-    if metric is None or len(result.spent_ns) != plan.repetitions:
+    is_exchange = code.startswith("interconnect")
+    if metric is None or len(result.spent_ns) != plan.repetitions or (is_exchange and plan.nodes == 1):
         raise ReportRefused(say("{code} is not what was asked for.", code=code))
     if code.startswith("gemm_"):
         _check_products(code.removeprefix("gemm_"), result, plan, chance)
@@ -119,11 +124,28 @@ def _check_result(code: str, result: _Result, plan: Plan, chance: Random) -> Spr
         if result.model_sha256 != MODEL_SHA256:
             raise ReportRefused(say("Its tokens are of another model."))
         work = result.tokens
+    elif code == "interconnect_latency":
+        work = [result.messages or 0] * plan.repetitions
     else:
+        if code == "interconnect":
+            _check_exchange(result, plan, chance)
         work = [result.bytes or 0] * plan.repetitions
     if len(work) != plan.repetitions or not all(work):
         raise ReportRefused(say("{code} does not say how much work was done.", code=code))
     return summarise(metric=metric, work=work, spent_ns=result.spent_ns)
+
+
+def _check_exchange(result: _Result, plan: Plan, chance: Random) -> None:
+    """Draw some of the pieces that were to be exchanged, and compare them with what came out at the other end."""
+    if result.bytes != plan.exchange_mib * PIECE_BYTES or len(result.commitments) != plan.repetitions:
+        raise ReportRefused(say("What two nodes exchanged is not proven."))
+    for number, written in enumerate(result.commitments):
+        digests = _decode(written, size=DIGEST_BYTES * plan.exchange_mib)
+        for piece in chance.sample(range(plan.exchange_mib), min(PIECES_CHECKED, plan.exchange_mib)):
+            content = hashlib.shake_256(f"{plan.nonce}/interconnect/{number}/{piece}".encode()).digest(PIECE_BYTES)
+            begin = DIGEST_BYTES * piece
+            if hashlib.sha256(content).digest()[:DIGEST_BYTES] != digests[begin : begin + DIGEST_BYTES]:
+                raise ReportRefused(say("What two nodes exchanged is not what was drawn."))
 
 
 def _check_products(precision: str, result: _Result, plan: Plan, chance: Random) -> None:

@@ -9,15 +9,18 @@ from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
 
-from lilong.common.money import AmountInvalid, format_credits, parse_credits
+from lilong.common.money import PPM, AmountInvalid, format_credits, parse_credits
 from lilong.common.sentences import say
 from lilong.platforms.supermarket.core.measuring.figures import MICRO
 from lilong.platforms.supermarket.core.pricing import Unit
+from lilong.platforms.supermarket.core.reputation import BANDS, BELOW, TOO_FEW, Share
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.protocol.accelerators import AcceleratorUnknown, find_nearest, list_accelerators, resolve
 
 NONE = "none"
 MEMORY_MAX_MIB = 10**18 - 1
+PER_CENT_MAX = 100
+PPM_PER_CENT = PPM // PER_CENT_MAX
 UNITS = MappingProxyType({Unit.CORE: "core", Unit.ACCELERATOR: "accelerator"})
 _MIB_PER = MappingProxyType({"mib": 1, "gib": 1024, "tib": 1024**2})
 
@@ -29,6 +32,7 @@ class Kind(StrEnum):
     MEMORY = "memory"
     COUNT = "count"
     SPEED = "speed"
+    SHARE = "share"
     WORD = "word"
     TEXT = "text"
 
@@ -56,7 +60,7 @@ class Field:
     @property
     def is_number(self) -> bool:
         """Whether its values have an order."""
-        return self.kind in {Kind.AMOUNT, Kind.MEMORY, Kind.COUNT, Kind.SPEED}
+        return self.kind in {Kind.AMOUNT, Kind.MEMORY, Kind.COUNT, Kind.SPEED, Kind.SHARE}
 
 
 def say_nearest(wrong: str, known: Iterable[str]) -> str:
@@ -85,6 +89,8 @@ def write_value(field: Field, value: int | str) -> str:
         return format_credits(value)
     if field.kind is Kind.SPEED:
         return f"{(Decimal(value) / MICRO).normalize():f}"
+    if field.kind is Kind.SHARE:
+        return f"{(Decimal(value) / PPM_PER_CENT).normalize():f}%"
     if field.kind is Kind.MEMORY:
         return f"{value // 1024}GiB" if value % 1024 == 0 else f"{value}MiB"
     return str(value)
@@ -116,6 +122,12 @@ def _read_speed(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
         raise ValueUnreadable(say("Write a number such as 0.05, with at most six decimals and without its unit."))
     return int(Decimal(text) * MICRO)
+
+
+def _read_share(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?%?", text) or Decimal(text.removesuffix("%")) > PER_CENT_MAX:
+        raise ValueUnreadable(say("Write per cent, such as 95%, at most 100% and with at most four decimals."))
+    return int(Decimal(text.removesuffix("%")) * PPM_PER_CENT)
 
 
 def _read_count(text: str) -> int:
@@ -173,6 +185,7 @@ def _fold(words: Iterable[str]) -> dict[str, str]:
 _VENDORS = _fold({row.vendor for row in list_accelerators()} | {NONE}) | {"无": NONE}
 _COUNTRIES = _fold({row.country for row in list_accelerators()} | {NONE}) | {"无": NONE, "中国": "CN", "美国": "US"}
 _STARTS = _fold(Starts) | {"现在": Starts.NOW, "维护后": Starts.AFTER_MAINTENANCE, "未知": Starts.UNKNOWN}
+_BANDS = _fold((*BANDS, BELOW, TOO_FEW))
 _UNITS = _fold(UNITS.values()) | {"核": UNITS[Unit.CORE], "加速卡": UNITS[Unit.ACCELERATOR]}
 
 FIELDS: Mapping[str, Field] = MappingProxyType(
@@ -193,10 +206,17 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
             Field("measured_bf16", Kind.SPEED, _read_speed, ("实测bf16",)),
             Field("measured_memory", Kind.SPEED, _read_speed, ("实测带宽",)),
             Field("measured_tokens", Kind.SPEED, _read_speed, ("实测词元",)),
+            Field("measured_interconnect", Kind.SPEED, _read_speed, ("实测互连",)),
             Field("fp32_price", Kind.AMOUNT, _read_amount, ("fp32单价",)),
             Field("fp16_price", Kind.AMOUNT, _read_amount, ("fp16单价",)),
             Field("bf16_price", Kind.AMOUNT, _read_amount, ("bf16单价",)),
             Field("token_price", Kind.AMOUNT, _read_amount, ("词元单价",)),
+            Field(Share.ENDED_WELL, Kind.SHARE, _read_share, ("正常结束",)),
+            Field(Share.STARTED_IN_TIME, Kind.SHARE, _read_share, ("按时开始",)),
+            Field(Share.LEVEL_KEPT, Kind.SHARE, _read_share, ("等级兑现",)),
+            Field(Share.UNDISPUTED, Kind.SHARE, _read_share, ("无争议",)),
+            Field(Share.STEADY_SPEED, Kind.SHARE, _read_share, ("速度稳定",)),
+            Field("track_record", Kind.WORD, _one_of(_BANDS), ("履约档",)),
             Field("start", Kind.WORD, _one_of(_STARTS), ("开始",)),
             Field("provider", Kind.TEXT, read_text, ("供应方",)),
             Field("level", Kind.TEXT, read_text, ("服务等级",)),

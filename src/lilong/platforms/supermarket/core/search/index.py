@@ -10,15 +10,16 @@ from types import MappingProxyType
 
 from lilong.platforms.supermarket.core.measuring.figures import SPEEDS, WORK_PRICES, Measured, Results, count_columns
 from lilong.platforms.supermarket.core.pricing import Unit
+from lilong.platforms.supermarket.core.reputation import Reputation, Share, Tally, count_shares, name_band
 from lilong.platforms.supermarket.core.search.columns import Numbers, Slots, Words, gather_slots, list_slots, take_out
 from lilong.platforms.supermarket.core.search.fields import NONE, UNITS
 from lilong.platforms.supermarket.core.search.language import Comparison, Every, Not, OneOf, Op, Search, Some
 from lilong.platforms.supermarket.core.search.stock import Lot, Stock
 from lilong.protocol.accelerators import list_accelerators
 
-FACETS = ("accelerator", "vendor", "jurisdiction", "unit", "start", "provider", "level")
-SORTS = ("price", "memory", "cores", "free", "gang", *SPEEDS, *WORK_PRICES)
-_WORDS = ("unit", "accelerator", "vendor", "jurisdiction", "start", "provider", "level")
+FACETS = ("accelerator", "vendor", "jurisdiction", "unit", "start", "provider", "level", "track_record")
+SORTS = ("price", "memory", "cores", "free", "gang", *SPEEDS, *WORK_PRICES, *(share.value for share in Share))
+_WORDS = ("unit", "accelerator", "vendor", "jurisdiction", "start", "provider", "level", "track_record")
 _MAKERS = MappingProxyType({row.id: (row.vendor, row.country) for row in list_accelerators()})
 
 
@@ -26,8 +27,8 @@ _MAKERS = MappingProxyType({row.id: (row.vendor, row.country) for row in list_ac
 class Listed:
     """One offer on the shelf. hour_uc: of one unit; None: it cannot be bought now. price_until: when a sale ends.
 
-    seller_id: the organisation that sells it. results: what was measured of one unit; what was not has no place in an
-    order by it but the last.
+    seller_id: the organisation that sells it. results: what was measured of one unit; reputation: how its pool did what
+    it sold. What was not measured or counted has no place in an order by it but the last.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Listed:
     hour_uc: int | None
     price_until: datetime | None = None
     results: Results = field(default_factory=dict[str, Measured])
+    reputation: Reputation = field(default_factory=dict[Share, Tally])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,17 @@ class Index:
         self._lots = {}
         for slot, offer in enumerate(offers):
             self._lots.setdefault(offer.lot, set()).add(slot)
-        for name, column in self._words.items():
-            column.fill([_say(offer, Stock())[name] for offer in offers])
-        for name, numbers in self._numbers.items():
-            numbers.fill([_count(offer, Stock())[name] for offer in offers])
+        words: dict[str, list[str]] = {name: [] for name in self._words}
+        numbers: dict[str, list[int | None]] = {name: [] for name in self._numbers}
+        for offer in offers:
+            for name, word in _say(offer, Stock()).items():
+                words[name].append(word)
+            for name, number in _count(offer, Stock()).items():
+                numbers[name].append(number)
+        for name in self._words:
+            self._words[name].fill(words[name])
+        for name in self._numbers:
+            self._numbers[name].fill(numbers[name])
 
     def put(self, offer: Listed) -> None:
         """List an offer, in place of what its id stood for."""
@@ -129,6 +138,20 @@ class Index:
         if offer.results:
             for name, number in count_columns(hour_uc=hour_uc, results=offer.results).items():
                 self._numbers[name].put(1 << slot, number)
+
+    def put_reputation(self, pool_id: str, reputation: Reputation) -> None:
+        """Say how a pool did what it sold, for all its offers at once."""
+        found = [slot for lot, slots in self._lots.items() if lot.pool_id == pool_id for slot in slots]
+        bands: dict[str, list[int]] = {}
+        for slot in found:
+            bands.setdefault(name_band(self._rows[slot].reputation), []).append(slot)
+            self._rows[slot] = replace(self._rows[slot], reputation=reputation)
+        for band, slots in bands.items():
+            self._words["track_record"].drop(gather_slots(slots), band)
+        if found:
+            self._words["track_record"].put(gather_slots(found), name_band(reputation))
+        for name, number in count_shares(reputation).items():
+            self._numbers[name].put(gather_slots(found), number)
 
     def put_stock(self, lot: Lot, stock: Stock) -> None:
         """Say what a lot has now, for all its offers at once."""
@@ -269,6 +292,7 @@ def _say(offer: Listed, stock: Stock) -> dict[str, str]:
         "start": stock.start.value,
         "provider": offer.provider,
         "level": offer.level or NONE,
+        "track_record": name_band(offer.reputation),
     }
 
 
@@ -281,4 +305,5 @@ def _count(offer: Listed, stock: Stock) -> dict[str, int | None]:
         "free": stock.free,
         "gang": stock.gang.units if stock.gang else None,
         **count_columns(hour_uc=offer.hour_uc, results=offer.results),
+        **count_shares(offer.reputation),
     }
