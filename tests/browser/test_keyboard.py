@@ -41,6 +41,8 @@ DESK = {
         "providers",
         "voucher rules",
         "ledger",
+        "bank",
+        "bank statement",
         "invoices",
         "pools",
         "dead letters",
