@@ -9,6 +9,7 @@ from lilong.common.permissions import Actor, Role
 from lilong.foundation.cases.reactions import reconcile as judge
 from lilong.foundation.ledger.models import PayOut, Transfer
 from lilong.foundation.ledger.reactions import reconcile as keep_books
+from lilong.foundation.ledger.services.bank import import_statements
 from lilong.foundation.ledger.services.payments import request_pay_out, request_top_up
 from lilong.foundation.members.models import FactorLoss, Person, RefusedMail
 from lilong.foundation.members.models import Mail as SignInMail
@@ -28,6 +29,7 @@ from lilong.platforms.supermarket.services.budgets import open_project
 from lilong.platforms.supermarket.services.disputes import open_dispute
 from lilong.platforms.supermarket.services.orders import place_order
 from lilong.protocol.spec import RunSpec
+from tests.bank import FIRST, make_entry, make_statement, write_camt
 from tests.counting import note_reputation
 from tests.market import CREDIT, ask, buy, finish, found_buyer, open_own_pool, open_stall, pay_in, wallet_of
 from tests.measuring import note_measurement
@@ -64,6 +66,7 @@ class Neighbourhood:
         self.cases: dict[str, str] = {}
         self._trade()
         self._pay()
+        self._bank()
         self._apply()
         self._lose_factor()
         self._fail_to_tell()
@@ -169,6 +172,22 @@ class Neighbourhood:
             if "pay_out" not in self.cases:
                 self.cases["pay_out"] = self._approve_pay_out()
 
+    def _bank(self) -> None:
+        """Import a statement with a top-up, a pay-out, one that was paid short and a fee; and a later one."""
+        day = (self.now.date() - FIRST).days - 6
+        pay_out_id = PayOut.objects.get(case_id=self.cases["pay_out"]).id
+        entries = [
+            make_entry(250_00, day=day, reference="2026/0331-1", text="Computing power, INV-7", name="Lane Robotics"),
+            make_entry(-30_00, day=day + 1, reference="2026/0331-2", text=f"Earnings {pay_out_id}", name="Hall AG"),
+            make_entry(39_00, day=day + 2, reference="2026/0331-3", text="INV-6", name="Lane Robotics"),
+            make_entry(-1_50, day=day + 2, text="Fees of the month", name=""),
+        ]
+        first = make_statement(entries, opening_minor=1_000_00, day=day, days=3)
+        later = make_statement(opening_minor=1_260_00, day=day + 5)
+        for statement in (later, first):
+            report = import_statements(actor=self.operator, content=write_camt(statement), now=self.now)
+            self.statement_id = report.statement_ids[0]
+
     def _approve_pay_out(self) -> str:
         case_id: str = PayOut.objects.get().case_id
         approve(case_id, now=self.now)
@@ -268,6 +287,9 @@ class Neighbourhood:
                 "account": f"/desk/ledger/accounts/{wallet_of(self.buyer)}",
                 "transfer": f"/desk/ledger/transfers/{transfer.id}",
                 "pay-outs to send": "/desk/ledger/pay-outs",
+                "bank": "/desk/bank",
+                "bank statement": f"/desk/bank/statements/{self.statement_id}",
+                "reconciliation": "/desk/bank/reconciliation",
                 "pools": "/desk/pools",
                 "dead letters": "/desk/dead-letters",
                 "undelivered": "/desk/undelivered",

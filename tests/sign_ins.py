@@ -7,6 +7,7 @@ import json
 import re
 import struct
 import time
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 
@@ -49,11 +50,11 @@ class Browser:
     def get(self, path: str, *, follow: bool = False) -> Any:
         return self.client.get(path, secure=self._secure, follow=follow)
 
-    def post(self, path: str, fields: dict[str, str], *, page: str = "") -> Any:
+    def post(self, path: str, fields: Mapping[str, object], *, page: str = "") -> Any:
         """Open the page with the form, then send it."""
         hidden = _HiddenFields(action=path)
         hidden.feed(self.get(page or path).content.decode())
-        return self.client.post(path, hidden.fields | fields, secure=self._secure)
+        return self.client.post(path, {**hidden.fields, **fields}, secure=self._secure)
 
     @property
     def session_key(self) -> str:

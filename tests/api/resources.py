@@ -15,8 +15,9 @@ from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role
 from lilong.common.time import utc_now
 from lilong.foundation.cases.models import Case
-from lilong.foundation.ledger.models import TopUp
+from lilong.foundation.ledger.models import BankEntry, TopUp
 from lilong.foundation.ledger.public import AccountKind, open_account
+from lilong.foundation.ledger.services.bank import import_statements
 from lilong.foundation.ledger.services.payments import request_pay_out, request_top_up
 from lilong.foundation.members.models import Membership, OrganisationStanding, Token
 from lilong.foundation.members.services.evidence import give_evidence
@@ -43,6 +44,7 @@ from lilong.platforms.supermarket.services.budgets import open_project
 from lilong.protocol.exports import QUOTE_FILE
 from lilong.protocol.manifest import Manifest, ManifestFile
 from lilong.protocol.messages import AttemptState, Submit
+from tests.bank import make_entry, make_statement, write_table
 from tests.bytes import digest, fresh, fresh_document, upload
 from tests.invoices import write_invoice
 from tests.market import CREDIT, Seller, ask, buy, finish, open_stall, pay_in, wallet_of
@@ -269,12 +271,26 @@ def make_invoice(own: Belongings) -> str:
     return write_invoice(own.owner.organisation_id)
 
 
+def make_bank_statement(_: Belongings) -> str:
+    """Import a statement of the hub's bank, the same for all."""
+    statement = make_statement([make_entry(5, reference="B1", text="somebody's")])
+    operator, now = found_operator(now=utc_now()), utc_now()
+    return import_statements(actor=operator, content=write_table(statement), now=now).statement_ids[0]
+
+
+def make_bank_entry(own: Belongings) -> str:
+    """Import a statement, and return the id of its one entry."""
+    return BankEntry.objects.get(lines__statement_id=make_bank_statement(own)).id
+
+
 MAKERS: Mapping[str, Callable[[Belongings], str]] = MappingProxyType(
     {
         "accelerators": lambda _: "h100-sxm5",
         "accounts": lambda own: wallet_of(own.owner),
         "attempts": lambda own: own.attempt.attempt_id,
         "claims": make_claim,
+        "bank-entries": make_bank_entry,
+        "bank-statements": make_bank_statement,
         "budgets": make_budget,
         "cases": lambda own: Case.objects.get(subject_id=make_top_up(own)).id,
         "dead-letters": make_dead_letter,
@@ -331,6 +347,7 @@ def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
     offer = {"pool_id": ids["pools"], "name": "x", "unit": Unit.CORE, "memory_mib_per_unit": 1024}
     return {
         "PATCH /api/v1/pools/{pool_id}": {"draining": True},
+        "POST /api/v1/bank-entries/{entry_id}/match": {"payment_id": ids["top-ups"]},
         "PUT /api/v1/pools/{pool_id}/maintenance": {"starts_at": str(now), "ends_at": str(now + timedelta(hours=1))},
         "POST /api/v1/accelerators/{name}/claims": {
             "property": "memory_gb",

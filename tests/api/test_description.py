@@ -41,6 +41,7 @@ CHECKS = [
     ignored_auth,
 ]
 MAKE_NOTHING = {
+    "POST /api/v1/bank-entries/{entry_id}/match",
     "POST /api/v1/cases/{case_id}/decisions",
     "POST /api/v1/cases/{case_id}/evidence/{evidence_id}/verify",
     "POST /api/v1/claims/{claim_id}/withdraw",

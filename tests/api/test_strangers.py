@@ -20,6 +20,9 @@ from tests.market import open_stall, wallet_of
 from tests.people import make_member_token, make_operator_token, make_own_token
 
 OPERATORS_ALONE = {
+    "GET /api/v1/bank-statements/{statement_id}",
+    "GET /api/v1/bank-statements/{statement_id}/entries",
+    "POST /api/v1/bank-entries/{entry_id}/match",
     "POST /api/v1/accelerators/{name}/claims",
     "POST /api/v1/claims/{claim_id}/withdraw",
     "DELETE /api/v1/record/entries/{entry_id}/payload",
@@ -62,10 +65,15 @@ OPEN_TO_STRANGERS = {
 ON_THE_SHELF = {"offers", "organisations", "pools", "providers", "programmes", "related", "people", "members"}
 """What is shown to everybody who buys, with whose it is, and what belongs to yet others."""
 
-NO_LISTS = {"GET /api/v1/record/bundle", "GET /api/v1/statements/beancount", "GET /api/v1/statements/focus"}
+NO_LISTS = {
+    "GET /api/v1/record/bundle",
+    "GET /api/v1/statements/beancount",
+    "GET /api/v1/statements/focus",
+}
 """What has no id in its address, and still asks for one thing, or for a period."""
 
 CONFLICTS = {
+    "POST /api/v1/bank-entries/{entry_id}/match": "it is no payment of anybody here",
     "DELETE /api/v1/objects/{sha256}": "a run needs it",
     "POST /api/v1/cases/{case_id}/appeals": "nobody has refused it",
     "POST /api/v1/orders/{order_id}/approve": "it waits for no approval",

@@ -43,6 +43,8 @@ DESK = {
         "voucher rules",
         "ledger",
         "audit packs",
+        "bank",
+        "bank statement",
         "invoices",
         "pools",
         "dead letters",

@@ -6,11 +6,11 @@ from decimal import Context, Decimal, localcontext
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lilong.common.rates import Rate
 from lilong.platforms.funding.core.split import Share, split_due
 from lilong.platforms.supermarket.core.charges import Category, ChargedOrder, Movement, list_charges
 from lilong.platforms.supermarket.core.focus import COLUMNS, Parties, render_charge
 from lilong.platforms.supermarket.core.pricing import AttemptUsage, Terms, Unit, charge_usage
-from lilong.platforms.supermarket.core.rates import Rate
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PARTIES = Parties(

@@ -151,7 +151,9 @@ class Settings(BaseSettings):
         description="Address under which people reach the hub; by default that of `bind`.",
     )
     hub_name: str = Field(default="Lilong", description="Name of the hub, shown to people and in signed documents.")
-    time_zone: str = Field(default="UTC", description="Where years of voucher rules begin, as Asia/Shanghai.")
+    time_zone: str = Field(
+        default="UTC", description="Where days of the bank and years of voucher rules begin, as Asia/Shanghai."
+    )
     allowed_hosts: tuple[str, ...] = Field(default=("127.0.0.1", "localhost"), description="Accepted Host headers.")
     web_threads: int = Field(default=16, ge=2, le=256, description="Threads of the web process.")
     web_streams: int = Field(

@@ -73,6 +73,18 @@ def format_amount(amount_uc: int, *, language: str) -> str:
     return format_decimal(exact, format="#,##0.00####", locale=find_locale(language))
 
 
+def format_minor_amount(amount_minor: int, *, decimals: int, language: str) -> str:
+    """Return an exact amount of a currency, given in its smallest unit, with groups and without a unit.
+
+    >>> format_minor_amount(-123_456_789, decimals=2, language="en"), format_minor_amount(5, decimals=0, language="en")
+    ('-1,234,567.89', '5')
+    """
+    places = f".{'0' * decimals}" if decimals else ""
+    return format_decimal(
+        Decimal(amount_minor).scaleb(-decimals), format=f"#,##0{places}", locale=find_locale(language)
+    )
+
+
 def format_amount_briefly(amount_uc: int, *, language: str) -> str:
     """Return an amount for the axis of a chart: without needless zeros, from ten thousand credits on to a tenth.
 

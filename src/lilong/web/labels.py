@@ -96,6 +96,16 @@ LABELS: dict[str, dict[str, Label]] = {
         "approve": Label(_("decision", "Approves"), Tone.GOOD),
         "refuse": Label(_("decision", "Refuses"), Tone.BAD),
     },
+    "bank-entry": {
+        "matched": Label(_("bank entry", "Matched"), Tone.GOOD),
+        "proposed": Label(_("bank entry", "Proposed"), Tone.BUSY),
+        "several": Label(_("bank entry", "Several fit"), Tone.WARN),
+        "amount_differs": Label(_("bank entry", "Amount differs"), Tone.WARN),
+        "not_approved": Label(_("bank entry", "Not approved"), Tone.WARN),
+        "refused": Label(_("bank entry", "Refused"), Tone.WARN),
+        "paid_already": Label(_("bank entry", "Paid already"), Tone.WARN),
+        "unknown": Label(_("bank entry", "Unknown"), Tone.NEUTRAL),
+    },
     "pay-out": {
         "requested": Label(_("pay-out", "Asked for"), Tone.BUSY),
         "approved": Label(_("pay-out", "Approved"), Tone.BUSY),

@@ -217,6 +217,7 @@ DESK: tuple[Group, ...] = (
         pgettext_lazy("tab", "Money"),
         (
             Entry(label=_("Ledger"), url_name="desk_ledger"),
+            Entry(label=_("The bank"), url_name="desk_bank"),
             Entry(label=_("Invoices"), url_name="desk_invoices"),
             Entry(label=_("Programmes"), url_name="desk_programmes"),
             Entry(label=_("Audit packs"), url_name="desk_packs"),

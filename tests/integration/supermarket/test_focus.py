@@ -11,11 +11,11 @@ from django.db import transaction
 
 from lilong.common.periods import DayPeriod
 from lilong.common.permissions import Actor
+from lilong.common.rates import RateMissing
 from lilong.foundation.ledger.models import Transfer
 from lilong.platforms.supermarket.core.focus import COLUMNS
 from lilong.platforms.supermarket.core.pricing import concede
 from lilong.platforms.supermarket.core.promise import read_promise
-from lilong.platforms.supermarket.core.rates import RateMissing
 from lilong.platforms.supermarket.queries.focus import export_focus
 from lilong.platforms.supermarket.reactions import reconcile
 from lilong.platforms.supermarket.services.corrections import correct_order, reckon_lines

@@ -17,6 +17,7 @@ from lilong.foundation.members.services.factor_losses import ask_for_removal, pr
 from lilong.foundation.members.services.organisations import insert_person
 from lilong.foundation.runs.models import Artefact
 from tests.api.resources import MAKERS, Belongings, make_belongings
+from tests.bank import make_statement, write_table
 from tests.market import found_buyer, open_stall
 from tests.people import found_operator, join
 from tests.sign_ins import read_code
@@ -68,6 +69,8 @@ def make_values(own: Belongings) -> dict[str, str]:
         "outcomes": "half_year",
         "keys": "1",
         "packs": MAKERS["audit-packs"](own),
+        "statements": MAKERS["bank-statements"](own),
+        "entries": MAKERS["bank-entries"](own),
     }
 
 
@@ -150,9 +153,9 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST quotes": {"key": uuid4().hex, "job": SimpleUploadedFile("job.yaml", job), "project": ""},
         **_make_provider_forms(crowd),
         **_make_spending_forms(),
+        **_make_bank_forms(crowd),
         "POST desk/cases/<str:case_id>": {"decision": "approve", "reason": "Seen."},
         "POST desk/organisations/<str:organisation_id>": {"action": "suspend", "reason": "Unpaid."},
-        "POST desk/ledger/pay-outs": {"pay_out_id": crowd.values["pay-outs"], "bank_reference": "1"},
     }
 
 
@@ -178,6 +181,14 @@ def _make_provider_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST provider/pay-outs": {"amount": "0.000001", "beneficiary": "DE00"},
         "POST provider/pools/new": {"name": "another-hall", "engine": "local"},
         "POST provider/pools/<str:pool_id>": {"starts_at": "2099-01-01T00:00", "ends_at": "2099-01-01T01:00"},
+    }
+
+
+def _make_bank_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
+    return {
+        "POST desk/bank/import": {"file": SimpleUploadedFile("march.csv", write_table(make_statement()))},
+        "POST desk/bank/entries/<str:entry_id>/match": {"payment_id": crowd.values["top-ups"]},
+        "POST desk/ledger/pay-outs": {"pay_out_id": crowd.values["pay-outs"], "bank_reference": "1"},
     }
 
 

@@ -7,6 +7,12 @@ from django.db.models import F, Q
 
 from lilong.common.permissions import Actor
 from lilong.foundation.ledger.core.accounts import FLOORLESS_KINDS, AccountKind
+from lilong.foundation.ledger.core.bank.matching import PaymentKind
+from lilong.foundation.ledger.core.bank.statements import (
+    ACCOUNT_LENGTH_MAX,
+    REMITTANCE_LENGTH_MAX,
+    TEXT_LENGTH_MAX,
+)
 from lilong.foundation.ledger.core.payments import PayOutState, TopUpState
 from lilong.foundation.ledger.core.transfers import AMOUNT_MAX_UC, RESOLUTIONS, TransferKind
 
@@ -17,6 +23,7 @@ FLOORLESS = sorted(kind.value for kind in FLOORLESS_KINDS)
 TRANSFER_KINDS = sorted(kind.value for kind in TransferKind)
 TOP_UP_STATES = sorted(state.value for state in TopUpState)
 PAY_OUT_STATES = sorted(state.value for state in PayOutState)
+PAYMENT_KINDS = sorted(kind.value for kind in PaymentKind)
 RESOLUTION_KINDS = sorted(kind.value for kind in RESOLUTIONS)
 
 
@@ -256,3 +263,81 @@ class PayOut(Payment):
             ),
         ]
         indexes = [models.Index(fields=["id"], condition=Q(state="requested"), name="ledger_pay_out_waiting")]
+
+
+class BankFile(models.Model):
+    """A file of statements that was imported: the same again changes nothing. Triggers keep this and all below."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    sha256 = models.CharField(max_length=64, unique=True)
+    size_bytes = models.BigIntegerField()
+    imported_by = models.CharField(max_length=64)
+    imported_at = models.DateTimeField()
+
+
+class BankStatement(models.Model):
+    """What the bank says of an account from one day to another, both among them. digest: whichever file has it."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    file = models.ForeignKey(BankFile, models.PROTECT, related_name="statements", db_index=False)
+    digest = models.CharField(max_length=64, unique=True)
+    account = models.CharField(max_length=ACCOUNT_LENGTH_MAX)
+    currency = models.CharField(max_length=3)
+    decimals = models.SmallIntegerField()
+    bank_id = models.CharField(max_length=TEXT_LENGTH_MAX, blank=True)
+    begins_on = models.DateField()
+    ends_on = models.DateField()
+    opening_minor = models.BigIntegerField()
+    closing_minor = models.BigIntegerField()
+    imported_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(begins_on__lte=F("ends_on")), name="ledger_bank_statement_days"),
+        ]
+
+
+class BankEntry(models.Model):
+    """An entry, once, whichever statements have it. amount_minor: signed, in the currency's smallest unit."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    identity = models.CharField(max_length=64, unique=True)
+    account = models.CharField(max_length=ACCOUNT_LENGTH_MAX)
+    booked_on = models.DateField(db_index=True)
+    value_on = models.DateField()
+    amount_minor = models.BigIntegerField()
+    bank_reference = models.CharField(max_length=TEXT_LENGTH_MAX, blank=True)
+    end_to_end = models.CharField(max_length=TEXT_LENGTH_MAX, blank=True)
+    remittance = models.CharField(max_length=REMITTANCE_LENGTH_MAX, blank=True)
+    counterparty = models.CharField(max_length=TEXT_LENGTH_MAX, blank=True)
+
+
+class BankStatementEntry(models.Model):
+    """That a statement has an entry. position: sorts them as the bank does, across pages."""
+
+    id = models.BigAutoField(primary_key=True)  # never shown, so without a prefix
+    statement = models.ForeignKey(BankStatement, models.PROTECT, related_name="lines", db_index=False)
+    entry = models.ForeignKey(BankEntry, models.PROTECT, related_name="lines")
+    position = models.IntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["statement", "position"], name="ledger_bank_position"),
+            models.UniqueConstraint(fields=["statement", "entry"], name="ledger_bank_entry_once"),
+        ]
+
+
+class BankMatch(models.Model):
+    """What a person confirmed: this entry is this payment. Of each there is one, for good."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    entry = models.OneToOneField(BankEntry, models.PROTECT, related_name="match")
+    payment_kind = models.CharField(max_length=16)
+    payment_id = models.CharField(max_length=64, unique=True)
+    confirmed_by = models.CharField(max_length=64)
+    confirmed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(payment_kind__in=PAYMENT_KINDS), name="ledger_bank_match_kind"),
+        ]

@@ -47,6 +47,12 @@ def amount(amount_uc: int) -> str:
 
 
 @register.filter
+def minor(amount_minor: int, decimals: int) -> str:
+    """Write an exact amount of a currency, where a heading names it: `{{ entry.amount_minor|minor:decimals }}`."""
+    return formatting.format_minor_amount(amount_minor, decimals=decimals, language=_language())
+
+
+@register.filter
 def money(amount_uc: int) -> SafeString:
     """Write an exact amount with its unit: `{{ order.max_uc|money }}`."""
     number = formatting.format_amount(amount_uc, language=_language())

@@ -41,3 +41,25 @@ MOVES: "Mapping[str, _StrOrPromise]" = {
     "pay_out_refused": _("transfer", "Pay-out refused"),
     "pay_out": _("transfer", "Paid out"),
 }
+
+FINDINGS: "Mapping[str, _StrOrPromise]" = {
+    "matched": _("bank entry", "An operator confirmed it."),
+    "proposed": _("bank entry", "Reference and amount agree."),
+    "several": _("bank entry", "More than one has this reference and amount: choose by who paid."),
+    "amount_differs": _("bank entry", "The reference is known, with another amount."),
+    "not_approved": _("bank entry", "Nobody may have sent this yet: its case is not approved."),
+    "refused": _("bank entry", "Its case was refused: send the money back, or wait for an appeal."),
+    "paid_already": _("bank entry", "Another entry is this payment already: it may have been paid twice."),
+    "unknown": _("bank entry", "No top-up or pay-out has a reference that stands here."),
+}
+
+LINES: "Mapping[str, _StrOrPromise]" = {
+    "opening": _("reconciliation", "There before the first statement"),
+    "earlier": _("reconciliation", "In the books before the first statement"),
+    "unmatched": _("reconciliation", "On a statement, not matched"),
+    "not_booked": _("reconciliation", "Matched, not in the books yet"),
+    "top_up_on_its_way": _("reconciliation", "Top-up in the books, not matched on a statement"),
+    "pay_out_on_its_way": _("reconciliation", "Pay-out sent, not matched on a statement"),
+    "other_move": _("reconciliation", "Moved in the books by something else"),
+    "rate": _("reconciliation", "Worth otherwise by today's settings"),
+}

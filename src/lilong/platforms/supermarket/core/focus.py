@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from lilong.common.rates import RATE_DECIMALS, UC_DECIMALS, Rate, format_exact
 from lilong.common.spreadsheets import guard_text
 from lilong.platforms.supermarket.core.charges import Charge, ChargedOrder
 from lilong.platforms.supermarket.core.pricing import ChargeLine, Unit
-from lilong.platforms.supermarket.core.rates import RATE_DECIMALS, UC_DECIMALS, Rate, format_exact
 
 CREDIT_CURRENCY = "CRD"
 """Credits as a pricing currency: no national one has these letters, and the validator takes three capitals alone."""

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict
 
 from lilong.common.canonical import canonical_json
 from lilong.common.money import UC_PER_CREDIT
+from lilong.common.rates import RATE_DECIMALS, Rate, choose_rate
 from lilong.platforms.supermarket.core.charges import Category, Charge
 from lilong.platforms.supermarket.core.focus import Parties, find_month
 from lilong.platforms.supermarket.core.postings import SERVICE_CREDIT
 from lilong.platforms.supermarket.core.pricing import UNIT_MS_PER_PRICE, Unit
-from lilong.platforms.supermarket.core.rates import RATE_DECIMALS, Rate, choose_rate
 from lilong.platforms.supermarket.core.taxes import (
     Tax,
     TaxCategory,

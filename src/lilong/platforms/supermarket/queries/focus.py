@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 
 from django.conf import settings
 
+from lilong.common.django.rates import list_rates
 from lilong.common.errors import InvariantBroken
-from lilong.common.money import PPM
 from lilong.common.periods import DayPeriod
 from lilong.common.permissions import Actor
+from lilong.common.rates import choose_rate
 from lilong.common.sentences import say
 from lilong.foundation.ledger.public import AccountKind
 from lilong.foundation.ledger.public.moves import Move, list_moves
@@ -16,7 +17,6 @@ from lilong.platforms.supermarket.core.charges import Charge, ChargedOrder, Move
 from lilong.platforms.supermarket.core.focus import COLUMNS, Parties, render_charge
 from lilong.platforms.supermarket.core.pricing import charge_usage
 from lilong.platforms.supermarket.core.promise import read_promise
-from lilong.platforms.supermarket.core.rates import Rate, choose_rate
 from lilong.platforms.supermarket.models import Offer, Order
 from lilong.platforms.supermarket.queries.invoices import number_charges
 from lilong.platforms.supermarket.queries.usage import read_settled_usage
@@ -52,20 +52,6 @@ def export_focus(*, actor: Actor, period: DayPeriod) -> bytes:
         for charge, number in zip(charges, numbers, strict=True)
     ]
     return render_csv(columns=COLUMNS, rows=rows)
-
-
-def list_rates() -> list[Rate]:
-    """Return what the settings say that a credit is worth."""
-    return [
-        Rate(
-            currency=each.currency,
-            millionths=int(each.per_credit * PPM),
-            valid_from=each.valid_from,
-            source=each.source,
-            is_example=each.is_example,
-        )
-        for each in settings.LILONG.credit_rates
-    ]
 
 
 def list_charges_of(*, organisation_id: str, period: DayPeriod) -> tuple[Charge, ...]:

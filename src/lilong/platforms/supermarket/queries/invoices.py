@@ -10,6 +10,7 @@ from lilong.common.errors import NotFound
 from lilong.common.paging import Page
 from lilong.common.periods import DayPeriod
 from lilong.common.permissions import Actor
+from lilong.common.rates import Rate, choose_rate
 from lilong.common.sentences import say
 from lilong.platforms.supermarket.core.charges import Charge
 from lilong.platforms.supermarket.core.focus import find_month
@@ -21,7 +22,6 @@ from lilong.platforms.supermarket.core.invoices import (
     read_document,
     write_number,
 )
-from lilong.platforms.supermarket.core.rates import Rate, choose_rate
 from lilong.platforms.supermarket.models import Invoice
 
 ROWS_AT_ONCE = 100

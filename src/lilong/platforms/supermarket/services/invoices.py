@@ -8,6 +8,7 @@ from babel.numbers import get_currency_precision
 from django.db import transaction
 
 from lilong.common.canonical import sha256_hex
+from lilong.common.django.rates import list_rates
 from lilong.common.errors import Conflict, LilongError
 from lilong.common.ids import new_id
 from lilong.common.periods import DayPeriod
@@ -33,7 +34,7 @@ from lilong.platforms.supermarket.core.invoices import (
     write_number,
 )
 from lilong.platforms.supermarket.models import Invoice, InvoiceMonth, InvoiceSeries
-from lilong.platforms.supermarket.queries.focus import list_charges_of, list_rates, name_parties
+from lilong.platforms.supermarket.queries.focus import list_charges_of, name_parties
 from lilong.platforms.supermarket.queries.invoice_terms import (
     find_party,
     find_treatment,

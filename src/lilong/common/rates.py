@@ -15,7 +15,7 @@ RATE_DECIMALS = 6
 class RateMissing(Conflict):
     """No rate says what a credit was worth when something was charged."""
 
-    code = "supermarket.rate_missing"
+    code = "money.rate_missing"
     title = "It is not said what a credit is worth"
     next_step = "Ask the hub's operator to add the rate to the setting `credit_rates`; credits alone need none."
 
