@@ -10,6 +10,7 @@ from lilong.platforms.supermarket.models.invoices import (
 )
 from lilong.platforms.supermarket.models.limits import Approval, Budget, BudgetDecision, Project, SpendingRule
 from lilong.platforms.supermarket.models.market import (
+    LAPSING_STATES,
     LIVE_SLOTS,
     QUOTE_STATES,
     RUNNING_STATES,
@@ -29,9 +30,11 @@ from lilong.platforms.supermarket.models.market import (
     Turnover,
 )
 from lilong.platforms.supermarket.models.measurements import Figure, Measurement
+from lilong.platforms.supermarket.models.reviews import Review, RouteDecision
 from lilong.platforms.supermarket.models.starts import StartOutlook, StartRecord, StartScore
 
 __all__ = [
+    "LAPSING_STATES",
     "LIVE_SLOTS",
     "QUOTE_STATES",
     "RUNNING_STATES",
@@ -54,6 +57,8 @@ __all__ = [
     "Project",
     "Provider",
     "Quote",
+    "Review",
+    "RouteDecision",
     "ServiceLevel",
     "Settlement",
     "ShelfEdition",
