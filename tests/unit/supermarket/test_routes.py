@@ -82,6 +82,7 @@ def test_size_is_what_the_offer_with_the_most_cards_takes_for_the_longest_time_a
 def test_a_refusal_says_the_figures_and_where_to_go():
     refusal = check_route(choose(150_001, free=10))
 
+    assert refusal is not None
     assert "150,001" not in refusal.detail
     assert "150001 card-hours" in refusal.detail
     assert "150011" in refusal.detail

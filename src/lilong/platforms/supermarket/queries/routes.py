@@ -85,28 +85,21 @@ def find_verdict(*, order: Order, max_uc: int, now: datetime) -> RouteVerdict | 
 
     Whoever acts on it has locked what the organisation may spend, so that no other order counts on the same room.
     """
-    if not order.card_ms:
-        return None
-    return _choose(order, measure_size(order=order, now=now), max_uc=max_uc, now=now)
+    view = find_route(order=order, max_uc=max_uc, now=now)
+    return view.verdict if view else None
 
 
 def find_route(*, order: Order, max_uc: int, now: datetime) -> RouteView | None:
-    """Return the same with the figures and the terms of that step, for people. Two queries or none."""
-    if not order.card_ms:
-        return None
-    size = measure_size(order=order, now=now)
-    verdict = _choose(order, size, max_uc=max_uc, now=now)
-    steps = {each.route.code: each for each in list_routes()}
-    return RouteView(verdict=verdict, size=size, terms=steps.get(verdict.route))
-
-
-def measure_size(*, order: Order, now: datetime) -> Size:
-    """Return what an order asks for, and what counts with it without it. Two queries.
+    """Return the same with the figures and the terms of that step, for people. Two queries or none.
 
     Orders count that were taken within the window or still run; of reviews those that are asked for within it, wait, or
-    may still be ordered of.
+    may still be ordered of. What is left of these is what was asked for less what was drawn: the most that an order can
+    take and cost until it is settled, then what was billed. Cost: linear in the organisation's orders and reviews.
     """
-    since = now - load_route_rule().window
+    if not order.card_ms:
+        return None
+    rule = load_route_rule()
+    since = now - rule.window
     # The condition on card_ms is how both databases find the index of orders with cards.
     orders = Order.objects.filter(
         organisation_id=order.organisation_id, card_ms__gte=1, placed_at__isnull=False, drawn_from=None
@@ -115,32 +108,27 @@ def measure_size(*, order: Order, now: datetime) -> Size:
         all=Sum("card_ms", default=0),
         project=Sum("card_ms", filter=Q(project=order.project_id), default=0),
     )
-    reviews = Review.objects.filter(organisation_id=order.organisation_id).exclude(order=order)
-    asked = reviews.filter(
-        Q(decision=PENDING) | Q(decision=APPROVED, asked_at__gt=since) | Q(decision=APPROVED, ends_at__gt=now)
+    reviews = list(
+        Review.objects.filter(
+            Q(decision=PENDING) | Q(decision=APPROVED, asked_at__gt=since) | Q(decision=APPROVED, ends_at__gt=now),
+            organisation_id=order.organisation_id,
+        ).annotate(**_sum_drawn())
     )
-    return Size(
+    size = Size(
         asked_ms=order.card_ms,
         free_ms=free["all"],
         project_ms=free["project"],
-        reviewed_ms=asked.aggregate(sum=Sum("card_ms", default=0))["sum"],
+        reviewed_ms=sum(review.card_ms for review in reviews if review.order_id != order.id),
     )
-
-
-def list_allowances(*, organisation_id: str, project_id: str | None, now: datetime) -> list[Allowance]:
-    """Return what is left of an organisation's approved requests for a project, or for none. One query.
-
-    What was drawn counts with the most that it can take and cost until it is settled, then with what was billed.
-    """
-    rows = Review.objects.filter(
-        organisation_id=organisation_id, project=project_id, decision=APPROVED, ends_at__gt=now
-    ).annotate(**_sum_drawn())
-    return [
-        Allowance(review_id=row.id, left_ms=left_ms, left_uc=left_uc, ends_at=row.ends_at)
-        for row in rows
-        for left_ms, left_uc in [_reckon_left(row)]
-        if row.ends_at is not None and left_ms > 0 and left_uc > 0
-    ]
+    allowances = [_find_left(review) for review in reviews if review.project_id == order.project_id]
+    verdict = choose_route(
+        size=size,
+        max_uc=max_uc,
+        allowances=[each for each in allowances if each is not None and each.ends_at > now],
+        rule=rule,
+    )
+    steps = {each.route.code: each for each in list_routes()}
+    return RouteView(verdict=verdict, size=size, terms=steps.get(verdict.route))
 
 
 def find_review(*, order: Order) -> ReviewView | None:
@@ -184,11 +172,6 @@ def list_answerable() -> list[str]:
     return [waiting[case.id] for case in cases.values() if case.state is not CaseState.OPEN]
 
 
-def _choose(order: Order, size: Size, *, max_uc: int, now: datetime) -> RouteVerdict:
-    allowances = list_allowances(organisation_id=order.organisation_id, project_id=order.project_id, now=now)
-    return choose_route(size=size, max_uc=max_uc, allowances=allowances, rule=load_route_rule())
-
-
 def _add_terms(route: Route) -> RouteTerms:
     if not route.review:
         return RouteTerms(route=route, approvals=0, days=0)
@@ -204,6 +187,14 @@ def _sum_drawn() -> dict[str, Coalesce]:
         return Coalesce(Subquery(sums.values("sum")[:1]), 0, output_field=BigIntegerField())
 
     return {"drawn_ms": add_up("card_ms"), "drawn_uc": add_up(Coalesce(F("due_uc"), F("max_uc")))}
+
+
+def _find_left(row: Review) -> Allowance | None:
+    """Return what may still be ordered of a review that was approved, None of one that was not."""
+    if row.ends_at is None:
+        return None
+    left_ms, left_uc = _reckon_left(row)
+    return Allowance(review_id=row.id, left_ms=left_ms, left_uc=left_uc, ends_at=row.ends_at)
 
 
 def _reckon_left(row: Review) -> tuple[int, int]:

@@ -19,10 +19,10 @@ from lilong.foundation.cases.public import CaseState, CaseView, get_many, open_c
 from lilong.foundation.record.public import append
 from lilong.platforms.supermarket.core.policy import APPROVAL_LIFE
 from lilong.platforms.supermarket.core.promise import read_promise
-from lilong.platforms.supermarket.core.routes import RouteVerdict, Size, Way, count_card_hours
+from lilong.platforms.supermarket.core.routes import RouteVerdict, Way, count_card_hours
 from lilong.platforms.supermarket.core.states import OrderStep
 from lilong.platforms.supermarket.models import Order, Provider, Review
-from lilong.platforms.supermarket.queries.routes import find_verdict, load_route_rule, measure_size
+from lilong.platforms.supermarket.queries.routes import find_route, find_verdict, load_route_rule
 from lilong.platforms.supermarket.services.books import advance, note_step, tell_order
 from lilong.platforms.supermarket.services.placing import TakenQuote, find_refusal, hold_and_submit, read_taken
 from lilong.platforms.supermarket.services.quotes import end_live_quote, is_quote_live, release_quote
@@ -97,7 +97,7 @@ def _ask_review(order: Order, route: RouteVerdict, *, now: datetime) -> None:
         subject_id=review_id,
         organisation_id=order.organisation_id,
         opened_by=order.person_id,
-        facts=_list_facts(order, route, measure_size(order=order, now=now)),
+        facts=_list_facts(order, route, now=now),
         concerns=sorted(sellers.values_list("organisation_id", flat=True)),
         now=now,
     )
@@ -115,9 +115,10 @@ def _ask_review(order: Order, route: RouteVerdict, *, now: datetime) -> None:
     advance(order=order, step=OrderStep.ASK_REVIEW, now=now, money="at_most", amount_uc=promise.max_uc)
 
 
-def _list_facts(order: Order, route: RouteVerdict, size: Size) -> Mapping[str, Json]:
-    """Return what operators decide on. Card-hours are rounded up, their distance from the limit down."""
+def _list_facts(order: Order, route: RouteVerdict, *, now: datetime) -> Mapping[str, Json]:
+    """Return what operators decide on, in card-hours rounded up."""
     rule = load_route_rule()
+    view = find_route(order=order, max_uc=order.max_uc or 0, now=now)
     return {
         "order_id": order.id,
         "job": order.name,
@@ -125,7 +126,7 @@ def _list_facts(order: Order, route: RouteVerdict, size: Size) -> Mapping[str, J
         "reason": order.purpose,
         "card_hours": count_card_hours(route.asked_ms),
         "card_hours_counted": count_card_hours(route.counted_ms),
-        "card_hours_in_project": count_card_hours(size.project_ms),
+        "card_hours_in_project": count_card_hours(view.size.project_ms) if view else 0,
         "card_hours_distance": count_card_hours(route.limit_ms) - count_card_hours(route.counted_ms),
         "max_uc": order.max_uc or 0,
         "rule": f"{rule.name} {rule.version} ({rule.sha256})",
