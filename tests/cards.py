@@ -1,5 +1,7 @@
 """A hall full of accelerators, jobs by their card-hours, and reviews of large ones."""
 
+from datetime import datetime
+
 from lilong.common.permissions import Actor
 from lilong.foundation.cases.core.decisions import Decision
 from lilong.foundation.cases.public import decide_case
@@ -17,10 +19,10 @@ CARD_PRICE_UC = 2
 """Per 1 000 card-seconds: 7.2 micro-credits a card-hour, so that wallets of tests cover large jobs."""
 
 
-def open_hall(*, name: str = "hall-1") -> Seller:
+def open_hall(*, now: datetime = NOW) -> Seller:
     """Let a provider sell 512 cards by the card."""
     nodes = tuple(make_node(name=f"n{number}", h100_sxm5=CARDS // NODES) for number in range(NODES))
-    return open_stall(name=name, accelerator="h100-sxm5", nodes=nodes, price_uc=CARD_PRICE_UC)
+    return open_stall(name="hall-1", accelerator="h100-sxm5", nodes=nodes, price_uc=CARD_PRICE_UC, now=now)
 
 
 def make_job(card_hours: int, **fields: object) -> RunSpec:
