@@ -278,15 +278,15 @@ def test_a_request_that_is_withdrawn_closes_its_case_and_an_answer_that_comes_la
     order.refresh_from_db()
     case = Case.objects.get(id=order.review.case_id)
     assert (order.state, order.review.decision, case.state) == ("cancelled", "withdrawn", CaseState.REFUSED)
-    on_case_decided({"kind": case.kind, "case_id": case.id, "subject_id": order.review.id}, now=at(3))
+    on_case_decided({"kind": case.kind, "case_id": case.id, "subject_id": order.id}, now=at(3))
     assert Entry.objects.filter(kind="supermarket.review").count() == 1
 
 
 def test_an_answer_is_acted_on_once_by_event_and_by_reconciliation(buyer):
     order = order_hours(buyer, LIGHT)
-    review = decide_review(order, APPROVE, seconds=1_000)
+    decide_review(order, APPROVE, seconds=1_000)
     for _ in range(2):
-        on_case_decided({"kind": "supermarket.light_review", "subject_id": review.id}, now=at(1_001))
+        on_case_decided({"kind": "supermarket.light_review", "subject_id": order.id}, now=at(1_001))
     reconcile(now=at(1_002))
 
     order.refresh_from_db()
@@ -332,6 +332,7 @@ def test_an_organisations_own_approval_comes_before_the_review(hall, buyer):
     approve_order(actor=buyer, order_id=order.id, reason="We need it.", now=at(DAY))
     order.refresh_from_db()
     assert (order.state, order.review.decision) == ("awaiting", "")
+    assert RouteDecision.objects.filter(order=order, step="approve", way="review").count() == 1
     reconcile(now=at(20 * DAY))
     decide_review(order, APPROVE, seconds=20 * DAY)
     hall.agent.sync(seconds=20 * DAY)

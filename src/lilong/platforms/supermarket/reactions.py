@@ -42,7 +42,7 @@ def on_case_decided(payload: dict[str, Json], *, now: datetime) -> None:
     if payload["kind"] == DISPUTE_CASE:
         _close_decided_disputes(Dispute.objects.filter(case_id=payload["case_id"]), now=now)
     elif payload["kind"] in REVIEW_CASES:
-        answer_review(review_id=str(payload["subject_id"]), now=now)
+        answer_review(order_id=str(payload["subject_id"]), now=now)
 
 
 def reconcile(*, now: datetime) -> None:
@@ -59,8 +59,7 @@ def reconcile(*, now: datetime) -> None:
     _each(list_unrelieved(limit=BATCH), relieve_order, now=now)
     _each(list_releasable(now=now, limit=BATCH), release_order, now=now)
     _close_decided_disputes(Dispute.objects.filter(closed_at=None).order_by("id")[:BATCH], now=now)
-    for review_id in list_answerable():
-        answer_review(review_id=review_id, now=now)
+    _each(list_answerable(), answer_review, now=now)
 
 
 def watch_balances(*, now: datetime) -> None:

@@ -49,13 +49,15 @@ class RouteView:
 class ReviewView:
     """A review of an order's size as its organisation sees it; left_ms and left_uc: what may still be ordered of it.
 
-    decide_by: by when operators ought to decide; is_late: they have not, and all of them were told.
+    approvals, days: how many operators have to approve, and within how many days. decide_by: when these end; is_late:
+    they did without a decision, and all operators were told.
     """
 
     id: str
     case_id: str
     route: str
-    terms: RouteTerms
+    approvals: int
+    days: int
     card_ms: int
     left_ms: int
     left_uc: int
@@ -143,12 +145,12 @@ def find_review(*, order: Order) -> ReviewView | None:
 def view_review(*, row: Review, case: CaseView) -> ReviewView:
     """Return a review with what is left of it; the row bears the sums of what was drawn."""
     left_ms, left_uc = _reckon_left(row)
-    route = next(each for each in load_route_rule().routes if each.code == row.route)
     return ReviewView(
         id=row.id,
         case_id=row.case_id,
         route=row.route,
-        terms=RouteTerms(route=route, approvals=case.approvals_needed, days=(case.due_at - case.opened_at).days),
+        approvals=case.approvals_needed,
+        days=(case.due_at - case.opened_at).days,
         card_ms=row.card_ms,
         left_ms=max(left_ms, 0),
         left_uc=max(left_uc, 0),
@@ -163,11 +165,11 @@ def view_review(*, row: Review, case: CaseView) -> ReviewView:
 
 
 def list_answerable() -> list[str]:
-    """Return reviews whose order still waits though their case is decided, oldest first. Two queries.
+    """Return the ids of orders that still wait for a review though its case is decided. Two queries.
 
     Cost: linear in open reviews.
     """
-    waiting = dict(Review.objects.filter(decision=PENDING).order_by("id").values_list("case_id", "id"))
+    waiting = dict(Review.objects.filter(decision=PENDING).values_list("case_id", "order_id"))
     cases = get_many(case_ids=list(waiting)) if waiting else {}
     return [waiting[case.id] for case in cases.values() if case.state is not CaseState.OPEN]
 

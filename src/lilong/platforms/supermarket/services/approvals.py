@@ -19,7 +19,7 @@ from lilong.foundation.members.public.people import list_people
 from lilong.foundation.notices.public import post_notice
 from lilong.foundation.record.public import append
 from lilong.platforms.supermarket.core.policy import APPROVAL_WINDOW, APPROVERS
-from lilong.platforms.supermarket.core.routes import check_route
+from lilong.platforms.supermarket.core.routes import RouteVerdict, check_route
 from lilong.platforms.supermarket.core.states import OrderState, OrderStep, StepImpossible
 from lilong.platforms.supermarket.models import Approval, Order
 from lilong.platforms.supermarket.queries.routes import find_verdict
@@ -27,7 +27,7 @@ from lilong.platforms.supermarket.services.books import advance, tell_order
 from lilong.platforms.supermarket.services.placing import TakenQuote, find_refusal, read_taken
 from lilong.platforms.supermarket.services.quotes import end_live_quote, is_quote_live
 from lilong.platforms.supermarket.services.reviews import carry_on
-from lilong.platforms.supermarket.services.routes import lock_room
+from lilong.platforms.supermarket.services.routes import keep_route, lock_room
 
 
 class ApprovalDecision(StrEnum):
@@ -90,9 +90,7 @@ def approve_order(*, actor: Actor, order_id: str, reason: str, now: datetime) ->
         lock_room(order=order)
         taken = read_taken(order=order) if is_quote_live(order=order, now=now) else None
         route = find_verdict(order=order, max_uc=order.max_uc or 0, now=now)
-        refusal: LilongError | None = (
-            find_refusal(taken=taken, route=route, now=now) if taken is not None else check_route(route)
-        )
+        refusal = _find_refusal(order, taken, route, now=now)
         if refusal is None:
             _decide(order, approval, actor, ApprovalDecision.APPROVED, reason=reason, now=now)
             carry_on(order=order, taken=taken, route=route, reason=reason, now=now)
@@ -138,6 +136,16 @@ def use_approval(*, order: Order, now: datetime) -> bool:
     approval.used_by = order.id
     approval.save(update_fields=["used_by"])
     return True
+
+
+def _find_refusal(
+    order: Order, taken: TakenQuote | None, route: RouteVerdict | None, *, now: datetime
+) -> LilongError | None:
+    """Return what refuses an order by now; of one whose quote expired only its size can, prices are asked for anew."""
+    if taken is not None:
+        return find_refusal(taken=taken, route=route, now=now)
+    keep_route(order=order, route=route, step=OrderStep.APPROVE, now=now)
+    return check_route(route)
 
 
 def _find_end(order: Order) -> datetime:

@@ -59,11 +59,11 @@ def carry_on(
         hold_and_submit(taken=taken, route=route, now=now)
 
 
-def answer_review(*, review_id: str, now: datetime) -> None:
+def answer_review(*, order_id: str, now: datetime) -> None:
     """Do with the order that waits as the case about its size was decided. Idempotent; nothing while it is open."""
     with transaction.atomic():
-        order = Order.objects.select_for_update(of=("self",)).get(review__id=review_id)
-        review = Review.objects.get(id=review_id)
+        order = Order.objects.select_for_update(of=("self",)).get(id=order_id)
+        review = Review.objects.get(order=order)
         case = get_many(case_ids=[review.case_id])[review.case_id]
         if review.decision or case.state is CaseState.OPEN:
             return
@@ -89,12 +89,11 @@ def withdraw_review(*, order: Order, now: datetime) -> None:
 
 
 def _ask_review(order: Order, route: RouteVerdict, *, now: datetime) -> None:
-    review_id = new_id("rvw")
     promise = read_promise(content=order.quote.document.encode())
     sellers = Provider.objects.filter(id__in={offer.provider_id for offer in promise.offers})
     case_id = open_case(
         kind=route.review,
-        subject_id=review_id,
+        subject_id=order.id,
         organisation_id=order.organisation_id,
         opened_by=order.person_id,
         facts=_list_facts(order, route, now=now),
@@ -102,7 +101,7 @@ def _ask_review(order: Order, route: RouteVerdict, *, now: datetime) -> None:
         now=now,
     )
     Review.objects.create(
-        id=review_id,
+        id=new_id("rvw"),
         order=order,
         organisation_id=order.organisation_id,
         project_id=order.project_id,
