@@ -78,7 +78,7 @@ def test_the_form_asks_for_the_review_and_the_order_shows_which_and_by_when(buye
     desk = read(browse_as(found_operator(now=utc_now())), f"/desk/cases/{case.id}")
     assert "Full review of a large order" in desk
     assert "A model of the city&#x27;s tides." in desk
-    assert "129968" in desk  # card-hours below the limit
+    assert "129,968" in desk  # card-hours below the limit
 
 
 def test_what_was_approved_late_is_quoted_anew_by_a_button(hall, buyer):

@@ -13,6 +13,7 @@ from lilong.common.errors import InputInvalid, LilongError, list_error_classes
 from lilong.common.permissions import Scope, may
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.public import AccountKind, find_balance
+from lilong.platforms.supermarket.core.routes import Way
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.pages.forms import JobForm, PurposeForm
 from lilong.platforms.supermarket.pages.shelf import build_shelf
@@ -104,6 +105,7 @@ def show_quote(request: HttpRequest, quote_id: str) -> HttpResponseBase:
         "promise": sheet.quote.promise,
         "now": now,
         "is_live": is_live,
+        "needs_review": sheet.route is not None and sheet.route.verdict.way is Way.REVIEW,
         "routes": list_routes(),
         "window_days": load_route_rule().window.days,
         "purpose_form": PurposeForm(),

@@ -128,7 +128,7 @@ def _list_facts(order: Order, route: RouteVerdict, *, now: datetime) -> Mapping[
         "card_hours_in_project": count_card_hours(view.size.project_ms) if view else 0,
         "card_hours_distance": count_card_hours(route.limit_ms) - count_card_hours(route.counted_ms),
         "max_uc": order.max_uc or 0,
-        "rule": f"{rule.name} {rule.version} ({rule.sha256})",
+        "rule": f"{rule.name} {rule.version}",
     }
 
 
