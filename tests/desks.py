@@ -65,6 +65,7 @@ class Neighbourhood:
         self.buyer = found_buyer(now=now)
         self.cases: dict[str, str] = {}
         self._trade()
+        self._ask_for_much()
         self._pay()
         self._bank()
         self._apply()
@@ -146,6 +147,21 @@ class Neighbourhood:
         order_id = place_order(actor=colleague, quote_id=quote_id, now=at(seconds))
         need_approval(owner, above_uc=100 * CREDIT)
         return order_id
+
+    def _ask_for_much(self) -> None:
+        """Let another buyer ask for more card-hours than go through at once, and for a quote of more still."""
+        self.researcher = found_buyer(wallet_uc=20_000 * CREDIT, now=self.now)
+        seconds = (self.now - NOON).total_seconds() + 92
+        resources = {"accelerator": "h100-sxm5", "accelerators": 8}
+        spec = make_spec(name="tides", nodes=2, resources=resources, walltime_s=13 * 24 * HOUR_S + 2 * HOUR_S)
+        self.seller.agent.sync(seconds=seconds)
+        reviewed = ask(self.researcher, spec=spec, seconds=seconds)
+        place_order(
+            actor=self.researcher, quote_id=reviewed.id, purpose="A model of the city's tides.", now=at(seconds)
+        )
+        self.reviewed = Order.objects.get(id=reviewed.order_id)
+        self.cases["review"] = self.reviewed.review.case_id
+        self.large = ask(self.researcher, spec=spec, seconds=seconds)
 
     def _pay(self) -> None:
         owner, now = self.buyer, self.now
@@ -260,6 +276,7 @@ class Neighbourhood:
             "colleague": self.colleague,
             "provider": self.seller.owner,
             "buyer": self.buyer,
+            "researcher": self.researcher,
             "applicant": self.applicant,
         }
         return {name: browse_as(actor).session_key for name, actor in people.items()}
@@ -273,6 +290,7 @@ class Neighbourhood:
                 "desk": "/desk",
                 "cases": "/desk/cases",
                 "case": f"/desk/cases/{self.cases['late']}",
+                "review of size": f"/desk/cases/{self.cases['review']}",
                 "decided case": f"/desk/cases/{self.cases['pay_out']}",
                 "organisations": "/desk/organisations",
                 "organisation": f"/desk/organisations/{self.buyer.organisation_id}",
@@ -317,6 +335,10 @@ class Neighbourhood:
                 "own invoices": "/organisation/invoices",
                 "no provider": "/provider",
                 "record about": f"/record/about/{self.cases['pay_out']}",
+            },
+            "researcher": {
+                "reviewed order": f"/orders/{self.reviewed.id}",
+                "large quote": f"/quotes/{self.large.id}",
             },
             "applicant": {"empty provider desk": "/provider", "keep the second factor": "/account/2fa/lost/stop/"},
             "": {"record": "/record", "record entry": "/record/0"},

@@ -37,6 +37,7 @@ DESK = {
         "desk",
         "cases",
         "case",
+        "review of size",
         "organisations",
         "providers",
         "programmes",
@@ -54,6 +55,7 @@ DESK = {
     ),
     "provider": ("provider desk", "pool", "new pool", "offer", "measured", "reputation", "new offer", "pay-outs"),
     "buyer": ("own case", "own invoices", "compare", "narrowed shelf", "spending", "awaiting order"),
+    "researcher": ("reviewed order", "large quote"),
     "": ("record", "record entry"),
 }
 MEMBER_PAGES = ("/home", "/shelf", "/orders", "/wallet", "/cases", "/account/", "/account/2fa/")

@@ -19,15 +19,23 @@ from lilong.sdk.patience import ask_patiently
 from lilong.sdk.runs import POLL_S, Run
 
 ENDED = frozenset({"settled", "disputed", "expired", "refused", "cancelled"})
-AWAITING = "awaiting"
+AWAITING, APPROVED = "awaiting", "approved"
 
 
 class NotApproved(Conflict):
-    """Nobody approved the order while its quote lived, or somebody refused it."""
+    """Nobody approved the order in time, or somebody refused it."""
 
     code = "cli.not_approved"
     title = "The order was not approved"
     next_step = "Nothing was held. `lilong order ORDER` says why; `lilong orders repeat ORDER` quotes the job anew."
+
+
+class QuoteExpiredMeanwhile(Conflict):
+    """The order was approved after its quote had expired."""
+
+    code = "cli.approved_late"
+    title = "The order was approved after its quote had expired"
+    next_step = "`lilong orders repeat ORDER` quotes it at today's price, at most for the maximum that was approved."
 
 
 class NoOrder(NotFound):
@@ -61,11 +69,17 @@ def follow_order(hub: Lilong, *, order_id: str, quiet: bool) -> OrderDetail:
 
 
 def wait_for_approval(hub: Lilong, *, order_id: str) -> None:
-    """Return once an order that waits is approved; raises NotApproved when it was refused or its quote expired."""
+    """Return once an order that waits is approved and has a run.
+
+    Raises NotApproved when it was refused or nobody approved it in time, and QuoteExpiredMeanwhile when it has to be
+    quoted anew.
+    """
     while True:
         detail = ask_patiently(partial(hub.orders.get, order_id))
         if detail.order.run_id:
             return
+        if detail.order.state == APPROVED:
+            raise QuoteExpiredMeanwhile(detail=f"{order_id} may be ordered now.")
         if detail.order.state != AWAITING:
             last = detail.timeline[-1]
             raise NotApproved(detail=f"{order_id} is {detail.order.state}. {last.detail}".strip())

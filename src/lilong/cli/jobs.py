@@ -23,7 +23,7 @@ from lilong.cli.output import (
     print_table,
 )
 from lilong.cli.projects import find_project_id
-from lilong.cli.waiting import describe_estimate
+from lilong.cli.waiting import Purpose, describe_estimate
 from lilong.common.money import format_credits, parse_credits
 from lilong.common.time import format_duration, utc_now
 from lilong.protocol.spec import RunSpec
@@ -82,6 +82,7 @@ def run(
     max_cost: MaxCost,
     *,
     project: Project = "",
+    purpose: Purpose = "",
     detach: Annotated[bool, typer.Option("--detach", help="Return as soon as the order is placed.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -98,11 +99,13 @@ def run(
         )
         if not as_json:
             print_quote(offered, spec=spec, providers=_name_providers(hub))
-        order = hub.orders.place(quote_id=offered.quote_id)
+        order = hub.orders.place(quote_id=offered.quote_id, purpose=purpose)
         waits = order.state == AWAITING
         if not as_json:
-            until = f"waits for an approval until {offered.expires_at:%H:%M:%S} UTC"
-            messages.print(f"Ordered as [bold]{order.id}[/bold], {until if waits else f'run {order.run_id}'}.")
+            awaits = "waits for an approval"
+            messages.print(f"Ordered as [bold]{order.id}[/bold], {awaits if waits else f'run {order.run_id}'}.")
+            if waits:
+                print_next_step(f"`lilong order {order.id}` says whose, and by when.")
         if detach:
             if as_json:
                 print_json(order)

@@ -22,7 +22,7 @@ from lilong.cli.output import (
     print_next_step,
     print_table,
 )
-from lilong.cli.waiting import describe_wait
+from lilong.cli.waiting import Purpose, describe_review, describe_wait
 from lilong.common.errors import Conflict, InputInvalid
 from lilong.common.time import utc_now
 from lilong.protocol.manifest import is_safe_path
@@ -103,11 +103,13 @@ def repeat(order_id: OrderId = "", as_json: AsJson = False) -> None:
 
 @listing.command()
 def take(
-    quote_id: Annotated[str, typer.Argument(metavar="QUOTE", help="Id of a quote that lives.")], as_json: AsJson = False
+    quote_id: Annotated[str, typer.Argument(metavar="QUOTE", help="Id of a quote that lives.")],
+    purpose: Purpose = "",
+    as_json: AsJson = False,
 ) -> None:
     """Order what a quote promises: its maximum is held, and what is not used comes back."""
     with hub_session(as_json=as_json) as hub:
-        placed = hub.orders.place(quote_id=quote_id)
+        placed = hub.orders.place(quote_id=quote_id, purpose=purpose)
         if as_json:
             print_json(placed)
             return
@@ -133,6 +135,10 @@ def order(order_id: OrderId = "", as_json: AsJson = False) -> None:
         }
         if detail.so_far_uc is not None:
             fields["Until now"] = credits_text(detail.so_far_uc)
+        if detail.review is not None:
+            fields["Review"] = describe_review(detail.review)
+        if detail.drawn_from:
+            fields["Ordered from"] = f"what was approved for {detail.drawn_from}"
         if detail.waiting_reason:
             fields["Waiting"] = describe_wait(detail, now=utc_now())
         print_fields(fields)

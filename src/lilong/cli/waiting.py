@@ -1,15 +1,32 @@
 """How the command line says why a run waits, and when it is expected to start."""
 
 from datetime import datetime, timedelta
+from typing import Annotated
 
-from lilong.cli.output import format_time
+import typer
+
+from lilong.cli.output import credits_text, format_time
 from lilong.common.time import format_duration, round_estimate_s
-from lilong.sdk.orders import OrderDetail
+from lilong.sdk.orders import OrderDetail, Review
 from lilong.sdk.quotes import Wait
 from lilong.sdk.runs import Run
 
+Purpose = Annotated[
+    str, typer.Option("--purpose", help="What it is for: operators read it who review the size of a large order.")
+]
 _MINUTE_S = 60
+_CARD_HOUR_MS = 3_600_000
 _ROUNDED_ABOVE = timedelta(hours=6)
+
+
+def describe_review(review: Review) -> str:
+    """Return what operators said of an order's size, or by when they do."""
+    if not review.decision:
+        return f"of its size, until {format_time(review.decide_by)}{': late' if review.is_late else ''}"
+    if review.ends_at is None:
+        return f"{review.decision}. {review.reason}".strip()
+    left = f"{-(-review.left_ms // _CARD_HOUR_MS)} card-hours and {credits_text(review.left_uc)} credits"
+    return f"{review.decision}; {left} may be ordered until {format_time(review.ends_at)}. {review.reason}"
 
 
 def describe_wait(waiting: Run | OrderDetail, *, now: datetime) -> str:

@@ -55,8 +55,29 @@ class TimelineStep(Answer):
     detail: str
 
 
+class Review(Answer):
+    """The review of an order's size by operators of the hub: by when, and what may be ordered of it.
+
+    decision: empty while it is open. left_ms: card-milliseconds.
+    """
+
+    id: str
+    case_id: str
+    route: str
+    card_ms: int
+    left_ms: int
+    left_uc: int
+    decide_by: datetime
+    is_late: bool
+    decision: str
+    reason: str
+    ends_at: datetime | None = None
+
+
 class OrderDetail(Answer):
     """An order with its timeline, and while it runs its cost until now and, at most, if it were cancelled now.
+
+    review: None where its size needed none. drawn_from: the order whose approved request it counts against.
 
     waiting_reason, expected_start_at and expected_start_basis are those of its run.
     """
@@ -68,6 +89,8 @@ class OrderDetail(Answer):
     waiting_reason: str
     expected_start_at: datetime | None = None
     expected_start_basis: str | None = None
+    review: Review | None = None
+    drawn_from: str | None = None
 
 
 class _Export(Answer):
@@ -86,12 +109,13 @@ class _CaseOpened(Answer):
 class Orders(Noun):
     """Take quotes, watch what becomes of them, end them."""
 
-    def place(self, *, quote_id: str) -> Order:
+    def place(self, *, quote_id: str, purpose: str = "") -> Order:
         """Take a quote: its maximum is held and its run submitted, both or neither. A quote is taken once.
 
-        Above a limit of the organisation the order is `awaiting` and has no run, until somebody else approves it.
+        Above a limit of the organisation the order is `awaiting` and has no run, until somebody else approves it; too
+        large for the automatic route, until operators of the hub do, who read `purpose`.
         """
-        return self._post(Order, address("orders"), json={"quote_id": quote_id})
+        return self._post(Order, address("orders"), json={"quote_id": quote_id, "purpose": purpose})
 
     def get(self, order_id: str) -> OrderDetail:
         """Return an order with its timeline."""
@@ -102,11 +126,14 @@ class Orders(Noun):
         return self._list(Order, address("orders"))
 
     def list_waiting(self) -> Iterator[Order]:
-        """Yield the orders that wait for an approval, newest first."""
+        """Yield the orders that wait for somebody of their own organisation to approve them, newest first."""
         return self._list(Order, address("approvals"))
 
     def approve(self, order_id: str, *, reason: str) -> OrderDetail:
-        """Approve an order that somebody else placed: it is held and submitted at the price of its quote."""
+        """Approve an order that somebody else placed: it is held and submitted at the price of its quote.
+
+        Where the quote has expired it is `approved`: whoever placed it has it quoted and ordered anew.
+        """
         return self._post(OrderDetail, address("orders", order_id, "approve"), json={"reason": reason})
 
     def refuse(self, order_id: str, *, reason: str) -> OrderDetail:

@@ -33,6 +33,7 @@ LABELS: dict[str, dict[str, Label]] = {
         "draft": Label(_("order", "Draft"), Tone.NEUTRAL),
         "quoted": Label(_("order", "Quoted"), Tone.NEUTRAL),
         "awaiting": Label(_("order", "Waits for approval"), Tone.WARN),
+        "approved": Label(_("order", "Approved, not ordered yet"), Tone.GOOD),
         "held": Label(_("order", "Held"), Tone.BUSY),
         "placed": Label(_("order", "Queued"), Tone.BUSY),
         "active": Label(_("order", "Running"), Tone.BUSY),

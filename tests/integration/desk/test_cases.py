@@ -133,11 +133,11 @@ def test_after_its_time_there_is_no_appeal(filled):
 @pytest.mark.parametrize(
     ("query", "shown"),
     [
-        ("", {"top_up", "late", "dispute"}),
+        ("", {"top_up", "late", "dispute", "review"}),
         ("?state=overdue", {"late"}),
         ("?state=approved&kind=ledger.pay_out", {"pay_out"}),
         ("?state=all&kind=supermarket.dispute", {"dispute"}),
-        ("?state=nonsense", {"top_up", "late", "dispute"}),
+        ("?state=nonsense", {"top_up", "late", "dispute", "review"}),
     ],
 )
 def test_cases_are_listed_by_state_and_kind(filled, query, shown):

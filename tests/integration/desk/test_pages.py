@@ -12,7 +12,17 @@ from tests.sign_ins import Browser
 pytestmark = pytest.mark.django_db(transaction=True)
 
 QUERIES_MAX = 12
-NAMED_BY_PEOPLE = {"accelerator", "awaiting order", "offer", "organisation", "pool", "second factor", "transfer"}
+NAMED_BY_PEOPLE = {
+    "accelerator",
+    "awaiting order",
+    "large quote",
+    "offer",
+    "organisation",
+    "pool",
+    "reviewed order",
+    "second factor",
+    "transfer",
+}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -26,6 +36,7 @@ def browse(filled, who):
         "operator": filled.operator,
         "provider": filled.seller.owner,
         "buyer": filled.buyer,
+        "researcher": filled.researcher,
         "applicant": filled.applicant,
     }
     return browse_as(people[who]) if who else Browser()

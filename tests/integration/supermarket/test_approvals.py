@@ -6,7 +6,7 @@ from lilong.foundation.notices.models import Notice
 from lilong.foundation.record.models import Entry
 from lilong.platforms.funding.models import Voucher
 from lilong.platforms.supermarket.core.budgets import BudgetExceeded
-from lilong.platforms.supermarket.core.checks import FundsShort
+from lilong.platforms.supermarket.core.checks import FundsShort, MaxCostExceeded
 from lilong.platforms.supermarket.core.states import OrderState, StepImpossible
 from lilong.platforms.supermarket.models import Approval, Order
 from lilong.platforms.supermarket.queries.orders import list_orders
@@ -18,19 +18,20 @@ from lilong.platforms.supermarket.services.approvals import (
     approve_order,
     refuse_order,
 )
+from lilong.platforms.supermarket.services.browsing import quote_again
 from lilong.platforms.supermarket.services.orders import cancel_order, place_order
 from tests.books import available_uc
 from tests.crowd import call_at_once
-from tests.market import CREDIT, ask, found_buyer, open_stall, set_price, wallet_of
+from tests.market import CREDIT, PRICE_UC, ask, found_buyer, open_stall, set_price, wallet_of
 from tests.people import NOW, join
-from tests.pools import at
+from tests.pools import at, make_spec
 from tests.programmes import give_voucher
 from tests.spending import limit_spending, need_approval
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ORDER_UC = 150_000
-QUARTER_HOUR = 15 * 60
+QUARTER_HOUR, DAY = 15 * 60, 24 * 3600
 
 
 @pytest.fixture
@@ -45,8 +46,12 @@ def asked():
     return seller, owner, member, Order.objects.get(id=order_id)
 
 
+def again(actor, order, *, seconds):
+    return quote_again(actor=actor, order_id=order.id, request_name=None, now=at(seconds))
+
+
 def kinds():
-    return list(Notice.objects.filter(kind__startswith="supermarket.approval").values_list("kind", flat=True))
+    return list(Notice.objects.filter(kind__startswith="supermarket.").values_list("kind", flat=True))
 
 
 def test_an_order_above_the_limit_waits_with_its_vouchers_reserved_and_nothing_of_the_wallet_held(asked):
@@ -105,19 +110,78 @@ def test_a_refusal_ends_the_order_and_releases_its_vouchers(asked):
     assert Notice.objects.get(kind="supermarket.approval_refused").person_ids == [member.person_id]
 
 
-def test_too_late_nothing_is_ordered_and_the_job_is_quoted_anew(asked):
-    _seller, owner, member, order = asked
+def test_when_its_quote_expires_the_order_goes_on_waiting_with_nothing_reserved(asked):
+    _seller, _owner, member, order = asked
+    for seconds in (QUARTER_HOUR, QUARTER_HOUR + 1):
+        reconcile(now=at(seconds))
+
+    order.refresh_from_db()
+    assert (order.state, order.live_slot) == ("awaiting", None)
+    assert [line.step for line in order.timeline.order_by("number")][-2:] == ["ask_approval", "lapse_quote"]
+    assert available_uc(Voucher.objects.get().account_id) == CREDIT
+    assert [ask(member, seconds=QUARTER_HOUR + 1).state for _ in range(3)] == ["quoted"] * 3
+
+
+@pytest.mark.parametrize("is_reconciled", [True, False])
+def test_an_approval_after_the_quote_lets_the_same_job_be_ordered_once_at_most_for_its_maximum(asked, is_reconciled):
+    seller, owner, member, order = asked
+    if is_reconciled:
+        reconcile(now=at(QUARTER_HOUR))
+    approve_order(actor=owner, order_id=order.id, reason="Needed for the fair.", now=at(2 * DAY))
+
+    order.refresh_from_db()
+    assert (order.state, order.run_id) == ("approved", "")
+    assert available_uc(Voucher.objects.get().account_id) == CREDIT
+    assert kinds() == ["supermarket.approval_asked", "supermarket.order_approved"]
+    seller.agent.sync(seconds=2 * DAY)
+    set_price(seller.owner, seller.offer_id, PRICE_UC + 1_000, now=at(2 * DAY))
+    with pytest.raises(MaxCostExceeded):
+        again(member, order, seconds=2 * DAY)
+    set_price(seller.owner, seller.offer_id, PRICE_UC, now=at(2 * DAY + 1))
+    first, second = (
+        place_order(actor=member, quote_id=again(member, order, seconds=2 * DAY + 1).id, now=at(2 * DAY + 2))
+        for _ in range(2)
+    )
+    assert [Order.objects.get(id=each).state for each in (first, second)] == ["placed", "awaiting"]
+    assert Approval.objects.get(order=order).used_by == first
+
+
+def test_nobody_else_and_no_other_job_is_ordered_by_an_approval(asked):
+    seller, owner, member, order = asked
+    approve_order(actor=owner, order_id=order.id, reason="Yes.", now=at(DAY))
+    seller.agent.sync(seconds=DAY)
+    colleague = join(owner, Role.MEMBER)
+    others = [ask(colleague, seconds=DAY), ask(member, spec=make_spec(command="true"), seconds=DAY)]
+
+    for view, actor in zip(others, (colleague, member), strict=True):
+        placed = place_order(actor=actor, quote_id=view.id, now=at(DAY + 1))
+        assert Order.objects.get(id=placed).state == "awaiting"
+
+
+def test_after_a_week_it_is_too_late_and_nothing_is_ordered(asked):
+    _seller, owner, _member, order = asked
     with pytest.raises(ApprovalTooLate):
-        approve_order(actor=owner, order_id=order.id, reason="Yes.", now=at(QUARTER_HOUR))
-    reconcile(now=at(QUARTER_HOUR))
+        approve_order(actor=owner, order_id=order.id, reason="Yes.", now=at(QUARTER_HOUR + 7 * DAY))
+    for _ in range(2):
+        reconcile(now=at(QUARTER_HOUR + 7 * DAY))
 
     order.refresh_from_db()
     assert (order.state, order.run_id) == ("expired", "")
-    assert available_uc(Voucher.objects.get().account_id) == CREDIT
     assert kinds() == ["supermarket.approval_asked", "supermarket.approval_lapsed"]
     with pytest.raises(StepImpossible):
-        approve_order(actor=owner, order_id=order.id, reason="Yes.", now=at(QUARTER_HOUR + 1))
-    assert ask(member, seconds=QUARTER_HOUR + 1).state == "quoted"
+        approve_order(actor=owner, order_id=order.id, reason="Yes.", now=at(QUARTER_HOUR + 7 * DAY + 1))
+
+
+def test_an_approval_that_nobody_uses_ends_after_a_week(asked):
+    _seller, owner, _member, order = asked
+    approve_order(actor=owner, order_id=order.id, reason="Yes.", now=at(DAY))
+    reconcile(now=at(8 * DAY - 1))
+    order.refresh_from_db()
+    assert order.state == "approved"
+    reconcile(now=at(8 * DAY))
+
+    order.refresh_from_db()
+    assert order.state == "expired"
 
 
 def test_nobody_approves_an_order_of_their_own_and_members_approve_none(asked):

@@ -51,5 +51,5 @@ def test_an_order_is_shown_with_few_queries(busy_market, django_assert_max_num_q
 
 def test_a_quiet_market_is_reconciled_with_few_queries(busy_market, django_assert_max_num_queries):
     reconcile(now=NOW)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         reconcile(now=NOW)

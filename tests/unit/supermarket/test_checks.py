@@ -6,6 +6,7 @@ import pytest
 from lilong.platforms.supermarket.core.budgets import BudgetRoom
 from lilong.platforms.supermarket.core.checks import OrderFacts, Source, check_order, gather_refusals
 from lilong.platforms.supermarket.core.pricing import Terms, Unit
+from lilong.platforms.supermarket.core.routes import RouteVerdict, Way
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TERMS = Terms(
@@ -33,6 +34,7 @@ FINE = OrderFacts(
     max_uc=120,
     max_cost_uc=120,
     budgets=[BudgetRoom("bud_1", "vision", limit_uc=200, held_uc=50, charged_uc=30, resets_at=None)],
+    route=RouteVerdict(Way.AUTOMATIC, "automatic", asked_ms=4, counted_ms=5, limit_ms=5),
     sources=[Source(name="wallet", needed_uc=100, available_uc=100)],
 )
 
@@ -55,6 +57,7 @@ def test_an_order_at_every_limit_passes():
         ({"walltime_ms": 60_001}, "order.walltime_too_long"),
         ({"max_cost_uc": 119}, "order.max_cost_exceeded"),
         ({"max_uc": 10**15 + 1, "max_cost_uc": None, "budgets": ()}, "order.too_large"),
+        ({"route": RouteVerdict(Way.OPEN_CALL, "", asked_ms=4, counted_ms=6, limit_ms=5)}, "order.open_call_needed"),
         ({"budgets": [BudgetRoom("bud_1", "vision", 200, 50, 31, resets_at=None)]}, "order.budget_exceeded"),
         ({"sources": [Source(name="wallet", needed_uc=101, available_uc=100)]}, "order.funds_short"),
     ],

@@ -4,6 +4,10 @@ from lilong.platforms.supermarket.core.states import TRANSITIONS, OrderState, Or
 
 GOLDEN = """\
 active    + end           -> settling
+approved  + hand_back     -> cancelled
+approved  + lapse         -> expired
+awaiting  + approve       -> approved
+awaiting  + ask_review    -> awaiting
 awaiting  + deny          -> refused
 awaiting  + hand_back     -> cancelled
 awaiting  + hold          -> held
@@ -16,6 +20,7 @@ held      + submit        -> placed
 placed    + end           -> settling
 placed    + start         -> active
 quoted    + ask_approval  -> awaiting
+quoted    + ask_review    -> awaiting
 quoted    + hand_back     -> cancelled
 quoted    + hold          -> held
 quoted    + lapse         -> expired

@@ -29,6 +29,7 @@ class Case(models.Model):
     organisation_id: whom it concerns, empty for the hub itself. rule_*: which published rule looked at it, and
     rule_distance how far the facts were from its nearest threshold, also when it left the decision to people.
     terms_*: the published terms in force when it was opened; appeal_within_s of them, 0 without appeal.
+    concerns: organisations beside organisation_id whose people, and people of whose related parties, do not decide it.
     assigned_to: the operator who is expected to decide; empty: all are. appeal_of: the refusal appealed against.
     """
 
@@ -37,6 +38,7 @@ class Case(models.Model):
     subject_id = models.CharField(max_length=64)
     organisation_id = models.CharField(max_length=64, blank=True)
     opened_by = models.CharField(max_length=64, blank=True)
+    concerns = models.JSONField(default=list)
     facts = models.JSONField()
     approvals_needed = models.PositiveSmallIntegerField()
     opened_at = models.DateTimeField()

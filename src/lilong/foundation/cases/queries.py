@@ -18,12 +18,13 @@ from lilong.common.sentences import say
 from lilong.foundation.cases.core.admission import ADMISSION_CASE
 from lilong.foundation.cases.core.appeals import Refusal, find_obstacle, may_appeal, say_next_step
 from lilong.foundation.cases.core.decisions import CaseState, Decision, Opinion, may_decide
-from lilong.foundation.cases.core.terms import Terms, read_terms
+from lilong.foundation.cases.core.terms import KindTerms, Terms, read_terms
 from lilong.foundation.cases.models import Case, CaseQuerySet
 from lilong.foundation.members.public import OrganisationState, list_organisations_in
-from lilong.foundation.members.public.people import list_people, name_organisations
+from lilong.foundation.members.public.ownership import find_relations
+from lilong.foundation.members.public.people import list_memberships, list_people, name_organisations
 
-TERMS_FILE = "terms-2.toml"
+TERMS_FILE = "terms-3.toml"
 
 
 class CaseMissing(NotFound):
@@ -57,6 +58,7 @@ class CaseView:
     subject_id: str
     organisation_id: str
     opened_by: str
+    concerns: tuple[str, ...]
     facts: Mapping[str, Json]
     approvals_needed: int
     opened_at: datetime
@@ -132,6 +134,11 @@ def load_terms() -> Terms:
     return read_terms(document=tomllib.loads(content.decode()), sha256=sha256_hex(content))
 
 
+def get_terms(*, kind: str) -> KindTerms:
+    """Return the terms in force of a kind of cases, for rooms that say beforehand who decides and by when."""
+    return load_terms().of(kind)
+
+
 def get_case(*, actor: Actor, case_id: str) -> CaseView:
     """Return a case that the actor may see; raises CaseMissing."""
     case = Case.objects.visible_to(actor).select_related("appeal").filter(pk=case_id).first()
@@ -167,9 +174,9 @@ def list_waiting_cases(*, actor: Actor, limit: int) -> list[CaseRow]:
 
 
 def get_case_sheet(*, actor: Actor, case_id: str, now: datetime) -> CaseSheet:
-    """Return a case that the actor may see with what is needed to decide it or to appeal. Seven queries at most.
+    """Return a case that the actor may see with what is needed to decide it or to appeal.
 
-    Raises CaseMissing.
+    Seven queries at most, and those of `is_related`. Raises CaseMissing.
     """
     case = get_case(actor=actor, case_id=case_id)
     appealed = get_many(case_ids=[case.appeal_of_id]).get(case.appeal_of_id) if case.appeal_of_id else None
@@ -189,9 +196,30 @@ def get_case_sheet(*, actor: Actor, case_id: str, now: datetime) -> CaseSheet:
             organisation_id=case.organisation_id,
             opinions=said,
             earlier=earlier,
+            is_related=case.state is CaseState.OPEN and is_related(case=case, actor=actor, now=now),
         ),
         may_appeal=speaks and not find_obstacle(refusal, now=now),
         after_refusal=terms.after_refusal if terms and case.state is CaseState.REFUSED else "",
+    )
+
+
+def is_related(*, case: Case | CaseView, actor: Actor, now: datetime) -> bool:
+    """Say whether the actor's person belongs, beside the hub, to a party of the case or to a party related to one.
+
+    None of the parties' own operators could decide where the hub itself sells, so the organisation that the actor acts
+    for is not asked about: `may_decide` looks at that of a buyer. No query unless the case names parties; one for who
+    belongs nowhere else.
+    """
+    if not case.concerns:
+        return False
+    others = {each.organisation_id for each in list_memberships(person_id=actor.person_id)} - {actor.organisation_id}
+    parties = {case.organisation_id, *case.concerns}
+    if others & parties:
+        return True
+    return any(
+        find_relations(first_id=party, other_ids=sorted(others), day=now.date())
+        for party in parties
+        if party and others
     )
 
 
@@ -234,6 +262,7 @@ def _view(case: Case) -> CaseView:
         subject_id=case.subject_id,
         organisation_id=case.organisation_id,
         opened_by=case.opened_by,
+        concerns=tuple(case.concerns),
         facts=case.facts,
         approvals_needed=case.approvals_needed,
         opened_at=case.opened_at,

@@ -11,11 +11,13 @@ from lilong.platforms.supermarket.models import Dispute, Order
 from lilong.platforms.supermarket.queries.balances import list_turned_balances
 from lilong.platforms.supermarket.queries.counts import OrderCounts, count_orders
 from lilong.platforms.supermarket.queries.orders import list_changed, list_lapsed, list_releasable, list_unrelieved
+from lilong.platforms.supermarket.queries.routes import list_answerable, load_route_rule
 from lilong.platforms.supermarket.services.corrections import release_order
 from lilong.platforms.supermarket.services.disputes import DISPUTE_CASE, reject_dispute, uphold_dispute
 from lilong.platforms.supermarket.services.measuring import DRAW_EVERY_S, check_measurements, draw_measurements
 from lilong.platforms.supermarket.services.quotes import lapse_order
 from lilong.platforms.supermarket.services.reputation import judge_orders, renew_reputations
+from lilong.platforms.supermarket.services.reviews import answer_review
 from lilong.platforms.supermarket.services.settlement import follow_order, relieve_order
 from lilong.platforms.supermarket.services.spending import watch_balance
 from lilong.platforms.supermarket.services.starts import renew_outlooks, sum_up_scores
@@ -24,6 +26,7 @@ from lilong.platforms.supermarket.services.turnover import roll_up
 __all__ = ["DRAW_EVERY_S", "OrderCounts", "count_orders", "on_case_decided", "on_run_changed", "reconcile"]
 
 BATCH = 200
+REVIEW_CASES = frozenset(route.review for route in load_route_rule().routes if route.review)
 
 log = structlog.get_logger()
 
@@ -36,13 +39,15 @@ def on_run_changed(payload: dict[str, Json], *, now: datetime) -> None:
 
 
 def on_case_decided(payload: dict[str, Json], *, now: datetime) -> None:
-    """Close the dispute that a case decided. Subscribes to CaseDecided."""
+    """Close the dispute, or answer the request, that a case decided. Subscribes to CaseDecided."""
     if payload["kind"] == DISPUTE_CASE:
         _close_decided_disputes(Dispute.objects.filter(case_id=payload["case_id"]), now=now)
+    elif payload["kind"] in REVIEW_CASES:
+        answer_review(order_id=str(payload["subject_id"]), now=now)
 
 
 def reconcile(*, now: datetime) -> None:
-    """Lapse, follow, settle, relieve, release and close disputes: everything that is due by the tables alone.
+    """Lapse, follow, settle, relieve, release, close disputes, answer requests: what is due by the tables alone.
 
     One order's trouble holds up no other; it is logged and tried again the next time.
     """
@@ -55,6 +60,7 @@ def reconcile(*, now: datetime) -> None:
     _each(list_unrelieved(limit=BATCH), relieve_order, now=now)
     _each(list_releasable(now=now, limit=BATCH), release_order, now=now)
     _close_decided_disputes(Dispute.objects.filter(closed_at=None).order_by("id")[:BATCH], now=now)
+    _each(list_answerable(), answer_review, now=now)
 
 
 def watch_balances(*, now: datetime) -> None:

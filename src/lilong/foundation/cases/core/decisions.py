@@ -38,10 +38,12 @@ def may_decide(
     organisation_id: str,
     opinions: Sequence[Opinion],
     earlier: Collection[str] = (),
+    is_related: bool = False,
 ) -> Verdict:
     """Say whether the actor may give an opinion: an operator, not the opener, not concerned, and only once.
 
-    earlier: who had a say in the decision that the case appeals against; they have none in the appeal.
+    earlier: who had a say in the decision that the case appeals against; they have none in the appeal. is_related:
+    whether the actor belongs to an organisation that the case names, or to one related to it.
 
     >>> from lilong.common.permissions import PUBLIC
     >>> may_decide(actor=PUBLIC, opened_by="per_1", organisation_id="org_1", opinions=[]).allowed
@@ -54,6 +56,8 @@ def may_decide(
         return Verdict(allowed=False, reason=say("You opened this case: others decide it."))
     if organisation_id and actor.organisation_id == organisation_id:
         return Verdict(allowed=False, reason=say("This case concerns your own organisation: others decide it."))
+    if is_related:
+        return Verdict(allowed=False, reason=say("You belong to a party of this case, or to one related to it."))
     if any(opinion.person_id == actor.person_id for opinion in opinions):
         return Verdict(allowed=False, reason=say("You have decided on this case already."))
     if actor.person_id in earlier:

@@ -18,6 +18,7 @@ class Form(StrEnum):
 
     TEXT = "text"
     MONEY = "money"
+    COUNT = "count"
     ID = "id"
     ORDER = "order"
     ORGANISATION_KIND = "organisation kind"
@@ -38,8 +39,8 @@ def read_facts(facts: Mapping[str, Json]) -> Iterator[Fact]:
         label = FACTS.get(name, name)
         if isinstance(value, Mapping):
             yield from read_facts(value)
-        elif name.endswith("_uc") and isinstance(value, int):
-            yield Fact(label, Form.MONEY, value)
+        elif isinstance(value, int):
+            yield Fact(label, Form.MONEY if name.endswith("_uc") else Form.COUNT, value)
         elif name in {"kind", "standing"}:
             yield Fact(label, Form.ORGANISATION_KIND, value)
         elif name == "order_id":

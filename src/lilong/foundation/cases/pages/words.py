@@ -21,6 +21,8 @@ KINDS: "Mapping[str, _StrOrPromise]" = {
     "ledger.pay_out": pgettext_lazy("case", "Pay-out"),
     "funding.fund_programme": pgettext_lazy("case", "Money for a programme"),
     "supermarket.dispute": pgettext_lazy("case", "Dispute about a charge"),
+    "supermarket.light_review": pgettext_lazy("case", "Light review of a large order"),
+    "supermarket.full_review": pgettext_lazy("case", "Full review of a large order"),
 }
 
 FACTS: "Mapping[str, _StrOrPromise]" = {
@@ -28,17 +30,25 @@ FACTS: "Mapping[str, _StrOrPromise]" = {
     "appeal": pgettext_lazy("fact", "Why it should be looked at again"),
     "attempt_ids": pgettext_lazy("fact", "Attempts"),
     "beneficiary": pgettext_lazy("fact", "Paid to"),
+    "card_hours": pgettext_lazy("fact", "Card-hours asked for"),
+    "card_hours_counted": pgettext_lazy("fact", "Card-hours that count with them"),
+    "card_hours_distance": pgettext_lazy("fact", "Card-hours below the limit of this route"),
+    "card_hours_in_project": pgettext_lazy("fact", "Card-hours of this project in the window"),
     "claim_uc": pgettext_lazy("fact", "Claimed back"),
     "days": pgettext_lazy("fact", "Days"),
     "due_uc": pgettext_lazy("fact", "Charged"),
+    "job": pgettext_lazy("fact", "Job"),
     "kind": pgettext_lazy("fact", "Kind of organisation"),
+    "max_uc": pgettext_lazy("fact", "At most"),
     "name": pgettext_lazy("fact", "Name"),
     "order_id": pgettext_lazy("fact", "Order"),
+    "project": pgettext_lazy("fact", "Project"),
     "programme": pgettext_lazy("fact", "Programme"),
     "reason": pgettext_lazy("fact", "Reason given"),
     "reference": pgettext_lazy("fact", "Reference of the payment"),
     "refused_because": pgettext_lazy("fact", "Refused because"),
     "request_kind": pgettext_lazy("fact", "What was asked for"),
+    "rule": pgettext_lazy("fact", "Published rule"),
     "standing": pgettext_lazy("fact", "Asks to be"),
 }
 
@@ -57,6 +67,7 @@ TRANSLATED = (
     _("Ask anew under the reference of a payment that arrived."),
     _("Write to the operator; the charge stands and the books of that period close."),
     _("An appeal is decided once."),
+    _("Order again with what the reason names put right: it is looked at anew."),
 )
 """Sentences that the core and the published files hold in English: named here, so that the catalogue has them."""
 

@@ -9,6 +9,7 @@ from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.sentences import say
 from lilong.foundation.cases.core.decisions import CaseState, Decision, Opinion, may_decide
 from lilong.foundation.cases.models import CaseOpinion
+from lilong.foundation.cases.queries import is_related
 from lilong.foundation.cases.services.cases import CaseClosed, list_earlier, lock_case
 from lilong.foundation.cases.services.telling import announce_case
 from lilong.foundation.members.public.people import list_people
@@ -40,17 +41,19 @@ def assign_case(*, actor: Actor, case_id: str, person_id: str, now: datetime) ->
             raise AssigneeUnfit(detail=say("There is no operator with this id."))
         if person is not None:
             given = CaseOpinion.objects.filter(case=case)
+            assignee = Actor(
+                person_id=person.person_id,
+                organisation_id=person.organisation_id,
+                role=Role.OPERATOR,
+                scopes=frozenset({Scope.OPERATE}),
+            )
             verdict = may_decide(
-                actor=Actor(
-                    person_id=person.person_id,
-                    organisation_id=person.organisation_id,
-                    role=Role.OPERATOR,
-                    scopes=frozenset({Scope.OPERATE}),
-                ),
+                actor=assignee,
                 opened_by=case.opened_by,
                 organisation_id=case.organisation_id,
                 opinions=[Opinion(person_id=row.person_id, decision=Decision(row.decision)) for row in given],
                 earlier=list_earlier(case=case),
+                is_related=is_related(case=case, actor=assignee, now=now),
             )
             if not verdict.allowed:
                 raise AssigneeUnfit(detail=say("Of that person: {reason}", reason=verdict.reason))

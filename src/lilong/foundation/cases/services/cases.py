@@ -1,6 +1,6 @@
 """Open cases and decide them: by people, or by a published rule."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -14,7 +14,7 @@ from lilong.foundation.cases.core.admission import ADMISSION_CASE, PublishedRule
 from lilong.foundation.cases.core.decisions import CaseState, Decision, Opinion, find_state, may_decide
 from lilong.foundation.cases.events import CaseDecided, CaseOverdue
 from lilong.foundation.cases.models import Case, CaseOpinion
-from lilong.foundation.cases.queries import CaseMissing, load_terms
+from lilong.foundation.cases.queries import CaseMissing, is_related, load_terms
 from lilong.foundation.cases.services.telling import announce_case, tell_decided, tell_overdue
 from lilong.foundation.members.public.evidence import list_used_evidence
 from lilong.foundation.outbox.public import emit
@@ -40,11 +40,13 @@ def open_case(
     organisation_id: str,
     opened_by: str,
     facts: Mapping[str, Json],
+    concerns: Sequence[str] = (),
     now: datetime,
 ) -> str:
     """Open the one case of this kind about this subject and return its id; if it is there, return that.
 
     organisation_id: whom it concerns and who therefore may see and not decide it; empty for the hub itself.
+    concerns: further parties; nobody who belongs to one of all these, or to a related party, decides it.
     How many approve and by when is said by the published terms in force. Raises KindUnknown.
     """
     terms = load_terms()
@@ -58,6 +60,7 @@ def open_case(
                 "organisation_id": organisation_id,
                 "opened_by": opened_by,
                 "facts": dict(facts),
+                "concerns": list(concerns),
                 "approvals_needed": of_kind.approvals,
                 "opened_at": now,
                 "due_at": now + of_kind.decide_within,
@@ -90,6 +93,7 @@ def decide_case(*, actor: Actor, case_id: str, decision: Decision, reason: str, 
                 organisation_id=case.organisation_id,
                 opinions=opinions,
                 earlier=list_earlier(case=case),
+                is_related=is_related(case=case, actor=actor, now=now),
             )
         )
         if case.state != CaseState.OPEN:
@@ -107,6 +111,14 @@ def decide_case(*, actor: Actor, case_id: str, decision: Decision, reason: str, 
         if state is not CaseState.OPEN:
             _close(case, state=state, reason=reason, now=now)
         return state
+
+
+def withdraw_case(*, case_id: str, reason: str, now: datetime) -> None:
+    """Close an open case whose request was taken back, so that nobody decides it any more. Idempotent."""
+    with transaction.atomic():
+        case = lock_case(case_id=case_id)
+        if case.state == CaseState.OPEN:
+            _close(case, state=CaseState.REFUSED, reason=reason, now=now)
 
 
 def decide_by_rule(*, case_id: str, rule: PublishedRule, outcome: RuleOutcome, now: datetime) -> CaseState:

@@ -10,7 +10,7 @@ from lilong.common.permissions import Actor, Scope, may, require
 from lilong.common.sentences import say
 from lilong.foundation.cases.core.decisions import CaseState, may_decide
 from lilong.foundation.cases.models import Case
-from lilong.foundation.cases.queries import CaseMissing, CaseSheet
+from lilong.foundation.cases.queries import CaseMissing, CaseSheet, is_related
 from lilong.foundation.cases.services.cases import CaseClosed, lock_case
 from lilong.foundation.members.public.evidence import (
     KEEPERS,
@@ -45,7 +45,13 @@ def read_documents(*, actor: Actor, sheet: CaseSheet, now: datetime) -> CaseDocu
     is_open, is_own = case.state is CaseState.OPEN, case.organisation_id == actor.organisation_id
     decides = (
         is_open
-        and may_decide(actor=actor, opened_by=case.opened_by, organisation_id=case.organisation_id, opinions=[]).allowed
+        and may_decide(
+            actor=actor,
+            opened_by=case.opened_by,
+            organisation_id=case.organisation_id,
+            opinions=[],
+            is_related=is_related(case=case, actor=actor, now=now),
+        ).allowed
     )
     others: Sequence[EvidenceView] = []
     if is_own and is_open:
@@ -85,12 +91,12 @@ def show_evidence(*, actor: Actor, case_id: str, evidence_id: str, now: datetime
 
 def list_case_evidence(*, actor: Actor, case_id: str, now: datetime) -> list[EvidenceView]:
     """Return the documents that the organisation shows, newest first; raises CaseMissing, CaseClosed, NotAllowed."""
-    return list_evidence_of(organisation_id=_require_deciding(actor, case_id), now=now)
+    return list_evidence_of(organisation_id=_require_deciding(actor, case_id, now=now), now=now)
 
 
 def open_case_evidence(*, actor: Actor, case_id: str, evidence_id: str, now: datetime) -> OpenedDocument:
     """Open a document; the record says who read it for which case. Raises as `list_case_evidence`, EvidenceMissing."""
-    organisation_id = _require_deciding(actor, case_id)
+    organisation_id = _require_deciding(actor, case_id, now=now)
     why = f"For the case {case_id}."
     return open_evidence(actor=actor, organisation_id=organisation_id, evidence_id=evidence_id, why=why, now=now)
 
@@ -99,14 +105,14 @@ def verify_case_evidence(*, actor: Actor, case_id: str, evidence_id: str, reason
     """Note that a document is good. Raises as `list_case_evidence`, EvidenceMissing, EvidenceOver."""
     return verify_evidence(
         actor=actor,
-        organisation_id=_require_deciding(actor, case_id),
+        organisation_id=_require_deciding(actor, case_id, now=now),
         evidence_id=evidence_id,
         reason=reason,
         now=now,
     )
 
 
-def _require_deciding(actor: Actor, case_id: str) -> str:
+def _require_deciding(actor: Actor, case_id: str, *, now: datetime) -> str:
     """Return whom the case concerns, once it is sure that the actor may decide it and it is open.
 
     Who has given an opinion already may look again as long as others have not.
@@ -114,7 +120,15 @@ def _require_deciding(actor: Actor, case_id: str) -> str:
     case = Case.objects.visible_to(actor).filter(pk=case_id).first()
     if case is None:
         raise CaseMissing(detail=say("There is no case {case_id} that you can see.", case_id=case_id[:64]))
-    require(may_decide(actor=actor, opened_by=case.opened_by, organisation_id=case.organisation_id, opinions=[]))
+    require(
+        may_decide(
+            actor=actor,
+            opened_by=case.opened_by,
+            organisation_id=case.organisation_id,
+            opinions=[],
+            is_related=is_related(case=case, actor=actor, now=now),
+        )
+    )
     if case.state != CaseState.OPEN:
         raise CaseClosed(detail=say("It was {state}; documents are shown while a case is open.", state=case.state))
     return case.organisation_id

@@ -23,14 +23,18 @@ from lilong.platforms.supermarket.api.schemas import (
     QuoteBody,
     QuoteOut,
     QuotePageOut,
+    QuoteRouteOut,
+    RoutesOut,
     SpecBody,
 )
 from lilong.platforms.supermarket.core.policy import APPROVERS
-from lilong.platforms.supermarket.core.states import OrderState
+from lilong.platforms.supermarket.core.routes import Way
 from lilong.platforms.supermarket.queries.candidates import check_on_shelf
 from lilong.platforms.supermarket.queries.exports import export_order
-from lilong.platforms.supermarket.queries.orders import get_order, list_orders
+from lilong.platforms.supermarket.queries.orders import get_order, list_awaiting, list_orders
 from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote, list_quotes
+from lilong.platforms.supermarket.queries.routes import RouteView, list_routes, load_route_rule
+from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
 from lilong.platforms.supermarket.services.approvals import approve_order, refuse_order
 from lilong.platforms.supermarket.services.browsing import quote_again
 from lilong.platforms.supermarket.services.disputes import CLAIMANTS, open_dispute
@@ -76,16 +80,48 @@ def show_quote(request: HttpRequest, quote_id: IdInPath) -> object:
     return _quote_out(get_quote(actor=get_actor(request), quote_id=quote_id))
 
 
+@router.get(
+    "/quotes/{quote_id}/route", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: QuoteRouteOut, **PROBLEMS}
+)
+def show_route(request: HttpRequest, quote_id: IdInPath) -> object:
+    """Say by which route a quote's order would go now: at once, from an approved request, or by a review by when."""
+    sheet = get_quote_sheet(actor=get_actor(request), quote_id=quote_id, now=utc_now())
+    return _route_out(sheet.route)
+
+
+@router.get("/routes", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: RoutesOut, **PROBLEMS})
+def show_routes(request: HttpRequest) -> object:
+    """Show the published rule by which orders go at once, by a review or by open call, by their size in card-hours."""
+    rule = load_route_rule()
+    return {
+        "name": rule.name,
+        "version": rule.version,
+        "sha256": rule.sha256,
+        "window_days": rule.window.days,
+        "usable_days": rule.usable.days,
+        "routes": [
+            {
+                "route": each.route.code,
+                "up_to_ms": each.route.up_to_ms,
+                "approvals": each.approvals,
+                "days": each.days,
+            }
+            for each in list_routes()
+        ],
+    }
+
+
 @router.post(
     "/orders", openapi_extra=allow(BUYERS, Scope.RUN) | OWN_TRANSACTIONS, response={201: PlacedOut, **PROBLEMS}
 )
 def place(request: HttpRequest, body: OrderBody) -> object:
     """Take a quote: its maximum is held and its run submitted, both or neither. A quote is taken once.
 
-    Above the organisation's limit the order is `awaiting` instead: somebody else approves it while the quote lives.
+    Above the organisation's limit the order is `awaiting` instead, until somebody else approves it; too large for the
+    automatic route, until operators of the hub do.
     """
     actor = get_actor(request)
-    order_id = place_order(actor=actor, quote_id=body.quote_id, now=utc_now())
+    order_id = place_order(actor=actor, quote_id=body.quote_id, purpose=body.purpose, now=utc_now())
     return Status(201, get_order(actor=actor, order_id=order_id, now=utc_now()).order)
 
 
@@ -109,7 +145,7 @@ def show_order(request: HttpRequest, order_id: IdInPath) -> object:
     response={200: OrderDetailOut, **PROBLEMS},
 )
 def cancel(request: HttpRequest, order_id: IdInPath) -> object:
-    """Hand back a quote, or stop the run: what it used, its grace included, is charged and the rest released."""
+    """Hand back a quote, a request or an approval, or stop the run: what it used, its grace included, is charged."""
     actor = get_actor(request)
     cancel_order(actor=actor, order_id=order_id, now=utc_now())
     return get_order(actor=actor, order_id=order_id, now=utc_now())
@@ -121,7 +157,11 @@ def cancel(request: HttpRequest, order_id: IdInPath) -> object:
     response={200: OrderDetailOut, **PROBLEMS},
 )
 def approve(request: HttpRequest, order_id: IdInPath, body: DecisionBody) -> object:
-    """Approve an order that waits, placed by somebody else: it is held and submitted at the price of its quote."""
+    """Approve an order that waits, placed by somebody else: it is held and submitted at the price of its quote.
+
+    Where the quote has expired it is `approved`: whoever placed it has it quoted and ordered anew, at most for its
+    maximum. A large one waits for the review of its size.
+    """
     actor = get_actor(request)
     approve_order(actor=actor, order_id=order_id, reason=body.reason, now=utc_now())
     return get_order(actor=actor, order_id=order_id, now=utc_now())
@@ -156,9 +196,8 @@ def repeat(request: HttpRequest, order_id: IdInPath) -> object:
 def show_approvals(
     request: HttpRequest, cursor: CursorInQuery = None, limit: LimitInQuery = PAGE_LIMIT_DEFAULT
 ) -> object:
-    """List the orders that wait for an approval, newest first."""
-    waiting = frozenset({OrderState.AWAITING})
-    return list_orders(actor=get_actor(request), cursor=cursor, limit=limit, states=waiting)
+    """List the orders that wait for somebody of their own organisation to approve them, newest first."""
+    return list_awaiting(actor=get_actor(request), cursor=cursor, limit=limit)
 
 
 @router.post(
@@ -194,6 +233,24 @@ def download_export(request: HttpRequest, order_id: IdInPath, name: IdInPath) ->
         if file.name == name:
             return HttpResponse(file.content, content_type="application/octet-stream")
     raise NotFound(detail=say("An order has no export {name}.", name=name))
+
+
+def _route_out(view: RouteView | None) -> dict[str, object]:
+    if view is None:
+        figures = dict.fromkeys(("asked_ms", "counted_ms", "limit_ms", "distance_ms", "approvals", "days"), 0)
+        return {"way": Way.AUTOMATIC, "route": "", "review_id": "", **figures}
+    said = view.verdict
+    return {
+        "way": said.way,
+        "route": said.route,
+        "asked_ms": said.asked_ms,
+        "counted_ms": said.counted_ms,
+        "limit_ms": said.limit_ms,
+        "distance_ms": said.distance_ms,
+        "review_id": said.review_id,
+        "approvals": view.terms.approvals if view.terms else 0,
+        "days": view.terms.days if view.terms else 0,
+    }
 
 
 def _quote_out(view: QuoteView) -> dict[str, object]:

@@ -13,6 +13,7 @@ from lilong.platforms.supermarket.core.policy import ORDER_MAX_UC
 from lilong.platforms.supermarket.core.pricing import Unit
 from lilong.platforms.supermarket.core.promise import Basis
 from lilong.platforms.supermarket.core.reputation import Reputation, Share
+from lilong.platforms.supermarket.core.routes import Way
 from lilong.platforms.supermarket.core.starts import Starts
 from lilong.platforms.supermarket.core.states import OrderState
 from lilong.protocol.spec import RunSpec
@@ -84,9 +85,10 @@ class QuoteBody(RequestBody):
 
 
 class OrderBody(RequestBody):
-    """The quote to take."""
+    """The quote to take, and what operators read who review its size, where they do."""
 
     quote_id: Id
+    purpose: Annotated[str, Field(max_length=1000)] = ""
 
 
 class DecisionBody(RequestBody):
@@ -246,9 +248,73 @@ class TimelineOut(Schema):
     detail: str
 
 
+class RouteStepOut(Schema):
+    """A step of the published rule: up to how many card-milliseconds, how many operators approve, within how many days.
+
+    Of the automatic step nobody has to approve anything, and both are zero.
+    """
+
+    route: str
+    up_to_ms: int
+    approvals: int
+    days: int
+
+
+class RoutesOut(Schema):
+    """The published rule of routes by size; what counts beside an order is what was ordered within `window_days`."""
+
+    name: str
+    version: str
+    sha256: str
+    window_days: int
+    usable_days: int
+    routes: list[RouteStepOut]
+
+
+class QuoteRouteOut(Schema):
+    """By which route a quote's order would go now, with the figures that decide, in card-milliseconds.
+
+    `way`: `automatic`, `allowed` by an approved request, `review`, or `open_call` and so refused. `distance_ms`:
+    how much more the step would bear. `review_id`: whose approval it would be drawn from, or empty. An order
+    without a card is automatic with zeros.
+    """
+
+    way: Way
+    route: str
+    asked_ms: int
+    counted_ms: int
+    limit_ms: int
+    distance_ms: int
+    review_id: str
+    approvals: int
+    days: int
+
+
+class ReviewOut(Schema):
+    """The review of an order's size: by when it is decided, and once approved what may still be ordered until when.
+
+    `decision` is empty while the case is open; `is_late` says that operators did not decide in time.
+    """
+
+    id: str
+    case_id: str
+    route: str
+    card_ms: int
+    left_ms: int
+    left_uc: int
+    asked_at: datetime
+    decide_by: datetime
+    is_late: bool
+    decision: str
+    decided_at: datetime | None
+    reason: str
+    ends_at: datetime | None
+
+
 class OrderDetailOut(Schema):
     """An order with its timeline, and while it runs its cost until now and if it were cancelled now, at most.
 
+    `review` is null where its size needed none. `drawn_from` is the order whose approved request it counts against.
     `waiting_reason`, `expected_start_at` and `expected_start_basis` are those of its run.
     """
 
@@ -259,6 +325,8 @@ class OrderDetailOut(Schema):
     waiting_reason: str
     expected_start_at: datetime | None
     expected_start_basis: StartBasis | None
+    review: ReviewOut | None
+    drawn_from: str | None
 
 
 class ExportOut(Schema):

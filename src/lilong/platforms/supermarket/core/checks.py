@@ -11,6 +11,7 @@ from lilong.common.time import format_moment
 from lilong.platforms.supermarket.core.budgets import BudgetRoom, check_budget
 from lilong.platforms.supermarket.core.policy import LIVE_QUOTES_MAX, ORDER_MAX_UC
 from lilong.platforms.supermarket.core.pricing import Terms
+from lilong.platforms.supermarket.core.routes import RouteVerdict, check_route
 
 
 class NotAdmitted(NotAllowed):
@@ -115,7 +116,7 @@ class OrderFacts:
     prices_now: price in micro-credits by price row id, of the rows that still stand in the books.
     standing_refusal: why the organisation's standing allows no orders, or empty.
     other_live_quotes: of the same person. authorised_ms: the time that the hold pays for. budgets: those that the order
-    counts against, without it.
+    counts against, without it. route: what the rule of sizes says, None of an order without a card.
     """
 
     admitted: bool
@@ -131,6 +132,7 @@ class OrderFacts:
     max_uc: int
     max_cost_uc: int | None
     budgets: Sequence[BudgetRoom]
+    route: RouteVerdict | None
     sources: Sequence[Source]
 
 
@@ -147,6 +149,7 @@ def check_order(*, facts: OrderFacts, now: datetime) -> tuple[LilongError, ...]:
         _check_walltime(facts),
         _check_cost(facts),
         _check_budgets(facts),
+        _check_size(facts),
         *(_check_source(source) for source in facts.sources),
     )
     return tuple(error for errors in found for error in errors)
@@ -215,6 +218,11 @@ def _check_cost(facts: OrderFacts) -> list[LilongError]:
 def _check_budgets(facts: OrderFacts) -> list[LilongError]:
     found = (check_budget(room=room, asked_uc=facts.max_uc) for room in facts.budgets)
     return [refusal for refusal in found if refusal is not None]
+
+
+def _check_size(facts: OrderFacts) -> list[LilongError]:
+    refusal = check_route(facts.route)
+    return [refusal] if refusal else []
 
 
 def _check_source(source: Source) -> list[LilongError]:

@@ -5,6 +5,10 @@ from datetime import timedelta
 from lilong.common.permissions import Role
 
 QUOTE_LIFE = timedelta(minutes=15)
+APPROVAL_WINDOW = timedelta(days=7)
+"""How long an order waits for the approval of somebody of its own organisation."""
+APPROVAL_LIFE = timedelta(days=7)
+"""How long a job that was approved after its quote had expired may be ordered anew."""
 DRAFT_LIFE = timedelta(minutes=10)
 LIVE_QUOTES_MAX = 3
 CANDIDATES_MAX = 8

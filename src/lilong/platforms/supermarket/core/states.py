@@ -10,12 +10,14 @@ from lilong.common.sentences import say
 class OrderState(StrEnum):
     """Where an order stands. Nothing is held before HELD; nothing is charged before SETTLED.
 
-    AWAITING: its quote was taken, and somebody else has to approve it before the quote expires.
+    AWAITING: its quote was taken, and somebody else has to approve it; nothing is reserved once the quote has expired.
+    APPROVED: somebody did, after that; until the approval ends, its job may be quoted and ordered anew.
     """
 
     DRAFT = "draft"
     QUOTED = "quoted"
     AWAITING = "awaiting"
+    APPROVED = "approved"
     HELD = "held"
     PLACED = "placed"
     ACTIVE = "active"
@@ -35,6 +37,8 @@ class OrderStep(StrEnum):
     LAPSE = "lapse"
     HAND_BACK = "hand_back"
     ASK_APPROVAL = "ask_approval"
+    ASK_REVIEW = "ask_review"
+    APPROVE = "approve"
     DENY = "deny"
     HOLD = "hold"
     SUBMIT = "submit"
@@ -62,6 +66,11 @@ TRANSITIONS = MappingProxyType(
         (OrderState.QUOTED, OrderStep.HAND_BACK): OrderState.CANCELLED,
         (OrderState.QUOTED, OrderStep.HOLD): OrderState.HELD,
         (OrderState.QUOTED, OrderStep.ASK_APPROVAL): OrderState.AWAITING,
+        (OrderState.QUOTED, OrderStep.ASK_REVIEW): OrderState.AWAITING,
+        (OrderState.AWAITING, OrderStep.ASK_REVIEW): OrderState.AWAITING,
+        (OrderState.AWAITING, OrderStep.APPROVE): OrderState.APPROVED,
+        (OrderState.APPROVED, OrderStep.LAPSE): OrderState.EXPIRED,
+        (OrderState.APPROVED, OrderStep.HAND_BACK): OrderState.CANCELLED,
         (OrderState.AWAITING, OrderStep.DENY): OrderState.REFUSED,
         (OrderState.AWAITING, OrderStep.LAPSE): OrderState.EXPIRED,
         (OrderState.AWAITING, OrderStep.HAND_BACK): OrderState.CANCELLED,

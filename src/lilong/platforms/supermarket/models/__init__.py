@@ -10,6 +10,7 @@ from lilong.platforms.supermarket.models.invoices import (
 )
 from lilong.platforms.supermarket.models.limits import Approval, Budget, BudgetDecision, Project, SpendingRule
 from lilong.platforms.supermarket.models.market import (
+    LAPSING_STATES,
     LIVE_SLOTS,
     QUOTE_STATES,
     RUNNING_STATES,
@@ -30,9 +31,11 @@ from lilong.platforms.supermarket.models.market import (
 )
 from lilong.platforms.supermarket.models.measurements import Figure, Measurement
 from lilong.platforms.supermarket.models.reputation import Conduct, ReputationShare
+from lilong.platforms.supermarket.models.reviews import Review, RouteDecision
 from lilong.platforms.supermarket.models.starts import StartOutlook, StartRecord, StartScore
 
 __all__ = [
+    "LAPSING_STATES",
     "LIVE_SLOTS",
     "QUOTE_STATES",
     "RUNNING_STATES",
@@ -57,6 +60,8 @@ __all__ = [
     "Provider",
     "Quote",
     "ReputationShare",
+    "Review",
+    "RouteDecision",
     "ServiceLevel",
     "Settlement",
     "ShelfEdition",

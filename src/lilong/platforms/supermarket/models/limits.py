@@ -127,6 +127,7 @@ class Approval(models.Model):
     """What somebody said of an order that can cost more than its organisation lets one person alone order.
 
     above_uc: the limit when it was asked. decision: empty while nobody has said anything, also once it is too late.
+    used_by: the order for which an approval was used that came after the quote had expired; it is good for one.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -137,3 +138,4 @@ class Approval(models.Model):
     decided_by = models.CharField(max_length=64, blank=True)
     decided_at = models.DateTimeField(null=True)
     reason = models.CharField(max_length=1000, blank=True)
+    used_by = models.CharField(max_length=64, blank=True)

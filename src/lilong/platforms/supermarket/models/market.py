@@ -14,6 +14,7 @@ from lilong.platforms.supermarket.core.states import OrderState
 LIVE_SLOTS = tuple(range(LIVE_QUOTES_MAX))
 RUNNING_STATES = (OrderState.HELD, OrderState.PLACED, OrderState.ACTIVE, OrderState.SETTLING)
 QUOTE_STATES = (OrderState.DRAFT, OrderState.QUOTED, OrderState.AWAITING)
+LAPSING_STATES = (*QUOTE_STATES, OrderState.APPROVED)
 UNSETTLED_STATES = (*RUNNING_STATES, OrderState.DISPUTED)
 
 
@@ -174,6 +175,8 @@ class Order(models.Model):
     live_slot: one of a person's places for live quotes, empty once it is taken or over. due_uc: what is charged now,
     after corrections. releasable_at: when earnings become available; released_at: when they did. relieved_at: when
     credits for others' faults stood, which is after settlement. judged: what it says of its providers is written down.
+    card_ms: time on cards that it can take at most, and once it is settled that was billed. drawn_from: the review
+    whose approval it is ordered by. purpose: what whoever took the quote told reviewers.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -196,6 +199,9 @@ class Order(models.Model):
     cancel_requested_at = models.DateTimeField(null=True)
     run_state = models.CharField(max_length=16, blank=True)
     billable_ms = models.BigIntegerField(null=True)
+    purpose = models.CharField(max_length=1000, blank=True)
+    card_ms = models.BigIntegerField(default=0)
+    drawn_from = models.ForeignKey("supermarket.Review", models.PROTECT, null=True, related_name="drawn")
     max_uc = models.BigIntegerField(null=True)
     due_uc = models.BigIntegerField(null=True)
     settled_at = models.DateTimeField(null=True)
@@ -243,7 +249,12 @@ class Order(models.Model):
                 condition=Q(placed_at__isnull=False, settled_at=None),
                 name="supermarket_order_running",
             ),
-            models.Index(fields=["expires_at"], condition=Q(state__in=QUOTE_STATES), name="supermarket_order_lapse"),
+            models.Index(fields=["expires_at"], condition=Q(state__in=LAPSING_STATES), name="supermarket_order_lapse"),
+            models.Index(
+                fields=["organisation_id", "placed_at"],
+                condition=Q(card_ms__gte=1, placed_at__isnull=False),
+                name="supermarket_order_cards",
+            ),
             models.Index(
                 fields=["id"],
                 condition=Q(relieved_at=None, settled_at__isnull=False),

@@ -13,11 +13,13 @@ from lilong.common.errors import InputInvalid, LilongError, list_error_classes
 from lilong.common.permissions import Scope, may
 from lilong.common.time import utc_now
 from lilong.foundation.ledger.public import AccountKind, find_balance
+from lilong.platforms.supermarket.core.routes import Way
 from lilong.platforms.supermarket.core.states import OrderState
-from lilong.platforms.supermarket.pages.forms import JobForm
+from lilong.platforms.supermarket.pages.forms import JobForm, PurposeForm
 from lilong.platforms.supermarket.pages.shelf import build_shelf
 from lilong.platforms.supermarket.pages.words import STARTS
 from lilong.platforms.supermarket.queries.alternatives import list_alternatives
+from lilong.platforms.supermarket.queries.routes import list_routes, load_route_rule
 from lilong.platforms.supermarket.queries.sheets import get_quote_sheet
 from lilong.platforms.supermarket.services.archives import ARCHIVE_BYTES_MAX
 from lilong.platforms.supermarket.services.browsing import name_page_request, quote_again, quote_job
@@ -87,7 +89,7 @@ def ask_for_quote(request: HttpRequest) -> HttpResponseBase:
 def show_quote(request: HttpRequest, quote_id: str) -> HttpResponseBase:
     """Show what a quote promises until when, what is missing, and the way to take it."""
     now = utc_now()
-    sheet = get_quote_sheet(actor=find_actor(request), quote_id=quote_id)
+    sheet = get_quote_sheet(actor=find_actor(request), quote_id=quote_id, now=now)
     if sheet.quote.state not in {OrderState.QUOTED, OrderState.EXPIRED, OrderState.CANCELLED}:
         return redirect("order", order_id=sheet.quote.order_id)
     wallet = find_balance(kind=AccountKind.WALLET, owner_id=find_actor(request).organisation_id)
@@ -103,6 +105,10 @@ def show_quote(request: HttpRequest, quote_id: str) -> HttpResponseBase:
         "promise": sheet.quote.promise,
         "now": now,
         "is_live": is_live,
+        "needs_review": sheet.route is not None and sheet.route.verdict.way is Way.REVIEW,
+        "routes": list_routes(),
+        "window_days": load_route_rule().window.days,
+        "purpose_form": PurposeForm(),
         "missing_uc": max(sheet.wallet_max_uc - (wallet.available_uc if wallet else 0), 0),
         "notes": [
             (gettext(titles[note.code]) if note.code in titles else "", note)
@@ -120,7 +126,9 @@ def show_quote(request: HttpRequest, quote_id: str) -> HttpResponseBase:
 @for_member
 def take_quote(request: HttpRequest, quote_id: str) -> HttpResponseBase:
     """Take a quote; taken twice it is the same order."""
-    order_id = place_order(actor=find_actor(request), quote_id=quote_id, now=utc_now())
+    form = PurposeForm(request.POST)
+    purpose = form.cleaned_data["purpose"] if form.is_valid() else ""
+    order_id = place_order(actor=find_actor(request), quote_id=quote_id, purpose=purpose, now=utc_now())
     return redirect("order", order_id=order_id)
 
 

@@ -18,6 +18,18 @@ from lilong.protocol.accelerators import list_accelerators
 from lilong.protocol.spec_yaml import SPEC_BYTES_MAX
 
 
+class PurposeForm(forms.Form):
+    """What a large order is for."""
+
+    purpose = forms.CharField(
+        label=_("What it is for"),
+        help_text=_("The operators who review it read this; the case keeps it."),
+        required=False,
+        max_length=1000,
+        widget=forms.Textarea,
+    )
+
+
 class JobForm(KeyForm):
     """A job's file, its working folder as a zip, and the most that it may cost."""
 

@@ -85,6 +85,7 @@ def show_order(request: HttpRequest, order_id: str) -> HttpResponseBase:
     actor = find_actor(request)
     sheet = get_order_sheet(actor=actor, order_id=order_id, now=now)
     state = sheet.order.state
+    is_live = sheet.promise is not None and sheet.promise.expires_at > now
     context = {
         "sheet": sheet,
         "order": sheet.order,
@@ -93,7 +94,8 @@ def show_order(request: HttpRequest, order_id: str) -> HttpResponseBase:
         "now": now,
         "runs_now": state in RUNNING_STATES,
         "is_quote": state in QUOTE_STATES,
-        "waits": state is OrderState.AWAITING and sheet.expires_at > now,
+        "waits": state is OrderState.AWAITING,
+        "quote_lives": is_live,
         "may_decide": may(actor, roles=APPROVERS, scope=Scope.PAY).allowed,
         "form": ReasonForm(),
         "has_estimate": sheet.run is not None and sheet.run.expected_start_basis is StartBasis.SCHEDULER,

@@ -91,7 +91,7 @@ class RuleForm(forms.Form):
         label=_("Orders above this need an approval"),
         help_text=_(
             "In credits, by the most that an order can cost; 0 for all, empty for none. Another owner or admin "
-            "approves it than who ordered, within the 15 minutes of the quote."
+            "approves it than who ordered, within a week."
         ),
         required=False,
         at_least_uc=0,

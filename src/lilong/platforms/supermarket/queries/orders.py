@@ -14,7 +14,8 @@ from lilong.platforms.supermarket.core.policy import CANCEL_GRACE_S
 from lilong.platforms.supermarket.core.pricing import AttemptUsage, charge_usage
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
 from lilong.platforms.supermarket.core.states import OrderState
-from lilong.platforms.supermarket.models import QUOTE_STATES, RUNNING_STATES, Order, TimelineEntry
+from lilong.platforms.supermarket.models import LAPSING_STATES, RUNNING_STATES, Order, OrderQuerySet, TimelineEntry
+from lilong.platforms.supermarket.queries.routes import ReviewView, find_review
 from lilong.platforms.supermarket.queries.usage import read_usage
 from lilong.protocol.spec import RunSpec
 
@@ -75,7 +76,8 @@ class OrderDetail:
     """An order with its timeline, and while it runs what it has cost until now and would cost if cancelled now.
 
     The latter includes the grace in which the job may still write its checkpoint. waiting_reason and expected_start:
-    the run's.
+    the run's. review: of its size, None where it needed none. drawn_from: the order whose approved request it counts
+    against, None where it counts by itself.
     """
 
     order: OrderView
@@ -85,15 +87,22 @@ class OrderDetail:
     waiting_reason: str
     expected_start_at: datetime | None
     expected_start_basis: StartBasis | None
+    review: ReviewView | None
+    drawn_from: str | None
 
 
 def list_orders(
     *, actor: Actor, cursor: str | None, limit: int, states: Collection[OrderState] = TAKEN_STATES
 ) -> Page[OrderView]:
     """Return a page of orders whose quote was taken, newest first, of these states alone. One query."""
-    taken = Order.objects.visible_to(actor).exclude(run_id="", approval=None).filter(state__in=states)
-    page = page_newest_first(taken.select_related("quote", "settlement"), cursor=cursor, limit=limit)
-    return Page(items=[view_order(order=order) for order in page.items], next_cursor=page.next_cursor)
+    taken = Order.objects.visible_to(actor).exclude(run_id="", approval=None, review=None).filter(state__in=states)
+    return _page(taken, cursor=cursor, limit=limit)
+
+
+def list_awaiting(*, actor: Actor, cursor: str | None, limit: int) -> Page[OrderView]:
+    """Return a page of orders that wait for somebody of their own organisation to approve them. One query."""
+    waiting = Order.objects.visible_to(actor).filter(state=OrderState.AWAITING, approval__decision="")
+    return _page(waiting, cursor=cursor, limit=limit)
 
 
 def get_order(*, actor: Actor, order_id: str, now: datetime) -> OrderDetail:
@@ -109,12 +118,16 @@ def get_order(*, actor: Actor, order_id: str, now: datetime) -> OrderDetail:
         waiting_reason=run.waiting_reason if run else "",
         expected_start_at=run.expected_start_at if run else None,
         expected_start_basis=run.expected_start_basis if run else None,
+        review=find_review(order=order) if hasattr(order, "review") else None,
+        drawn_from=order.drawn_from.order_id if order.drawn_from else None,
     )
 
 
 def find_order(*, actor: Actor, order_id: str) -> Order:
     """Return the row of an order that the actor may see, with all that is one with it; raises NotFound. One query."""
-    orders = Order.objects.visible_to(actor).select_related("quote", "settlement", "approval", "project")
+    orders = Order.objects.visible_to(actor).select_related(
+        "quote", "settlement", "approval", "review", "drawn_from", "project"
+    )
     order = orders.filter(id=order_id).first()
     if order is None:
         raise NotFound(detail=say("There is no order {order_id} that you can see.", order_id=order_id[:64]))
@@ -168,8 +181,9 @@ def get_orders(*, order_ids: Sequence[str]) -> dict[str, OrderView]:
 
 
 def list_lapsed(*, now: datetime, limit: int) -> list[str]:
-    """Return the ids of drafts and quotes that have expired, oldest first."""
-    lapsed = Order.objects.filter(state__in=QUOTE_STATES, expires_at__lte=now).order_by("expires_at", "id")
+    """Return the ids of drafts, quotes and approvals that have expired, oldest first; not what operators review."""
+    lapsed = Order.objects.filter(state__in=LAPSING_STATES, expires_at__lte=now).order_by("expires_at", "id")
+    lapsed = lapsed.exclude(state=OrderState.AWAITING, live_slot=None, review__decision="")
     return list(lapsed.values_list("id", flat=True)[:limit])
 
 
@@ -196,6 +210,11 @@ def list_releasable(*, now: datetime, limit: int) -> list[str]:
     """Return settled orders whose dispute window has passed and whose earnings are not available yet."""
     waiting = Order.objects.filter(state=OrderState.SETTLED, released_at=None, releasable_at__lte=now)
     return list(waiting.order_by("releasable_at", "id").values_list("id", flat=True)[:limit])
+
+
+def _page(orders: OrderQuerySet, *, cursor: str | None, limit: int) -> Page[OrderView]:
+    page = page_newest_first(orders.select_related("quote", "settlement"), cursor=cursor, limit=limit)
+    return Page(items=[view_order(order=order) for order in page.items], next_cursor=page.next_cursor)
 
 
 def _is_ahead(run: RunView, state: OrderState) -> bool:

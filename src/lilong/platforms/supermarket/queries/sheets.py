@@ -20,6 +20,7 @@ from lilong.platforms.supermarket.queries.orders import (
     view_order,
 )
 from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote
+from lilong.platforms.supermarket.queries.routes import ReviewView, RouteView, find_review, find_route
 from lilong.platforms.supermarket.queries.splits import split_lines
 from lilong.platforms.supermarket.queries.usage import read_usage
 from lilong.protocol.spec import RunSpec
@@ -40,7 +41,8 @@ class OrderSheet:
     """An order, its quote and its run. charges: what each attempt costs, by its id, before corrections.
 
     so_far_uc and so_far_voucher_uc: None unless it runs. cancel_costs_at_most_uc includes the grace.
-    voucher_max_uc: what vouchers pay of the hold.
+    voucher_max_uc: what vouchers pay of the hold. drawn_from: the order whose approved request it is
+    ordered by, or empty.
     """
 
     order: OrderView
@@ -56,6 +58,8 @@ class OrderSheet:
     expires_at: datetime
     project_name: str
     approval: ApprovalSheet | None
+    review: ReviewView | None
+    drawn_from: str
 
     @property
     def cancel_returns_at_least_uc(self) -> int:
@@ -87,17 +91,23 @@ def get_order_sheet(*, actor: Actor, order_id: str, now: datetime) -> OrderSheet
         expires_at=order.expires_at,
         project_name=order.project.name if order.project else "",
         approval=find_approval_sheet(order=order),
+        review=find_review(order=order) if hasattr(order, "review") else None,
+        drawn_from=order.drawn_from.order_id if order.drawn_from else "",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class QuoteSheet:
-    """A quote, its offers by the names that people know, and what the job asks for."""
+    """A quote, its offers by the names that people know, what the job asks for, and by which route its size goes.
+
+    route: None of a job without a card.
+    """
 
     quote: QuoteView
     spec: RunSpec
     offers: tuple[SheetOffer, ...]
     project_name: str
+    route: RouteView | None
 
     @property
     def wallet_max_uc(self) -> int:
@@ -110,8 +120,8 @@ class QuoteSheet:
         return not any(voucher.other_rates_ppm for voucher in self.quote.promise.vouchers)
 
 
-def get_quote_sheet(*, actor: Actor, quote_id: str) -> QuoteSheet:
-    """Return a quote that the actor may see; raises NotFound. Four queries."""
+def get_quote_sheet(*, actor: Actor, quote_id: str, now: datetime) -> QuoteSheet:
+    """Return a quote that the actor may see; raises NotFound. Seven queries."""
     view = get_quote(actor=actor, quote_id=quote_id)
     order = find_order(actor=actor, order_id=view.order_id)
     return QuoteSheet(
@@ -119,6 +129,7 @@ def get_quote_sheet(*, actor: Actor, quote_id: str) -> QuoteSheet:
         spec=RunSpec.model_validate(order.spec),
         offers=name_offers(promise=view.promise),
         project_name=order.project.name if order.project else "",
+        route=find_route(order=order, max_uc=view.promise.max_uc, now=now),
     )
 
 

@@ -1,7 +1,8 @@
-"""Orders above an organisation's own limit wait for somebody else of it to approve them, as long as their quote lives.
+"""Orders above an organisation's own limit wait for somebody else of it to approve them, for some days.
 
-Until then nothing changes: the price stands and the vouchers stay reserved. An approval in time holds the money and
-submits the run at that price; when the quote expires first, the order is over and its job is quoted anew.
+As long as the quote lives nothing changes: the price stands and the vouchers stay reserved, and an approval holds the
+money and submits the run at that price. One that comes later lets the same person have the same job quoted and ordered
+anew, once, at the price of then and never above the maximum that was approved. What is large is reviewed after that.
 """
 
 from datetime import datetime
@@ -17,13 +18,16 @@ from lilong.common.time import format_moment
 from lilong.foundation.members.public.people import list_people
 from lilong.foundation.notices.public import post_notice
 from lilong.foundation.record.public import append
-from lilong.platforms.supermarket.core.policy import APPROVERS
+from lilong.platforms.supermarket.core.policy import APPROVAL_WINDOW, APPROVERS
+from lilong.platforms.supermarket.core.routes import RouteVerdict, check_route
 from lilong.platforms.supermarket.core.states import OrderState, OrderStep, StepImpossible
 from lilong.platforms.supermarket.models import Approval, Order
-from lilong.platforms.supermarket.services.books import advance, note_step, tell_order
-from lilong.platforms.supermarket.services.budgets import lock_limits
-from lilong.platforms.supermarket.services.placing import TakenQuote, find_refusal, hold_and_submit, read_taken
-from lilong.platforms.supermarket.services.quotes import end_live_quote
+from lilong.platforms.supermarket.queries.routes import find_verdict
+from lilong.platforms.supermarket.services.books import advance, tell_order
+from lilong.platforms.supermarket.services.placing import TakenQuote, find_refusal, read_taken
+from lilong.platforms.supermarket.services.quotes import end_live_quote, is_quote_live
+from lilong.platforms.supermarket.services.reviews import carry_on
+from lilong.platforms.supermarket.services.routes import keep_route, lock_room
 
 
 class ApprovalDecision(StrEnum):
@@ -42,10 +46,10 @@ class ApproverMissing(Conflict):
 
 
 class ApprovalTooLate(Conflict):
-    """The quote of the order expired before somebody approved it."""
+    """The time in which the order could be approved is over."""
 
     code = "order.approval_too_late"
-    title = "The quote expired before it was approved"
+    title = "The time for approving this order is over"
     next_step = "Ask whoever ordered to have the job quoted anew; nothing was held."
 
 
@@ -67,29 +71,31 @@ def ask_approval(*, taken: TakenQuote, above_uc: int, now: datetime) -> None:
             "name": order.name,
             "amount_uc": taken.promise.max_uc,
             "above_uc": above_uc,
-            "expires_at": format_moment(order.expires_at),
+            "expires_at": format_moment(_find_end(order)),
         },
         now=now,
     )
 
 
 def approve_order(*, actor: Actor, order_id: str, reason: str, now: datetime) -> None:
-    """Approve an order of one's own organisation that somebody else placed: its money is held and its run submitted.
+    """Approve an order of one's own organisation that somebody else placed.
 
-    Raises ApprovalTooLate, StepImpossible unless it waits, and what refuses the order by now, such as missing funds;
-    then it goes on waiting until its quote expires.
+    Its money is held and its run submitted as long as its quote lives; later it may be quoted and ordered anew. Raises
+    ApprovalTooLate, StepImpossible unless it waits, and what refuses the order by now, such as missing funds; then it
+    goes on waiting.
     """
     require(may(actor, roles=APPROVERS, scope=Scope.PAY))
     with transaction.atomic():
-        order = _lock_waiting(actor, order_id, now=now)
-        lock_limits(organisation_id=order.organisation_id)
-        taken = read_taken(order=order)
-        refusal: LilongError | None = find_refusal(taken=taken, now=now)
+        order, approval = _lock_waiting(actor, order_id, now=now)
+        lock_room(order=order)
+        taken = read_taken(order=order) if is_quote_live(order=order, now=now) else None
+        route = find_verdict(order=order, max_uc=order.max_uc or 0, now=now)
+        refusal = _find_refusal(order, taken, route, now=now)
         if refusal is None:
-            _decide(order, actor, ApprovalDecision.APPROVED, reason=reason, now=now)
-            note_step(order=order, step="approve", now=now, detail=reason)
-            hold_and_submit(taken=taken, now=now)
-            tell_order(order=order, kind="approval_given", detail=reason, now=now)
+            _decide(order, approval, actor, ApprovalDecision.APPROVED, reason=reason, now=now)
+            carry_on(order=order, taken=taken, route=route, reason=reason, now=now)
+            if order.run_id:
+                tell_order(order=order, kind="approval_given", detail=reason, now=now)
     if refusal is not None:
         raise refusal
 
@@ -98,29 +104,76 @@ def refuse_order(*, actor: Actor, order_id: str, reason: str, now: datetime) -> 
     """Refuse an order that waits for an approval: it is over, and what its quote reserved is released."""
     require(may(actor, roles=APPROVERS, scope=Scope.PAY))
     with transaction.atomic():
-        order = _lock_waiting(actor, order_id, now=now)
-        _decide(order, actor, ApprovalDecision.REFUSED, reason=reason, now=now)
+        order, approval = _lock_waiting(actor, order_id, now=now)
+        _decide(order, approval, actor, ApprovalDecision.REFUSED, reason=reason, now=now)
         end_live_quote(order=order, step=OrderStep.DENY, detail=reason, now=now)
         tell_order(order=order, kind="approval_refused", detail=reason, now=now)
 
 
-def _lock_waiting(actor: Actor, order_id: str, *, now: datetime) -> Order:
+def use_approval(*, order: Order, now: datetime) -> bool:
+    """Use up an approval that came too late for the quote of the same job and person, for a locked order; say if so.
+
+    It covers what the order costs at most, for the same project, and is good once. The caller has locked what the
+    organisation may spend.
+    """
+    approval = (
+        Approval.objects.filter(
+            order__organisation_id=order.organisation_id,
+            order__person_id=order.person_id,
+            order__project=order.project_id,
+            order__spec_sha256=order.spec_sha256,
+            order__state=OrderState.APPROVED,
+            order__expires_at__gt=now,
+            order__max_uc__gte=order.max_uc,
+            decision=ApprovalDecision.APPROVED,
+            used_by="",
+        )
+        .order_by("id")
+        .first()
+    )
+    if approval is None:
+        return False
+    approval.used_by = order.id
+    approval.save(update_fields=["used_by"])
+    return True
+
+
+def _find_refusal(
+    order: Order, taken: TakenQuote | None, route: RouteVerdict | None, *, now: datetime
+) -> LilongError | None:
+    """Return what refuses an order by now; of one whose quote expired only its size can, prices are asked for anew."""
+    if taken is not None:
+        return find_refusal(taken=taken, route=route, now=now)
+    keep_route(order=order, route=route, step=OrderStep.APPROVE, now=now)
+    return check_route(route)
+
+
+def _find_end(order: Order) -> datetime:
+    """Return until when a waiting order may be approved: some days after its quote expires."""
+    return order.expires_at if order.live_slot is None else order.expires_at + APPROVAL_WINDOW
+
+
+def _lock_waiting(actor: Actor, order_id: str, *, now: datetime) -> tuple[Order, Approval]:
     own = Order.objects.select_for_update(of=("self",)).filter(organisation_id=actor.organisation_id)
     order = own.filter(id=order_id).first()
     if order is None:
         raise NotFound(detail=say("There is no order {order_id} of your organisation.", order_id=order_id[:64]))
-    if order.state != OrderState.AWAITING:
+    approval = Approval.objects.filter(order=order).first()
+    if order.state != OrderState.AWAITING or approval is None:
         raise StepImpossible(detail=say("An order that is {state} waits for no approval.", state=order.state))
+    if approval.decision:
+        raise StepImpossible(detail=say("It is approved already; operators of the hub review its size now."))
     if order.person_id == actor.person_id:
         raise NotAllowed(detail=say("You placed this order yourself: somebody else has to approve it."))
-    if order.expires_at <= now:
-        moment = format_moment(order.expires_at)
-        raise ApprovalTooLate(detail=say("It expired at {expires_at}.", expires_at=moment))
-    return order
+    if _find_end(order) <= now:
+        moment = format_moment(_find_end(order))
+        raise ApprovalTooLate(detail=say("It ended at {ended_at}.", ended_at=moment))
+    return order, approval
 
 
-def _decide(order: Order, actor: Actor, decision: ApprovalDecision, *, reason: str, now: datetime) -> None:
-    approval = order.approval
+def _decide(
+    order: Order, approval: Approval, actor: Actor, decision: ApprovalDecision, *, reason: str, now: datetime
+) -> None:
     approval.decision, approval.decided_by, approval.decided_at = decision, actor.person_id, now
     approval.reason = reason
     approval.save()

@@ -8,6 +8,7 @@ from lilong.common.permissions import Actor, Scope, may, require
 from lilong.common.sentences import say
 from lilong.foundation.objects.public import store_contents
 from lilong.foundation.outbox.public import digest_key
+from lilong.platforms.supermarket.core.states import OrderState
 from lilong.platforms.supermarket.queries.budgets import find_project_named, list_projects
 from lilong.platforms.supermarket.queries.orders import find_order
 from lilong.platforms.supermarket.queries.quotes import QuoteView
@@ -54,7 +55,8 @@ def quote_job(
 def quote_again(*, actor: Actor, order_id: str, request_name: str | None, now: datetime) -> QuoteView:
     """Return a quote, at today's prices and for the same project, for the job of an earlier order of one's own.
 
-    A project that was closed since is left out. Nothing is ordered: whoever asks looks at the price first.
+    A project that was closed since is left out. What was approved after its quote had expired costs no more than was
+    approved. Nothing is ordered: whoever asks looks at the price first.
     """
     require(may(actor, roles=BUYERS, scope=Scope.RUN))
     order = find_order(actor=actor, order_id=order_id)
@@ -64,7 +66,7 @@ def quote_again(*, actor: Actor, order_id: str, request_name: str | None, now: d
     return quote(
         actor=actor,
         spec=RunSpec.model_validate(order.spec),
-        max_cost_uc=None,
+        max_cost_uc=order.max_uc if order.state == OrderState.APPROVED else None,
         request_name=request_name,
         project_id=order.project_id if order.project_id in open_projects else "",
         now=now,

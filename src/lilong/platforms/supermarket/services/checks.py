@@ -21,6 +21,7 @@ from lilong.platforms.supermarket.core.checks import OrderFacts, Source, check_o
 from lilong.platforms.supermarket.core.postings import Hold
 from lilong.platforms.supermarket.core.pricing import price_time
 from lilong.platforms.supermarket.core.promise import Promise
+from lilong.platforms.supermarket.core.routes import RouteVerdict
 from lilong.platforms.supermarket.models import Order, PriceRow
 from lilong.platforms.supermarket.queries.splits import split_hold
 from lilong.platforms.supermarket.services.books import name_parts
@@ -41,12 +42,13 @@ def check_promise(
     spec: RunSpec,
     promise: Promise,
     rooms: Sequence[BudgetRoom],
+    route: RouteVerdict | None,
     reserves: Sequence[Hold],
     now: datetime,
 ) -> tuple[LilongError, ...]:
     """Return every reason against the order. reserves: what the quote itself holds, and so is there for the order.
 
-    rooms: budgets that it counts against.
+    rooms: budgets that it counts against. route: what the rule of sizes says of it.
 
     Six queries.
     """
@@ -67,6 +69,7 @@ def check_promise(
         max_uc=promise.max_uc,
         max_cost_uc=order.max_cost_uc,
         budgets=rooms,
+        route=route,
         sources=_list_sources(spec, promise, reserves=reserves),
     )
     return check_order(facts=facts, now=now)

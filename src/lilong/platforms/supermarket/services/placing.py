@@ -15,15 +15,24 @@ from lilong.platforms.supermarket.core.charging import choose_charge_code
 from lilong.platforms.supermarket.core.checks import gather_refusals
 from lilong.platforms.supermarket.core.postings import plan_pend, plan_void
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
+from lilong.platforms.supermarket.core.routes import RouteVerdict
 from lilong.platforms.supermarket.core.states import OrderStep
 from lilong.platforms.supermarket.events import OrderPlaced
 from lilong.platforms.supermarket.models import Order, Quote
 from lilong.platforms.supermarket.queries.budgets import list_rooms
 from lilong.platforms.supermarket.queries.quotes import render_quote
 from lilong.platforms.supermarket.queries.splits import split_hold
-from lilong.platforms.supermarket.services.books import advance, list_holds, list_reserves, post_group, sum_held
+from lilong.platforms.supermarket.services.books import (
+    advance,
+    list_holds,
+    list_reserves,
+    note_step,
+    post_group,
+    sum_held,
+)
 from lilong.platforms.supermarket.services.budgets import keep_decisions
 from lilong.platforms.supermarket.services.checks import check_promise
+from lilong.platforms.supermarket.services.routes import keep_route
 from lilong.protocol.messages import EnvironmentLock
 from lilong.protocol.spec import RunSpec
 
@@ -52,10 +61,11 @@ def read_taken(*, order: Order) -> TakenQuote:
     return TakenQuote(order, quote, _verify_promise(order, quote), RunSpec.model_validate(order.spec))
 
 
-def find_refusal(*, taken: TakenQuote, now: datetime) -> LilongError | None:
-    """Return why the order may not be, or None; keep what budgets said, so let the transaction end well either way.
+def find_refusal(*, taken: TakenQuote, route: RouteVerdict | None, now: datetime) -> LilongError | None:
+    """Return why the order may not be, or None; keep what budgets and the rule of sizes said either way.
 
-    The caller has locked what limits the organisation, so that no other order counts on the same room.
+    So let the transaction end well. The caller has locked what limits the organisation, so that no other order counts
+    on the same room.
     """
     order, promise = taken.order, taken.promise
     rooms = list_rooms(order=order, now=now)
@@ -64,16 +74,24 @@ def find_refusal(*, taken: TakenQuote, now: datetime) -> LilongError | None:
         spec=taken.spec,
         promise=promise,
         rooms=rooms,
+        route=route,
         reserves=list_reserves(promise=promise),
         now=now,
     )
     keep_decisions(order=order, rooms=rooms, step=OrderStep.HOLD, asked_uc=promise.max_uc, now=now)
+    keep_route(order=order, route=route, step=OrderStep.HOLD, now=now)
     return gather_refusals(refusals=refusals) if refusals else None
 
 
-def hold_and_submit(*, taken: TakenQuote, now: datetime) -> None:
-    """Turn the quote's reservations into the hold and submit its run; nothing may refuse it any more."""
+def hold_and_submit(*, taken: TakenQuote, route: RouteVerdict | None, now: datetime) -> None:
+    """Turn the quote's reservations into the hold and submit its run; nothing may refuse it any more.
+
+    route: by which it goes; what it is drawn from counts it from now on.
+    """
     order, promise = taken.order, taken.promise
+    if route is not None and route.review_id:
+        order.drawn_from_id = route.review_id
+        note_step(order=order, step="draw", now=now)
     _hold(order, promise, now=now)
     _submit(order, taken.spec, promise, quote=taken.quote, now=now)
     append(

@@ -24,25 +24,29 @@ from lilong.platforms.supermarket.core.checks import (
     StandingLacking,
     gather_refusals,
 )
-from lilong.platforms.supermarket.core.policy import DRAFT_LIFE, LIVE_QUOTES_MAX
+from lilong.platforms.supermarket.core.policy import APPROVAL_WINDOW, DRAFT_LIFE, LIVE_QUOTES_MAX
 from lilong.platforms.supermarket.core.postings import plan_pend, plan_void
 from lilong.platforms.supermarket.core.promise import Promise, read_promise
+from lilong.platforms.supermarket.core.routes import measure_card_ms
 from lilong.platforms.supermarket.core.states import OrderState, OrderStep
-from lilong.platforms.supermarket.models import LIVE_SLOTS, QUOTE_STATES, Order, Project, Quote
+from lilong.platforms.supermarket.models import LAPSING_STATES, LIVE_SLOTS, Order, Project, Quote, Review
 from lilong.platforms.supermarket.queries.budgets import find_project, list_rooms
 from lilong.platforms.supermarket.queries.candidates import Candidates, find_candidates, trace_origins
 from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote, render_quote
+from lilong.platforms.supermarket.queries.routes import find_verdict
 from lilong.platforms.supermarket.queries.splits import split_hold
 from lilong.platforms.supermarket.services.books import (
     advance,
     list_reserves,
     name_voucher_parts,
+    note_step,
     post_group,
     tell_order,
 )
 from lilong.platforms.supermarket.services.budgets import keep_decisions
 from lilong.platforms.supermarket.services.checks import check_promise, require_belongings
 from lilong.platforms.supermarket.services.promises import build_promise, expect_time, rank_candidates
+from lilong.platforms.supermarket.services.routes import keep_route
 from lilong.protocol.messages import EnvironmentLock
 from lilong.protocol.spec import RunSpec
 from lilong.protocol.spec_rules import find_spec_problems
@@ -93,12 +97,24 @@ def quote(
 
 
 def lapse_order(*, order_id: str, now: datetime) -> bool:
-    """End a draft or quote that has expired, releasing what it reserves; return whether it did. Idempotent."""
+    """End a draft, quote or approval that has expired, releasing what it reserves; return whether it did. Idempotent.
+
+    An order that waits for somebody goes on waiting without its quote. While operators review its size it does not
+    expire: their silence is told to all of them, and refuses nobody.
+    """
     with transaction.atomic():
         order = Order.objects.select_for_update().get(id=order_id)
-        if order.state not in QUOTE_STATES or order.expires_at > now:
+        if order.state not in LAPSING_STATES or order.expires_at > now:
             return False
         was_awaiting = order.state == OrderState.AWAITING
+        if was_awaiting and order.live_slot is not None:
+            released_uc = release_quote(order=order, now=now)
+            order.expires_at = order.expires_at + APPROVAL_WINDOW
+            order.save()
+            note_step(order=order, step="lapse_quote", now=now, money="released", amount_uc=released_uc)
+            return True
+        if was_awaiting and Review.objects.filter(order=order, decision="").exists():
+            return False
         end_live_quote(order=order, step=OrderStep.LAPSE, now=now)
         if was_awaiting:
             tell_order(order=order, kind="approval_lapsed", now=now)
@@ -106,19 +122,31 @@ def lapse_order(*, order_id: str, now: datetime) -> bool:
 
 
 def end_live_quote(*, order: Order, step: OrderStep, detail: str = "", now: datetime) -> None:
-    """Free the slot and the reservations of a locked draft or quote that ends by `step`."""
-    released_uc = 0
-    if order.state != OrderState.DRAFT:
-        promise = read_promise(content=order.quote.document.encode())
-        reserves = list_reserves(promise=promise)
-        released_uc = sum(reserve.held_uc for reserve in reserves)
-        postings = plan_void(holds=reserves, escrow=promise.escrow_account, code="unreserve")
-        require_posted(results=post_group(group_id=f"{order.id}.void", postings=postings, order_id=order.id, now=now))
-        settle_uses(order_id=order.id, parts_uc={}, now=now)
-    else:
+    """Free the slot and the reservations of a locked draft, quote or request that ends by `step`."""
+    if order.state == OrderState.DRAFT:
         order.request_name = None
-    order.live_slot = None
+    released_uc = release_quote(order=order, now=now)
     advance(order=order, step=step, now=now, money="released", amount_uc=released_uc, detail=detail)
+
+
+def is_quote_live(*, order: Order, now: datetime) -> bool:
+    """Say whether a quote still stands, with what it reserved: until then `expires_at` is the quote's own."""
+    return order.live_slot is not None and order.expires_at > now
+
+
+def release_quote(*, order: Order, now: datetime) -> int:
+    """Free the slot of a locked draft or quote and what it reserves, once; return how much. The caller saves it."""
+    if order.live_slot is None:
+        return 0
+    order.live_slot = None
+    if order.state == OrderState.DRAFT:
+        return 0
+    promise = read_promise(content=order.quote.document.encode())
+    reserves = list_reserves(promise=promise)
+    postings = plan_void(holds=reserves, escrow=promise.escrow_account, code="unreserve")
+    require_posted(results=post_group(group_id=f"{order.id}.void", postings=postings, order_id=order.id, now=now))
+    settle_uses(order_id=order.id, parts_uc={}, now=now)
+    return sum(reserve.held_uc for reserve in reserves)
 
 
 def _find_repeated(
@@ -254,7 +282,10 @@ def _sign(
         now=now,
     )
     rooms = list_rooms(order=order, now=now)
-    refusals = check_promise(order=order, spec=spec, promise=promise, rooms=rooms, reserves=(), now=now)
+    order.card_ms = measure_card_ms(terms=promise.offers, max_ms=promise.max_ms)
+    route = find_verdict(order=order, max_uc=promise.max_uc, now=now)
+    refusals = check_promise(order=order, spec=spec, promise=promise, rooms=rooms, route=route, reserves=(), now=now)
+    keep_route(order=order, route=route, step=OrderStep.SIGN_QUOTE, now=now)
     keep_decisions(order=order, rooms=rooms, step=OrderStep.SIGN_QUOTE, asked_uc=promise.max_uc, now=now)
     fatal = [refusal for refusal in refusals if not isinstance(refusal, FundsShort)]
     if fatal:

@@ -119,6 +119,7 @@ def _settle(order: Order, promise: Promise, run: RunView, *, now: datetime) -> N
     settle_uses(order_id=order.id, parts_uc=name_voucher_parts(promise=promise, split=split), now=now)
     order.settled_at, order.releasable_at = now, now + DISPUTE_WINDOW
     order.billable_ms = sum(usage.billable_ms for usage in usages)
+    order.card_ms = min(order.card_ms * order.billable_ms // promise.max_ms, order.card_ms)
     advance(order=order, step=OrderStep.SETTLE, now=now, money="charged", amount_uc=order.due_uc)
     Turnover.objects.create(orders=1, due_uc=order.due_uc)
     _record(order, promise, lines, relief=_plan_relief(order, promise, lines, payees, accruing, now=now), now=now)
