@@ -1,16 +1,24 @@
 """Programmes and vouchers for tests, made through the same doors as in a hub."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+
+from django.db import transaction
 
 from lilong.common.permissions import Actor
 from lilong.foundation.cases.public import Decision, decide_case
+from lilong.platforms.funding.core.rules import ClawBack, ClawBackReason
 from lilong.platforms.funding.models import FundRequest, Programme
 from lilong.platforms.funding.public import VoucherRule, create_programme, fund_programme, issue_voucher
+from lilong.platforms.funding.public.orders import reserve_uses, settle_uses
 from lilong.platforms.funding.reactions import reconcile
 from tests.people import NOW, found_operator
 
 CREDIT = 1_000_000
 RULE = VoucherRule(rate_ppm=300_000, cap_uc=8 * CREDIT, expires_in_days=30)
+ASKING = replace(RULE, claw_back=ClawBack(within_months=12, reasons=tuple(ClawBackReason)))
+"""A rule that asks money back."""
 
 
 def make_programme(
@@ -54,3 +62,13 @@ def give_voucher(
     return issue_voucher(
         actor=operator, programme_id=programme.id, organisation_id=organisation_id, amount_uc=amount_uc, now=now
     )
+
+
+def give_used_voucher(organisation_id: str, *, order_ids: Sequence[str], name: str, now: datetime = NOW) -> str:
+    """Issue a voucher that may be asked back, and count a credit as paid by it for each of these orders."""
+    voucher_id = give_voucher(organisation_id, amount_uc=9 * CREDIT, rule=ASKING, name=name, now=now)
+    for order_id in order_ids:
+        with transaction.atomic():
+            reserve_uses(order_id=order_id, parts_uc={voucher_id: CREDIT})
+            settle_uses(order_id=order_id, parts_uc={voucher_id: CREDIT}, now=now)
+    return voucher_id

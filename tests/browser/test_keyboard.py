@@ -40,6 +40,8 @@ DESK = {
         "organisations",
         "providers",
         "voucher rules",
+        "money asked back",
+        "ask money back",
         "ledger",
         "invoices",
         "pools",
@@ -49,7 +51,16 @@ DESK = {
         "withdrawal",
     ),
     "provider": ("provider desk", "pool", "new pool", "offer", "measured", "new offer", "pay-outs"),
-    "buyer": ("own case", "own invoices", "compare", "narrowed shelf", "spending", "awaiting order"),
+    "buyer": (
+        "own case",
+        "claw-back",
+        "own programmes",
+        "own invoices",
+        "compare",
+        "narrowed shelf",
+        "spending",
+        "awaiting order",
+    ),
     "": ("record", "record entry"),
 }
 MEMBER_PAGES = ("/home", "/shelf", "/orders", "/wallet", "/cases", "/account/", "/account/2fa/")

@@ -65,6 +65,12 @@ LABELS: dict[str, dict[str, Label]] = {
         "given": Label(_("voucher decision", "Given"), Tone.GOOD),
         "refused": Label(_("voucher decision", "Refused"), Tone.BAD),
     },
+    "claw_back": {
+        "asked": Label(_("claw-back", "Asked"), Tone.BUSY),
+        "approved": Label(_("claw-back", "Approved"), Tone.BAD),
+        "refused": Label(_("claw-back", "Refused"), Tone.GOOD),
+        "overturned": Label(_("claw-back", "Overturned on appeal"), Tone.WARN),
+    },
     "budget_decision": {
         "let": Label(_("budget decision", "Within it"), Tone.GOOD),
         "refused": Label(_("budget decision", "Refused"), Tone.BAD),

@@ -1,12 +1,17 @@
-"""Tables of programmes, the versions of their rules, requests to fund them, vouchers, and what each of them pays."""
+"""Tables of programmes, their rules and funding, vouchers, what each of them pays, and what is asked back of it."""
 
 import json
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from lilong.common.permissions import Actor
-from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, VoucherRule, read_rule
+from lilong.platforms.funding.core.claw_back import ClawBackState
+from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, ClawBackReason, VoucherRule, read_rule
+
+# Migrations freeze texts, not enums that may move.
+CLAW_BACK_STATES = sorted(state.value for state in ClawBackState)
+CLAW_BACK_REASONS = sorted(reason.value for reason in ClawBackReason)
 
 
 class ProgrammeQuerySet(models.QuerySet["Programme"]):
@@ -115,6 +120,7 @@ class VoucherUse(models.Model):
     """What a voucher pays for one order: the most that it may while quote and order live, then what it paid.
 
     year: the hub's calendar year in which it was settled; while it is None, it counts in whatever year it is.
+    paid_at: when it was settled, None until then.
     """
 
     id = models.BigAutoField(primary_key=True)  # never shown, so without a prefix
@@ -122,6 +128,7 @@ class VoucherUse(models.Model):
     voucher = models.ForeignKey(Voucher, models.PROTECT, related_name="uses")
     amount_uc = models.BigIntegerField()
     year = models.PositiveSmallIntegerField(null=True)
+    paid_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -188,3 +195,69 @@ class Decision(models.Model):
             )
         ]
         indexes = [models.Index(fields=["organisation_id", "id"], name="funding_decision_owner")]
+
+
+class ClawBackQuerySet(models.QuerySet["ClawBack"]):
+    """Filters of what is asked back."""
+
+    def visible_to(self, actor: Actor) -> "ClawBackQuerySet":
+        """Keep what is asked of the actor's organisation; operators see all."""
+        if actor.is_operator:
+            return self
+        return self.filter(organisation_id=actor.organisation_id) if actor.organisation_id else self.none()
+
+
+class ClawBack(models.Model):
+    """Money of a voucher that is asked back because it should not have been used, as its rule allows.
+
+    organisation_id: whose voucher it is. claimed_uc: what stands claimed in the ledger, of which taken_uc is back in
+    the fund; both follow the transfers of their transaction. moves: how often money moved, so that each has an id.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    voucher = models.ForeignKey(Voucher, models.PROTECT, related_name="claw_backs")
+    organisation_id = models.CharField(max_length=64)
+    reason = models.CharField(max_length=32)
+    detail = models.CharField(max_length=1000)
+    case_id = models.CharField(max_length=64, unique=True)
+    asked_by = models.CharField(max_length=64)
+    asked_at = models.DateTimeField()
+    state = models.CharField(max_length=16, default=ClawBackState.ASKED.value)
+    decided_at = models.DateTimeField(null=True)
+    claimed_uc = models.BigIntegerField(default=0)
+    taken_uc = models.BigIntegerField(default=0)
+    moves = models.PositiveIntegerField(default=0)
+
+    objects = ClawBackQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=CLAW_BACK_STATES), name="funding_claw_back_state"),
+            models.CheckConstraint(condition=Q(reason__in=CLAW_BACK_REASONS), name="funding_claw_back_reason"),
+            models.CheckConstraint(
+                condition=Q(taken_uc__gte=0, claimed_uc__gte=F("taken_uc")), name="funding_claw_back_sums"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organisation_id", "id"], name="funding_claw_back_owner"),
+            models.Index(fields=["state", "id"], name="funding_claw_back_by_state"),
+        ]
+
+
+class ClawBackUse(models.Model):
+    """One use of a voucher that is asked back, and how much it came to then.
+
+    is_live: while asked for or approved; of one use that holds once, so that nothing is asked back twice.
+    """
+
+    id = models.BigAutoField(primary_key=True)  # never shown, so without a prefix
+    claw_back = models.ForeignKey(ClawBack, models.PROTECT, related_name="uses")
+    use = models.ForeignKey(VoucherUse, models.PROTECT, related_name="asked_back")
+    asked_uc = models.BigIntegerField()
+    is_live = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["use"], condition=Q(is_live=True), name="funding_asked_back_once"),
+            models.CheckConstraint(condition=Q(asked_uc__gte=1), name="funding_asked_back_amount"),
+        ]

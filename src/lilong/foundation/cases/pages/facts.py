@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from lilong.common.canonical import Json
-from lilong.foundation.cases.pages.words import FACTS, name_kind
+from lilong.foundation.cases.pages.words import CODES, FACTS
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -44,8 +44,8 @@ def read_facts(facts: Mapping[str, Json]) -> Iterator[Fact]:
             yield Fact(label, Form.ORGANISATION_KIND, value)
         elif name == "order_id":
             yield Fact(label, Form.ORDER, value)
-        elif name.endswith("_kind") and isinstance(value, str):
-            yield Fact(label, Form.TEXT, name_kind(value))
+        elif name in CODES:
+            yield Fact(label, Form.TEXT, CODES[name].get(str(value), value))
         elif isinstance(value, list):
             for each in value:
                 yield Fact(label, Form.ID, each)

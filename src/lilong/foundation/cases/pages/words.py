@@ -20,27 +20,45 @@ KINDS: "Mapping[str, _StrOrPromise]" = {
     "ledger.top_up": pgettext_lazy("case", "Top-up of a wallet"),
     "ledger.pay_out": pgettext_lazy("case", "Pay-out"),
     "funding.fund_programme": pgettext_lazy("case", "Money for a programme"),
+    "funding.claw_back": pgettext_lazy("case", "Voucher money asked back"),
     "supermarket.dispute": pgettext_lazy("case", "Dispute about a charge"),
 }
 
 FACTS: "Mapping[str, _StrOrPromise]" = {
     "amount_uc": pgettext_lazy("fact", "Amount"),
     "appeal": pgettext_lazy("fact", "Why it should be looked at again"),
+    "approved_because": pgettext_lazy("fact", "Approved because"),
     "attempt_ids": pgettext_lazy("fact", "Attempts"),
     "beneficiary": pgettext_lazy("fact", "Paid to"),
     "claim_uc": pgettext_lazy("fact", "Claimed back"),
+    "claw_back_reason": pgettext_lazy("fact", "Reason of the rule"),
     "days": pgettext_lazy("fact", "Days"),
     "due_uc": pgettext_lazy("fact", "Charged"),
     "kind": pgettext_lazy("fact", "Kind of organisation"),
     "name": pgettext_lazy("fact", "Name"),
     "order_id": pgettext_lazy("fact", "Order"),
+    "order_ids": pgettext_lazy("fact", "Orders"),
     "programme": pgettext_lazy("fact", "Programme"),
     "reason": pgettext_lazy("fact", "Reason given"),
     "reference": pgettext_lazy("fact", "Reference of the payment"),
     "refused_because": pgettext_lazy("fact", "Refused because"),
     "request_kind": pgettext_lazy("fact", "What was asked for"),
+    "rule_sha256": pgettext_lazy("fact", "Hash of the rule"),
+    "rule_version": pgettext_lazy("fact", "Version of the rule"),
     "standing": pgettext_lazy("fact", "Asks to be"),
+    "voucher_id": pgettext_lazy("fact", "Voucher"),
 }
+
+CLAW_BACK_REASONS: "Mapping[str, _StrOrPromise]" = {
+    "false_declaration": _("something was declared that is not so"),
+    "related_party": _("the provider turns out to be a related party"),
+    "claimed_twice": _("the same price was claimed elsewhere too"),
+    "other_purpose": _("it was used for something else"),
+    "product_withdrawn": _("what it was used for was withdrawn"),
+}
+
+CODES: "Mapping[str, Mapping[str, _StrOrPromise]]" = {"claw_back_reason": CLAW_BACK_REASONS, "request_kind": KINDS}
+"""What the codes of these facts mean."""
 
 TRANSLATED = (
     _("All conditions of the rule are met."),
@@ -55,6 +73,7 @@ TRANSLATED = (
     _("Ask again under the reference of a payment that arrived."),
     _("The money is available again: ask for the pay-out anew, with what the reason names put right."),
     _("Ask anew under the reference of a payment that arrived."),
+    _("Ask anew with what the reason names put right."),
     _("Write to the operator; the charge stands and the books of that period close."),
     _("An appeal is decided once."),
 )

@@ -9,6 +9,7 @@ from lilong.foundation.ledger.core.accounts import AccountKind
 _HUB_ROOTS = {
     AccountKind.OUTSIDE: "Assets",
     AccountKind.HUB_FEE: "Income",
+    AccountKind.MEMBER_DEBT: "Assets",
     AccountKind.SERVICE_RESERVE: "Equity",
 }
 _OTHERS = {
@@ -17,6 +18,7 @@ _OTHERS = {
     AccountKind.SERVICE_RESERVE: "Income:ServiceReserve",
     AccountKind.ORDER_ESCROW: "Income:Orders",
     AccountKind.CHALLENGE_ESCROW: "Income:Challenges",
+    AccountKind.RECEIVABLE: "Income:Programmes",
     AccountKind.PROVIDER_ACCRUING: "Expenses:Providers",
     AccountKind.PROVIDER_AVAILABLE: "Expenses:Providers",
     AccountKind.HUB_FEE: "Expenses:HubFee",
@@ -38,7 +40,7 @@ def name_own(*, account_id: str, kind: AccountKind) -> str:
     >>> name_own(account_id="acc_1", kind=AccountKind.VOUCHER)
     'Assets:Voucher:Acc-1'
     """
-    return f"Assets:{_end(account_id, kind)}"
+    return f"{'Liabilities' if kind is AccountKind.MEMBER_DEBT else 'Assets'}:{_end(account_id, kind)}"
 
 
 def name_other(*, kind: AccountKind) -> str:

@@ -77,6 +77,7 @@ class ClawBackReason(StrEnum):
     RELATED_PARTY = "related_party"
     CLAIMED_TWICE = "claimed_twice"
     OTHER_PURPOSE = "other_purpose"
+    PRODUCT_WITHDRAWN = "product_withdrawn"
 
 
 class _Strict:

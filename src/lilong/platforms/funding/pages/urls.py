@@ -2,6 +2,10 @@
 
 from django.urls import path
 
-from lilong.platforms.funding.pages import programmes
+from lilong.platforms.funding.pages import claw_backs, programmes
 
-urlpatterns = [path("organisation/programmes", programmes.show_programmes, name="own_programmes")]
+urlpatterns = [
+    path("organisation/programmes", programmes.show_programmes, name="own_programmes"),
+    path("desk/programmes/claw-backs", claw_backs.show_claw_backs, name="desk_claw_backs"),
+    path("desk/programmes/claw-backs/<str:voucher_id>", claw_backs.ask_voucher_back, name="ask_voucher_back"),
+]

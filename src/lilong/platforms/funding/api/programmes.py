@@ -1,4 +1,4 @@
-"""Programmes and vouchers over HTTP."""
+"""Programmes, their rules, and what they give, over HTTP."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -27,6 +27,7 @@ from lilong.platforms.funding.core.rules import HEAD_COUNT_MAX, Origin, Purpose,
 from lilong.platforms.funding.queries import list_programmes, list_vouchers
 from lilong.platforms.funding.queries.entitlement import (
     Entitlement,
+    find_declaration,
     list_decisions,
     list_entitlements,
     list_usable,
@@ -274,7 +275,9 @@ def show_examples(request: HttpRequest) -> object:
 )
 def show_entitlements(request: HttpRequest) -> object:
     """Say of each programme whether the organisation is entitled now, why or why not, and what it would pay."""
-    entitlements = list_entitlements(actor=get_actor(request), now=utc_now())
+    actor = get_actor(request)
+    declared = find_declaration(organisation_id=actor.organisation_id)
+    entitlements = list_entitlements(actor=actor, declared=declared, now=utc_now())
     return {"items": [_entitlement_out(each) for each in entitlements]}
 
 
