@@ -21,6 +21,7 @@ from lilong.foundation.record.public import seal
 from lilong.foundation.runs.core.maintenance import Maintenance
 from lilong.foundation.runs.services.pools import announce_maintenance
 from lilong.platforms.funding.core.rules import ClawBackReason
+from lilong.platforms.funding.models import Voucher
 from lilong.platforms.funding.reactions import reconcile as keep_programmes
 from lilong.platforms.funding.services.claw_backs import ask_back
 from lilong.platforms.stack.queries import load_shipped
@@ -35,7 +36,7 @@ from tests.market import CREDIT, ask, buy, finish, found_buyer, open_own_pool, o
 from tests.measuring import note_measurement
 from tests.people import act, found_operator, found_organisation, join
 from tests.pools import NOON, at, make_node, make_spec
-from tests.programmes import approve, give_used_voucher
+from tests.programmes import approve, give_used_voucher, hand_in_version
 from tests.sign_ins import Browser, read_code
 from tests.spending import limit_spending, need_approval
 
@@ -52,8 +53,8 @@ def browse_as(actor: Actor) -> Browser:
 
 class Neighbourhood:
     """A hub in use: an application, a top-up that is overdue, a dispute, a pay-out to send, a pool not seen, a lost
-    second factor, voucher money that was asked back, a dead letter, mails and webhooks that do not arrive; and orders
-    that run, on a pool of which maintenance is announced.
+    second factor, voucher money that was asked back, a version of a rule that waits, a dead letter, mails and webhooks
+    that do not arrive; and orders that run, on a pool of which maintenance is announced.
     """
 
     def __init__(self, *, now: datetime) -> None:
@@ -191,6 +192,7 @@ class Neighbourhood:
             now=now,
         )
         approve(self.cases["claw_back"], now=now)
+        self.proposal_id = hand_in_version(Voucher.objects.get(id=self.voucher_id).programme, now=now)
         keep_programmes(now=now)
 
     def _apply(self) -> None:
@@ -277,6 +279,8 @@ class Neighbourhood:
                 "organisation": f"/desk/organisations/{self.buyer.organisation_id}",
                 "providers": "/desk/providers",
                 "voucher rules": "/desk/programmes/replay",
+                "versions handed in": "/desk/programmes/rules",
+                "version handed in": f"/desk/programmes/rules/{self.proposal_id}",
                 "money asked back": "/desk/programmes/claw-backs",
                 "ask money back": f"/desk/programmes/claw-backs/{self.voucher_id}",
                 "second factors": "/desk/second-factors",

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 
 from lilong.common.ids import new_id
@@ -10,7 +12,7 @@ from tests.api.calls import call, get, make_buyer_token, post, read_problem, sec
 from tests.market import CREDIT, finish, found_buyer, open_stall
 from tests.people import act, found_organisation_today, make_operator_token
 from tests.pools import make_spec
-from tests.programmes import approve, give_used_voucher
+from tests.programmes import RULE, approve, give_used_voucher, write_pack
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home")]
 
@@ -139,7 +141,14 @@ def test_a_programme_is_made_funded_and_gives_a_voucher_over_http(buyer_token):
     assert (voucher["id"], voucher["available_uc"]) == (voucher_id, 2 * CREDIT)
     assert get("vouchers/usable", buyer_token) == {"usable": [voucher_id], "refused": []}
     assert get("programmes", buyer_token)["items"][0]["available_uc"] == 3 * CREDIT
-    assert post(f"programmes/{programme_id}/rules", operator, {"rule": {**rule, "rate_ppm": 1}})["version"] == 2
+    valid_from = utc_now() + timedelta(days=1)
+    handed_in = {"pack": write_pack(RULE, version=2), "valid_from": valid_from.isoformat()}
+    case_id = post(f"programmes/{programme_id}/rules", operator, handed_in, status=202)["case_id"]
+    approve(case_id, approvals=1, now=utc_now())
+    reconcile_funding(now=utc_now())
+    (proposal,) = get("rule-proposals", operator)["items"]
+    assert (proposal["state"], proposal["version"], proposal["pack"]) == ("published", 2, handed_in["pack"])
+    assert get("programmes", buyer_token)["items"][0]["rule_version"] == 1
 
 
 def test_voucher_money_is_asked_back_over_http_and_its_organisation_reads_it(buyer_token):

@@ -40,6 +40,8 @@ DESK = {
         "organisations",
         "providers",
         "voucher rules",
+        "versions handed in",
+        "version handed in",
         "money asked back",
         "ask money back",
         "ledger",

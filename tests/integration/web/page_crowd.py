@@ -19,7 +19,7 @@ from lilong.foundation.runs.models import Artefact
 from tests.api.resources import MAKERS, Belongings, make_belongings
 from tests.market import found_buyer, open_stall
 from tests.people import found_operator, join
-from tests.programmes import give_used_voucher
+from tests.programmes import give_used_voucher, hand_in_version, make_programme
 from tests.sign_ins import read_code
 
 
@@ -68,6 +68,7 @@ def make_values(own: Belongings) -> dict[str, str]:
         "documents": MAKERS["evidence"](own),
         "outcomes": "half_year",
         "keys": "1",
+        "rules": hand_in_version(make_programme(name="Changes"), now=utc_now()),
         "claw-backs": give_used_voucher(
             own.owner.organisation_id, order_ids=[own.settled.id], name="Asks back", now=utc_now()
         ),

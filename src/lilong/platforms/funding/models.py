@@ -7,9 +7,11 @@ from django.db.models import F, Q
 
 from lilong.common.permissions import Actor
 from lilong.platforms.funding.core.claw_back import ClawBackState
+from lilong.platforms.funding.core.packs import ProposalState
 from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, ClawBackReason, VoucherRule, read_rule
 
 # Migrations freeze texts, not enums that may move.
+PROPOSAL_STATES = sorted(state.value for state in ProposalState)
 CLAW_BACK_STATES = sorted(state.value for state in ClawBackState)
 CLAW_BACK_REASONS = sorted(reason.value for reason in ClawBackReason)
 
@@ -36,7 +38,8 @@ class Programme(models.Model):
 class RuleVersion(models.Model):
     """One published version of a programme's rule; never changed. Vouchers keep the version of their issue.
 
-    document: the canonical JSON of which `sha256` is the hash.
+    document: the canonical JSON of which `sha256` is the hash. valid_from: from when it is in force, until a later one
+    is; a higher number is never in force before a lower one.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -45,14 +48,46 @@ class RuleVersion(models.Model):
     document = models.TextField()
     sha256 = models.CharField(max_length=64)
     published_at = models.DateTimeField()
+    valid_from = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["programme", "version"], name="funding_rule_version_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["programme", "version"], name="funding_rule_version_once"),
+            models.CheckConstraint(condition=Q(valid_from__gte=F("published_at")), name="funding_rule_not_in_the_past"),
+        ]
 
     @property
     def rule(self) -> VoucherRule:
         """Return the rule as the core knows it."""
         return read_rule(document=json.loads(self.document))
+
+
+class RuleProposal(models.Model):
+    """The next version of a programme's rule, as the file that somebody handed in; another operator decides.
+
+    pack: its bytes as text, of which pack_sha256 is the hash: a number stands for them for good, also when refused.
+    valid_from: from when it is to be in force; approved later, it is from then on.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    programme = models.ForeignKey(Programme, models.PROTECT, related_name="proposals")
+    version = models.PositiveIntegerField()
+    pack = models.TextField()
+    pack_sha256 = models.CharField(max_length=64)
+    valid_from = models.DateTimeField()
+    proposed_by = models.CharField(max_length=64)
+    proposed_at = models.DateTimeField()
+    case_id = models.CharField(max_length=64, unique=True)
+    state = models.CharField(max_length=16, default=ProposalState.OPEN.value)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["programme", "version"], name="funding_proposal_version_once"),
+            models.UniqueConstraint(
+                fields=["programme"], condition=Q(state=ProposalState.OPEN.value), name="funding_one_open_proposal"
+            ),
+            models.CheckConstraint(condition=Q(state__in=PROPOSAL_STATES), name="funding_proposal_state"),
+        ]
 
 
 class FundRequest(models.Model):

@@ -21,6 +21,16 @@ class Form(StrEnum):
     ID = "id"
     ORDER = "order"
     ORGANISATION_KIND = "organisation kind"
+    RULE = "rule"
+
+
+FORMS = {
+    "kind": Form.ORGANISATION_KIND,
+    "order_id": Form.ORDER,
+    "proposal_id": Form.RULE,
+    "standing": Form.ORGANISATION_KIND,
+}
+"""How the values of these facts are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +50,8 @@ def read_facts(facts: Mapping[str, Json]) -> Iterator[Fact]:
             yield from read_facts(value)
         elif name.endswith("_uc") and isinstance(value, int):
             yield Fact(label, Form.MONEY, value)
-        elif name in {"kind", "standing"}:
-            yield Fact(label, Form.ORGANISATION_KIND, value)
-        elif name == "order_id":
-            yield Fact(label, Form.ORDER, value)
+        elif name in FORMS:
+            yield Fact(label, FORMS[name], value)
         elif name in CODES:
             yield Fact(label, Form.TEXT, CODES[name].get(str(value), value))
         elif isinstance(value, list):

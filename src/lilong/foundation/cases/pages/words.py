@@ -21,6 +21,7 @@ KINDS: "Mapping[str, _StrOrPromise]" = {
     "ledger.pay_out": pgettext_lazy("case", "Pay-out"),
     "funding.fund_programme": pgettext_lazy("case", "Money for a programme"),
     "funding.claw_back": pgettext_lazy("case", "Voucher money asked back"),
+    "funding.publish_rule": pgettext_lazy("case", "Rule of a programme"),
     "supermarket.dispute": pgettext_lazy("case", "Dispute about a charge"),
 }
 
@@ -38,7 +39,9 @@ FACTS: "Mapping[str, _StrOrPromise]" = {
     "name": pgettext_lazy("fact", "Name"),
     "order_id": pgettext_lazy("fact", "Order"),
     "order_ids": pgettext_lazy("fact", "Orders"),
+    "pack_sha256": pgettext_lazy("fact", "Hash of its file"),
     "programme": pgettext_lazy("fact", "Programme"),
+    "proposal_id": pgettext_lazy("fact", "Handed in as"),
     "reason": pgettext_lazy("fact", "Reason given"),
     "reference": pgettext_lazy("fact", "Reference of the payment"),
     "refused_because": pgettext_lazy("fact", "Refused because"),
@@ -46,6 +49,7 @@ FACTS: "Mapping[str, _StrOrPromise]" = {
     "rule_sha256": pgettext_lazy("fact", "Hash of the rule"),
     "rule_version": pgettext_lazy("fact", "Version of the rule"),
     "standing": pgettext_lazy("fact", "Asks to be"),
+    "valid_from": pgettext_lazy("fact", "In force from"),
     "voucher_id": pgettext_lazy("fact", "Voucher"),
 }
 
@@ -74,6 +78,7 @@ TRANSLATED = (
     _("The money is available again: ask for the pay-out anew, with what the reason names put right."),
     _("Ask anew under the reference of a payment that arrived."),
     _("Ask anew with what the reason names put right."),
+    _("Hand in the next version with what the reason names put right."),
     _("Write to the operator; the charge stands and the books of that period close."),
     _("An appeal is decided once."),
 )

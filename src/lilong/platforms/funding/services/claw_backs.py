@@ -1,6 +1,6 @@
 """Ask voucher money back, and take it once a case approves: from the wallet as far as it reaches, the rest is owed.
 
-What is owed stands in the ledger as a debt of the organisation and a receivable of the programme; no wallet is negative.
+What is owed stands in the ledger as a debt of the organisation and a receivable of the programme: no negative wallet.
 How much is due is reckoned anew from the uses each time, so that refunds, appeals and repeated calls come to the same.
 """
 
