@@ -20,7 +20,6 @@ from lilong.platforms.funding.models import ClawBack, ClawBackUse, Voucher, Vouc
 
 OPERATORS = frozenset({Role.OPERATOR})
 USES_MAX = 200
-AT_ONCE = 200
 WITH_USES = Prefetch("uses", ClawBackUse.objects.select_related("use").order_by("id"))
 
 
@@ -135,16 +134,16 @@ def list_paid_uses(*, voucher_id: str, order_ids: Sequence[str] | None = None) -
 def list_moving() -> list[str]:
     """Return approved and overturned claims of which more or less is claimed than is due, or not all is taken.
 
-    Of what is owed only where the wallet has something. One query, and one for each organisation that owes.
+    Of what is owed only where the wallet has something. Three queries, and one for each organisation that owes.
     Cost: linear in what was ever approved.
     """
     due = Coalesce(Sum(Least("uses__asked_uc", "uses__use__amount_uc")), 0)
     approved = ClawBack.objects.filter(state=ClawBackState.APPROVED).annotate(due_uc=due)
     overturned = ClawBack.objects.filter(state=ClawBackState.OVERTURNED, claimed_uc__gt=0)
     changed = [row.id for row in approved.exclude(claimed_uc=F("due_uc"))]
-    owing = list(ClawBack.objects.filter(claimed_uc__gt=F("taken_uc")).order_by("id")[:AT_ONCE])
-    solvent = {each for each in {row.organisation_id for row in owing} if _has_money(each)}
-    collectable = [row.id for row in owing if row.organisation_id in solvent]
+    owing = dict(ClawBack.objects.filter(claimed_uc__gt=F("taken_uc")).values_list("id", "organisation_id"))
+    solvent = {organisation_id for organisation_id in set(owing.values()) if _has_money(organisation_id)}
+    collectable = [claw_back_id for claw_back_id, organisation_id in owing.items() if organisation_id in solvent]
     return sorted({*changed, *overturned.values_list("id", flat=True), *collectable})
 
 
