@@ -30,7 +30,7 @@ def test_an_operator_asks_back_by_page_and_the_organisation_sees_what_was_taken(
     with django_assert_max_num_queries(12):
         assert orders[0] in read(browser, page)
 
-    form = {"order_ids": [orders[0]], "reason": "false_declaration", "detail": "Another day."}
+    form = {"order_ids": orders[0], "reason": "false_declaration", "detail": "Another day."}
     answer = browser.post(page, form, page=page)
     case = Case.objects.get(kind="funding.claw_back")
     assert answer["Location"] == f"/desk/cases/{case.id}"
