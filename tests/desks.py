@@ -21,6 +21,10 @@ from lilong.foundation.outbox.models import Delivery, WaitingEvent
 from lilong.foundation.record.public import seal
 from lilong.foundation.runs.core.maintenance import Maintenance
 from lilong.foundation.runs.services.pools import announce_maintenance
+from lilong.platforms.funding.core.rules import ClawBackReason
+from lilong.platforms.funding.models import Voucher
+from lilong.platforms.funding.reactions import reconcile as keep_programmes
+from lilong.platforms.funding.services.claw_backs import ask_back
 from lilong.platforms.stack.queries import load_shipped
 from lilong.platforms.supermarket.core.budgets import BudgetPeriod, BudgetScope
 from lilong.platforms.supermarket.models import Order, Provider, StartRecord
@@ -35,7 +39,7 @@ from tests.market import CREDIT, ask, buy, finish, found_buyer, open_own_pool, o
 from tests.measuring import note_measurement
 from tests.people import act, found_operator, found_organisation, join
 from tests.pools import NOON, at, make_node, make_spec
-from tests.programmes import approve
+from tests.programmes import approve, give_used_voucher, hand_in_version
 from tests.sign_ins import Browser, read_code
 from tests.spending import limit_spending, need_approval
 
@@ -52,8 +56,8 @@ def browse_as(actor: Actor) -> Browser:
 
 class Neighbourhood:
     """A hub in use: an application, a top-up that is overdue, a dispute, a pay-out to send, a pool not seen, a lost
-    second factor, a dead letter, mails and webhooks that do not arrive; and orders that run, on a pool of which
-    maintenance is announced.
+    second factor, voucher money that was asked back, a version of a rule that waits, a dead letter, mails and webhooks
+    that do not arrive; and orders that run, on a pool of which maintenance is announced.
     """
 
     def __init__(self, *, now: datetime) -> None:
@@ -68,6 +72,7 @@ class Neighbourhood:
         self._ask_for_much()
         self._pay()
         self._bank()
+        self._ask_back()
         self._apply()
         self._lose_factor()
         self._fail_to_tell()
@@ -210,6 +215,24 @@ class Neighbourhood:
         keep_books(self.now)
         return case_id
 
+    def _ask_back(self) -> None:
+        """Let what a voucher paid for one order be taken back, and leave another to be asked for."""
+        owner, now = self.buyer, self.now
+        self.voucher_id = give_used_voucher(
+            owner.organisation_id, order_ids=[self.disputed_id, self.order.id], name="Compute", now=now
+        )
+        self.cases["claw_back"] = ask_back(
+            actor=self.operator,
+            voucher_id=self.voucher_id,
+            reason=ClawBackReason.FALSE_DECLARATION,
+            detail="The founding day in the register is another.",
+            order_ids=[self.disputed_id],
+            now=now,
+        )
+        approve(self.cases["claw_back"], now=now)
+        self.proposal_id = hand_in_version(Voucher.objects.get(id=self.voucher_id).programme, now=now)
+        keep_programmes(now=now)
+
     def _apply(self) -> None:
         kind, state = OrganisationKind.PROVIDER, OrganisationState.APPLIED
         self.applicant = act(found_organisation(kind=kind, state=state, now=self.now).token.secret, now=self.now)
@@ -297,6 +320,10 @@ class Neighbourhood:
                 "providers": "/desk/providers",
                 "programmes": "/desk/programmes/reports",
                 "voucher rules": "/desk/programmes/replay",
+                "versions handed in": "/desk/programmes/rules",
+                "version handed in": f"/desk/programmes/rules/{self.proposal_id}",
+                "money asked back": "/desk/programmes/claw-backs",
+                "ask money back": f"/desk/programmes/claw-backs/{self.voucher_id}",
                 "second factors": "/desk/second-factors",
                 "second factor": f"/desk/second-factors/{FactorLoss.objects.get().id}",
                 "ledger": "/desk/ledger",
@@ -332,6 +359,8 @@ class Neighbourhood:
                 "spending": "/organisation/spending",
                 "awaiting order": f"/orders/{self.awaiting}",
                 "own case": f"/cases/{self.cases['late']}",
+                "claw-back": f"/cases/{self.cases['claw_back']}",
+                "own programmes": "/organisation/programmes",
                 "own invoices": "/organisation/invoices",
                 "no provider": "/provider",
                 "record about": f"/record/about/{self.cases['pay_out']}",

@@ -16,7 +16,8 @@ from lilong.foundation.members.services.evidence import give_evidence, withdraw_
 from lilong.foundation.members.services.ownership import DeclaredOwner, declare_ownership
 from lilong.foundation.members.services.standings import grant_standing
 from lilong.foundation.record.public import seal
-from lilong.platforms.funding.core.rules import Purpose, read_pack
+from lilong.platforms.funding.core.packs import read_pack
+from lilong.platforms.funding.core.rules import Purpose
 from lilong.platforms.funding.public import create_programme, issue_voucher
 from lilong.platforms.funding.queries.entitlement import load_examples
 from lilong.platforms.funding.services.declarations import declare_facts
@@ -58,7 +59,7 @@ class Office:
 
     def publish_programmes(self) -> None:
         """Publish three programmes: one pays, one would pay a smaller organisation, one is for what nobody sells."""
-        rules = {name: read_pack(text=load_examples()[name]) for name in EXAMPLES}
+        rules = {name: read_pack(text=load_examples()[name]).rule for name in EXAMPLES}
         ids = {
             name: create_programme(actor=self.operator, name=name, rule=rule, now=self.now)
             for name, rule in rules.items()

@@ -51,7 +51,7 @@ from tests.market import CREDIT, Seller, ask, buy, finish, open_stall, pay_in, w
 from tests.packs import keep_pack
 from tests.people import NOW, found_operator, found_owner, join
 from tests.pools import at, make_spec
-from tests.programmes import make_programme
+from tests.programmes import RULE, make_programme, write_pack
 from tests.record_hub import seal_all
 from tests.spending import limit_spending
 
@@ -379,7 +379,10 @@ def make_bodies(ids: Mapping[str, str]) -> dict[str, object]:
         "POST /api/v1/pay-outs/{pay_out_id}/sent": {"bank_reference": "1"},
         "POST /api/v1/people/{person_id}/erase": {"reason": "Asked for."},
         "POST /api/v1/programmes/{programme_id}/fund": {"amount_uc": 1, "reference": "payment 1"},
-        "POST /api/v1/programmes/{programme_id}/rules": {"rule": {"rate_ppm": 1, "cap_uc": 1, "expires_in_days": 1}},
+        "POST /api/v1/programmes/{programme_id}/rules": {
+            "pack": write_pack(RULE, version=2),
+            "valid_from": str(now + timedelta(days=1)),
+        },
         "POST /api/v1/providers/{provider_id}/offers": offer,
         "POST /api/v1/providers/{provider_id}/service-levels": {"name": "gold", "credit_ppm": 5},
         "PUT /api/v1/secrets/{name}": {"value": "four five six"},

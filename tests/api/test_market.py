@@ -1,5 +1,8 @@
+from datetime import timedelta
+
 import pytest
 
+from lilong.common.ids import new_id
 from lilong.common.time import utc_now
 from lilong.foundation.members.public import OrganisationKind
 from lilong.platforms.funding.reactions import reconcile as reconcile_funding
@@ -9,7 +12,7 @@ from tests.api.calls import call, get, make_buyer_token, post, read_problem, sec
 from tests.market import CREDIT, finish, found_buyer, open_stall
 from tests.people import act, found_organisation_today, make_operator_token
 from tests.pools import make_spec
-from tests.programmes import approve
+from tests.programmes import RULE, approve, give_used_voucher, write_pack
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home")]
 
@@ -138,7 +141,29 @@ def test_a_programme_is_made_funded_and_gives_a_voucher_over_http(buyer_token):
     assert (voucher["id"], voucher["available_uc"]) == (voucher_id, 2 * CREDIT)
     assert get("vouchers/usable", buyer_token) == {"usable": [voucher_id], "refused": []}
     assert get("programmes", buyer_token)["items"][0]["available_uc"] == 3 * CREDIT
-    assert post(f"programmes/{programme_id}/rules", operator, {"rule": {**rule, "rate_ppm": 1}})["version"] == 2
+    valid_from = utc_now() + timedelta(days=1)
+    handed_in = {"pack": write_pack(RULE, version=2), "valid_from": valid_from.isoformat()}
+    case_id = post(f"programmes/{programme_id}/rules", operator, handed_in, status=202)["case_id"]
+    approve(case_id, approvals=1, now=utc_now())
+    reconcile_funding(now=utc_now())
+    (proposal,) = get("rule-proposals", operator)["items"]
+    assert (proposal["state"], proposal["version"], proposal["pack"]) == ("published", 2, handed_in["pack"])
+    assert get("programmes", buyer_token)["items"][0]["rule_version"] == 1
+
+
+def test_voucher_money_is_asked_back_over_http_and_its_organisation_reads_it(buyer_token):
+    now = utc_now()
+    organisation_id = act(buyer_token, now=now).organisation_id
+    order_id = new_id("ord")
+    voucher_id = give_used_voucher(organisation_id, order_ids=[order_id], name="Asks back", now=now)
+    body = {"voucher_id": voucher_id, "order_ids": [order_id], "reason": "related_party", "detail": "The same owner."}
+    case_id = post("claw-backs", make_operator_token(now=now), body, status=202)["case_id"]
+
+    (asked,) = get("claw-backs", buyer_token)["items"]
+    assert (asked["case_id"], asked["state"], asked["asked_uc"], asked["due_uc"]) == (case_id, "asked", CREDIT, 0)
+    problem = read_problem(call("POST", "claw-backs", make_operator_token(now=now), body))
+    assert (problem["code"], problem["fields"][0]["path"]) == ("funding.claw_back_refused", "order_ids")
+    assert call("POST", "claw-backs", buyer_token, body).status_code == 403
 
 
 def test_the_reserve_takes_no_more_than_the_fees():

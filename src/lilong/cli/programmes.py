@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +18,7 @@ from lilong.sdk.programmes import Pays, Replay
 
 app = typer.Typer(no_args_is_help=True, help="What programmes would pay, and their rules.")
 
+MOMENT_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
 RuleFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="TOML file of the rule.")]
 
 
@@ -125,15 +126,25 @@ def create(
 
 @app.command()
 def publish(
-    programme_id: Annotated[str, typer.Argument(help="Id of the programme.")], file: RuleFile, as_json: AsJson = False
+    programme_id: Annotated[str, typer.Argument(help="Id of the programme.")],
+    file: RuleFile,
+    valid_from: Annotated[
+        datetime, typer.Option("--from", formats=MOMENT_FORMATS, help="From when it is in force, in UTC.")
+    ],
+    as_json: AsJson = False,
 ) -> None:
-    """Publish the next version of a programme's rule; what was issued and quoted keeps its own. For operators."""
+    """Hand in the next version of a programme's rule, which another operator approves. For operators.
+
+    The file says its version and its cases. What was issued and quoted keeps its own version.
+    """
     with hub_session(as_json=as_json) as hub:
-        version = hub.programmes.publish_rule(programme_id, rule=_read_rule(file))
+        pack, moment = _read_text(file), valid_from.replace(tzinfo=UTC)
+        case_id = hub.programmes.propose_rule(programme_id, pack=pack, valid_from=moment)
         if as_json:
-            print_json({"version": version})
+            print_json({"case_id": case_id})
             return
-        typer.echo(f"version {version}")
+        typer.echo(case_id)
+        print_next_step("Another operator decides: `lilong cases approve`.")
 
 
 @app.command()
@@ -245,9 +256,17 @@ def _origin(pays: Pays) -> str:
 
 
 def _read_rule(file: Path) -> dict[str, JsonValue]:
+    """Return the rule of a file, without the number and the cases that it has as a version to be published."""
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = tomllib.loads(_read_text(file))
+    except tomllib.TOMLDecodeError as error:
         raise RuleFileInvalid(detail=f"{file} is no TOML: {error}") from error
     rule: dict[str, JsonValue] = json.loads(json.dumps(document, default=str))
-    return rule
+    return {name: said for name, said in rule.items() if name not in {"version", "cases"}}
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RuleFileInvalid(detail=f"{file} is no text in UTF-8: {error}") from error

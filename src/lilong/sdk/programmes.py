@@ -256,10 +256,6 @@ class _CaseOpened(Answer):
     case_id: str
 
 
-class _RulePublished(Answer):
-    version: int
-
-
 class Programmes(Noun):
     """Say what programmes pay; for operators: create them, fund them, change their rule.
 
@@ -303,10 +299,13 @@ class Programmes(Noun):
         }
         self._do("POST", address("programmes", "declarations"), json=body)
 
-    def publish_rule(self, programme_id: str, *, rule: VoucherRule | Mapping[str, JsonValue]) -> int:
-        """Publish the next version of the rule and return its number; issued vouchers keep theirs."""
-        path = address("programmes", programme_id, "rules")
-        return self._post(_RulePublished, path, json={"rule": _dump(rule)}).version
+    def propose_rule(self, programme_id: str, *, pack: str, valid_from: datetime) -> str:
+        """Hand in the next version of the rule, as the text of its file; return the id of the case that decides.
+
+        valid_from: aware; issued vouchers keep their version.
+        """
+        body = {"pack": pack, "valid_from": valid_from.isoformat()}
+        return self._post(_CaseOpened, address("programmes", programme_id, "rules"), json=body).case_id
 
     def replay(
         self,

@@ -66,6 +66,21 @@ LABELS: dict[str, dict[str, Label]] = {
         "given": Label(_("voucher decision", "Given"), Tone.GOOD),
         "refused": Label(_("voucher decision", "Refused"), Tone.BAD),
     },
+    "rule_case": {
+        "passed": Label(_("rule case", "Passed"), Tone.GOOD),
+        "failed": Label(_("rule case", "Failed"), Tone.BAD),
+    },
+    "rule_proposal": {
+        "open": Label(_("rule proposal", "Waits for approval"), Tone.BUSY),
+        "published": Label(_("rule proposal", "Approved"), Tone.GOOD),
+        "refused": Label(_("rule proposal", "Refused"), Tone.BAD),
+    },
+    "claw_back": {
+        "asked": Label(_("claw-back", "Asked"), Tone.BUSY),
+        "approved": Label(_("claw-back", "Approved"), Tone.BAD),
+        "refused": Label(_("claw-back", "Refused"), Tone.GOOD),
+        "overturned": Label(_("claw-back", "Overturned on appeal"), Tone.WARN),
+    },
     "budget_decision": {
         "let": Label(_("budget decision", "Within it"), Tone.GOOD),
         "refused": Label(_("budget decision", "Refused"), Tone.BAD),

@@ -211,6 +211,8 @@ DESK: tuple[Group, ...] = (
             Entry(label=_("Providers"), url_name="desk_providers"),
             Entry(label=_("Pools"), url_name="desk_pools"),
             Entry(label=_("Voucher rules"), url_name="desk_replay"),
+            Entry(label=_("Versions handed in"), url_name="desk_rules"),
+            Entry(label=_("Money asked back"), url_name="desk_claw_backs"),
         ),
     ),
     Group(

@@ -1,12 +1,16 @@
 """Programmes from the command line: an example is printed, created, published anew, and told to who is entitled."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from lilong.common.time import utc_now
+from lilong.platforms.funding.models import RuleVersion
+from lilong.platforms.funding.reactions import reconcile
 from tests.integration.cli.commands import lilong
 from tests.people import found_organisation_today, make_operator_token
+from tests.programmes import approve
 from tests.running_web import running_web
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,13 +33,17 @@ def test_an_example_becomes_a_programme_that_says_whom_it_pays(hub, tmp_path):
     file = tmp_path / "rule.toml"
     file.write_text(read(hub, operator, "programmes", "examples", "korea-like"), encoding="utf-8")
     programme_id = read(hub, operator, "programmes", "create", "Small firms", str(file)).strip()
-    assert read(hub, operator, "programmes", "publish", programme_id, str(file)).strip() == "version 2"
+    file.write_text(f"version = 2\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+    said = read(hub, operator, "programmes", "publish", programme_id, str(file), "--from", "2999-01-01T08:00")
+    approve(said.split()[0], approvals=1, now=utc_now())
+    reconcile(now=utc_now())
+    assert RuleVersion.objects.get(version=2).valid_from == datetime(2999, 1, 1, 8, tzinfo=UTC)
 
     (before,) = json.loads(read(hub, token, "programmes", "list", "--json"))["programmes"]
     read(hub, token, "programmes", "declare", "--head-count", "12", "--founded-on", "2024-02-29")
     (after,) = json.loads(read(hub, token, "programmes", "list", "--json"))["programmes"]
     assert (before["is_entitled"], before["pays"][0]["code"]) == (False, "voucher.no_rate")
-    assert (after["is_entitled"], after["pays"][0]["rate_ppm"], after["rule_version"]) == (True, 950_000, 2)
+    assert (after["is_entitled"], after["pays"][0]["rate_ppm"], after["rule_version"]) == (True, 950_000, 1)
     assert "Small firms" in read(hub, token, "programmes", "list")
     assert json.loads(read(hub, token, "programmes", "decisions", "--json")) == {"decisions": []}
     report = json.loads(read(hub, operator, "programmes", "report", programme_id, "--json"))

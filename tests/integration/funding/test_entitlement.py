@@ -9,11 +9,17 @@ from django.db import transaction
 from lilong.common.errors import LilongError, NotAllowed
 from lilong.common.permissions import Role
 from lilong.foundation.record.models import Entry
-from lilong.platforms.funding.core.rules import Origin, Purpose, Rate, read_pack
+from lilong.platforms.funding.core.packs import read_pack
+from lilong.platforms.funding.core.rules import Origin, Purpose, Rate
 from lilong.platforms.funding.models import Decision, Voucher, VoucherUse
-from lilong.platforms.funding.public import create_programme, issue_voucher, publish_rule
+from lilong.platforms.funding.public import create_programme, issue_voucher
 from lilong.platforms.funding.public.orders import find_short_use, reserve_uses, settle_uses
-from lilong.platforms.funding.queries.entitlement import list_decisions, list_entitlements, load_examples
+from lilong.platforms.funding.queries.entitlement import (
+    find_declaration,
+    list_decisions,
+    list_entitlements,
+    load_examples,
+)
 from lilong.platforms.funding.reactions import reconcile
 from lilong.platforms.funding.services.declarations import DeclarationInvalid, declare_facts
 from lilong.platforms.funding.services.vouchers import VoucherRefused
@@ -24,7 +30,7 @@ from tests.crowd import call_at_once
 from tests.market import ask, found_buyer, open_stall
 from tests.people import NOW, found_operator, found_owner, join
 from tests.pools import at, make_spec
-from tests.programmes import CREDIT, RULE, give_voucher, make_programme
+from tests.programmes import CREDIT, RULE, give_voucher, make_programme, publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,13 +55,14 @@ def issue(programme, organisation_id, *, amount_uc=CREDIT, now=NOW):
 
 
 def entitlement_of(actor, *, now=NOW):
-    (found,) = list_entitlements(actor=actor, now=now)
+    declared = find_declaration(organisation_id=actor.organisation_id)
+    (found,) = list_entitlements(actor=actor, declared=declared, now=now)
     return found
 
 
 def test_what_a_rule_says_is_told_for_each_origin_before_any_form():
     owner = found_owner()
-    make_programme(rule=read_pack(text=load_examples()["hangzhou-like"]))
+    make_programme(rule=read_pack(text=load_examples()["hangzhou-like"]).rule)
     pays = {each.accelerator: each.rate_ppm for each in entitlement_of(owner).pays}
 
     assert pays == {Origin.HOME: 300_000, Origin.OTHER: 200_000, Origin.NONE: 200_000}
@@ -129,7 +136,7 @@ def test_a_voucher_keeps_the_version_of_its_issue_and_its_hash():
     owner = found_owner()
     programme = make_programme(fund_uc=5 * CREDIT, rule=RULE)
     voucher = Voucher.objects.get(id=issue(programme, owner.organisation_id))
-    publish_rule(actor=found_operator(), programme_id=programme.id, rule=SMALL_ONLY, now=NOW)
+    publish(programme, SMALL_ONLY)
 
     assert (voucher.rule.version, voucher.rule.sha256, voucher.rule.rule) == (1, RULE.sha256, RULE)
     assert entitlement_of(owner).rule_version == 2
@@ -248,7 +255,7 @@ def test_who_was_founded_long_ago_is_not_early_whenever_it_came():
 def test_every_example_can_be_published():
     operator = found_operator()
     for name, text in load_examples().items():
-        create_programme(actor=operator, name=name, rule=read_pack(text=text), now=NOW)
+        create_programme(actor=operator, name=name, rule=read_pack(text=text).rule, now=NOW)
 
-    assert len(list_entitlements(actor=found_owner(), now=NOW)) == len(load_examples())
+    assert len(list_entitlements(actor=found_owner(), declared=None, now=NOW)) == len(load_examples())
     assert not Order.objects.exists()

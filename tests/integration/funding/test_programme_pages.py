@@ -2,7 +2,7 @@
 
 import pytest
 
-from lilong.platforms.funding.core.rules import read_pack
+from lilong.platforms.funding.core.packs import read_pack
 from lilong.platforms.funding.queries.entitlement import find_declaration, load_examples
 from tests.desks import browse_as
 from tests.people import found_organisation_today, found_owner
@@ -17,7 +17,7 @@ def read(browser, **headers):
 
 
 def test_the_page_says_what_is_paid_and_what_would_change_it_before_anything_is_declared(django_assert_max_num_queries):
-    make_programme(rule=read_pack(text=load_examples()["korea-like"]))
+    make_programme(rule=read_pack(text=load_examples()["korea-like"]).rule)
     browser = browse_as(found_owner())
     with django_assert_max_num_queries(12):
         said = read(browser)

@@ -5,12 +5,12 @@ from lilong.foundation.cases.public import Decision, decide_case
 from lilong.foundation.record.models import Entry
 from lilong.platforms.funding.core.rules import VoucherRuleInvalid
 from lilong.platforms.funding.models import FundRequest, RuleVersion
-from lilong.platforms.funding.public import VoucherRule, create_programme, fund_programme, list_programmes, publish_rule
+from lilong.platforms.funding.public import VoucherRule, create_programme, fund_programme, list_programmes
 from lilong.platforms.funding.reactions import on_case_decided, reconcile
 from lilong.platforms.funding.services.programmes import FundAmountInvalid, ProgrammeNameTaken
 from tests.books import available_uc
 from tests.people import NOW, found_operator, found_owner
-from tests.programmes import CREDIT, RULE, approve, make_programme, refuse
+from tests.programmes import CREDIT, RULE, approve, make_programme, publish, refuse
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,10 +71,10 @@ def test_a_rule_is_published_in_versions_that_stay_and_are_recorded_by_hash():
     programme = make_programme(operator=operator)
     other = VoucherRule(rate_ppm=200_000, cap_uc=CREDIT, expires_in_days=5)
 
-    assert publish_rule(actor=operator, programme_id=programme.id, rule=other, now=NOW) == 2
+    publish(programme, other)
     assert [row.rule for row in RuleVersion.objects.order_by("version")] == [RULE, other]
     assert Entry.objects.filter(kind="funding.programme_rules").count() == 2
-    (view,) = list_programmes(actor=operator, cursor=None, limit=10).items
+    (view,) = list_programmes(actor=operator, cursor=None, limit=10, now=NOW).items
     assert (view.rule, view.rule_version, view.rule_sha256) == (other, 2, other.sha256)
 
 
@@ -97,7 +97,7 @@ def test_an_amount_out_of_range_is_refused(amount_uc):
 
 def test_a_programme_that_does_not_exist_is_not_found():
     with pytest.raises(NotFound):
-        publish_rule(actor=found_operator(), programme_id="prg_none", rule=RULE, now=NOW)
+        fund_programme(actor=found_operator(), programme_id="prg_none", amount_uc=1, reference="r", now=NOW)
 
 
 def test_only_the_hub_makes_programmes():

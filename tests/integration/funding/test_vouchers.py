@@ -8,13 +8,13 @@ from lilong.foundation.ledger.public import AccountKind, get_balances, open_acco
 from lilong.foundation.members.public import OrganisationKind, OrganisationState, admit_organisation
 from lilong.foundation.record.models import Entry
 from lilong.platforms.funding.models import Voucher
-from lilong.platforms.funding.public import issue_voucher, list_vouchers, publish_rule, return_expired
+from lilong.platforms.funding.public import issue_voucher, list_vouchers, return_expired
 from lilong.platforms.funding.public.orders import list_usable
 from lilong.platforms.funding.reactions import on_organisation_admitted, reconcile
 from lilong.platforms.funding.services.vouchers import FundShort, VoucherRefused
 from tests.books import available_uc, link, pend, post, void
 from tests.people import NOW, act, found_operator, found_organisation, found_owner
-from tests.programmes import CREDIT, RULE, give_voucher, make_programme
+from tests.programmes import CREDIT, RULE, give_voucher, make_programme, publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,7 +77,7 @@ def test_a_voucher_keeps_the_rule_that_it_was_issued_under():
     owner, operator = found_owner(), found_operator()
     programme = make_programme(fund_uc=CREDIT, operator=operator)
     issue(programme, owner.organisation_id)
-    publish_rule(actor=operator, programme_id=programme.id, rule=replace(RULE, rate_ppm=1), now=NOW)
+    publish(programme, replace(RULE, rate_ppm=1))
 
     (chosen,) = list_usable(organisation_id=owner.organisation_id, offers=(), now=NOW).usable
     assert (chosen.share.rate_ppm, chosen.voucher.rule_version) == (RULE.rate_ppm, 1)

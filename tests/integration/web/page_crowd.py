@@ -20,6 +20,7 @@ from tests.api.resources import MAKERS, Belongings, make_belongings
 from tests.bank import make_statement, write_table
 from tests.market import found_buyer, open_stall
 from tests.people import found_operator, join
+from tests.programmes import give_used_voucher, hand_in_version, make_programme
 from tests.sign_ins import read_code
 
 
@@ -71,6 +72,10 @@ def make_values(own: Belongings) -> dict[str, str]:
         "packs": MAKERS["audit-packs"](own),
         "statements": MAKERS["bank-statements"](own),
         "entries": MAKERS["bank-entries"](own),
+        "rules": hand_in_version(make_programme(name="Changes"), now=utc_now()),
+        "claw-backs": give_used_voucher(
+            own.owner.organisation_id, order_ids=[own.settled.id], name="Asks back", now=utc_now()
+        ),
     }
 
 
@@ -116,17 +121,6 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST cases/<str:case_id>": {"reason": "Look again."},
         "POST cases/<str:case_id>/documents": {"evidence_id": crowd.values["documents"]},
         "POST desk/cases/<str:case_id>/documents/<str:evidence_id>/verify": {"reason": "Seen."},
-        "POST desk/organisations/<str:organisation_id>/standings": {
-            "kind": "sponsor",
-            "starts_on": today,
-            "ends_on": "",
-            "reason": "Agreed.",
-        },
-        "POST desk/organisations/<str:organisation_id>/standings/<str:standing_id>/end": {
-            "ends_on": today,
-            "reason": "Moved out.",
-        },
-        "POST desk/second-factors/<str:loss_id>": {"decision": "grant", "reason": "Called."},
         "POST organisation/people/invite": {"email": "new@example.org", "role": "viewer", "language": "en"},
         "POST organisation/webhooks": {"key": uuid4().hex, "url": "https://h.example/", "kinds": "runs.run_failed"},
         "POST organisation/consents": {"version": load_consent_terms().version},
@@ -151,11 +145,33 @@ def make_forms(crowd: Crowd) -> dict[str, dict[str, object]]:
         "POST organisation/webhooks/<str:webhook_id>/rotate": {"key": uuid4().hex},
         "POST organisation/people/<str:membership_id>": {"action": "remove"},
         "POST quotes": {"key": uuid4().hex, "job": SimpleUploadedFile("job.yaml", job), "project": ""},
+        **_make_desk_forms(crowd, today=today),
         **_make_provider_forms(crowd),
         **_make_spending_forms(),
         **_make_bank_forms(crowd),
         "POST desk/cases/<str:case_id>": {"decision": "approve", "reason": "Seen."},
         "POST desk/organisations/<str:organisation_id>": {"action": "suspend", "reason": "Unpaid."},
+    }
+
+
+def _make_desk_forms(crowd: Crowd, *, today: str) -> dict[str, dict[str, object]]:
+    return {
+        "POST desk/organisations/<str:organisation_id>/standings": {
+            "kind": "sponsor",
+            "starts_on": today,
+            "ends_on": "",
+            "reason": "Agreed.",
+        },
+        "POST desk/organisations/<str:organisation_id>/standings/<str:standing_id>/end": {
+            "ends_on": today,
+            "reason": "Moved out.",
+        },
+        "POST desk/programmes/claw-backs/<str:voucher_id>": {
+            "order_ids": [crowd.own.settled.id],
+            "reason": "related_party",
+            "detail": "The same owner.",
+        },
+        "POST desk/second-factors/<str:loss_id>": {"decision": "grant", "reason": "Called."},
     }
 
 

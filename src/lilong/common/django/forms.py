@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -23,6 +24,18 @@ def render_form(
     response = render(request, template, dict(context), status=HTTPStatus.UNPROCESSABLE_ENTITY)
     response.__dict__["lilong_error"] = InputInvalid.code
     return response
+
+
+def read_text_file(*, file: "UploadedFile[bytes] | None", length_max: int, too_long: str, no_text: str) -> str:
+    """Return the text of an uploaded file, empty without one; raises ValidationError with these words."""
+    if not file:
+        return ""
+    if (file.size or 0) > length_max:
+        raise forms.ValidationError(too_long)
+    try:
+        return str(file.read().decode())
+    except UnicodeDecodeError as error:
+        raise forms.ValidationError(no_text) from error
 
 
 class DayField(forms.DateField):

@@ -10,8 +10,8 @@ from lilong.foundation.outbox.events import Event
 class CaseDecided(Event):
     """A case was approved or refused, for good; decision is `approved` or `refused`.
 
-    When an appeal is decided, kind and subject are those of the request that it is about: an approval does what the
-    first one would have done.
+    When an appeal is decided, kind and subject are those of the request that it is about: an approval does the opposite
+    of what the first decision did.
     """
 
     name: ClassVar[str] = "cases.case_decided"

@@ -28,9 +28,10 @@ class Case(models.Model):
 
     organisation_id: whom it concerns, empty for the hub itself. rule_*: which published rule looked at it, and
     rule_distance how far the facts were from its nearest threshold, also when it left the decision to people.
-    terms_*: the published terms in force when it was opened; appeal_within_s of them, 0 without appeal.
+    terms_*: the published terms in force when it was opened; of them appeal_within_s, 0 without appeal, and
+    appeal_against, the decision that it would be about.
     concerns: organisations beside organisation_id whose people, and people of whose related parties, do not decide it.
-    assigned_to: the operator who is expected to decide; empty: all are. appeal_of: the refusal appealed against.
+    assigned_to: the operator who is expected to decide; empty: all are. appeal_of: the decision appealed against.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -54,6 +55,7 @@ class Case(models.Model):
     terms_version = models.CharField(max_length=64, blank=True)
     terms_sha256 = models.CharField(max_length=64, blank=True)
     appeal_within_s = models.PositiveIntegerField(default=0)
+    appeal_against = models.CharField(max_length=16, default=CaseState.REFUSED.value)
     assigned_to = models.CharField(max_length=64, blank=True)
     appeal_of = models.OneToOneField("self", models.PROTECT, null=True, related_name="appeal")
 

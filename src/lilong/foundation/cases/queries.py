@@ -16,7 +16,7 @@ from lilong.common.paging import Page
 from lilong.common.permissions import Actor, Role, Scope, Verdict, may, require
 from lilong.common.sentences import say
 from lilong.foundation.cases.core.admission import ADMISSION_CASE
-from lilong.foundation.cases.core.appeals import Refusal, find_obstacle, may_appeal, say_next_step
+from lilong.foundation.cases.core.appeals import Contested, find_obstacle, may_appeal, say_next_step
 from lilong.foundation.cases.core.decisions import CaseState, Decision, Opinion, may_decide
 from lilong.foundation.cases.core.terms import KindTerms, Terms, read_terms
 from lilong.foundation.cases.models import Case, CaseQuerySet
@@ -25,6 +25,7 @@ from lilong.foundation.members.public.ownership import find_relations
 from lilong.foundation.members.public.people import list_memberships, list_people, name_organisations
 
 TERMS_FILE = "terms-3.toml"
+OPPOSITES = {CaseState.REFUSED: CaseState.APPROVED, CaseState.APPROVED: CaseState.REFUSED}
 
 
 class CaseMissing(NotFound):
@@ -49,8 +50,8 @@ class OpinionView:
 class CaseView:
     """A case as it stands; see the model for the fields.
 
-    outcome: what holds in the end: the decision, or approved where an appeal against it was.
-    appeal_until: end of the time for an appeal against a refusal. appeal_id, appeal_of_id: the other one of the two.
+    outcome: what holds in the end: the decision, or the other one where an appeal against it was approved.
+    appeal_until: end of the time for an appeal. appeal_id, appeal_of_id: the other one of the two.
     """
 
     id: str
@@ -74,16 +75,25 @@ class CaseView:
     terms_version: str
     assigned_to: str
     outcome: CaseState
+    appeal_against: CaseState
     appeal_until: datetime | None
     appeal_id: str
     appeal_of_id: str
     opinions: tuple[OpinionView, ...]
 
     def say_next_step(self, *, now: datetime) -> str:
-        """Return what the organisation concerned can do about a refusal; empty for any other case."""
-        refusal = Refusal(state=self.state, appeal_until=self.appeal_until, is_appealed=bool(self.appeal_id))
+        """Return what the organisation concerned can do about the decision; empty where there is nothing."""
         terms = load_terms().kinds.get(self.kind)
-        return say_next_step(refusal, after_refusal=terms.after_refusal if terms else "", now=now)
+        return say_next_step(self.contest(), after_refusal=terms.after_refusal if terms else "", now=now)
+
+    def contest(self) -> Contested:
+        """Return the case as far as an appeal against it goes."""
+        return Contested(
+            state=self.state,
+            appeal_until=self.appeal_until,
+            is_appealed=bool(self.appeal_id),
+            against=self.appeal_against,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +114,7 @@ class CaseRow:
 class CaseSheet:
     """A case with what somebody needs who looks at it.
 
-    appealed: the refusal that it appeals against. names: of the people in it, by id, as far as they still belong to
+    appealed: the decision that it appeals against. names: of the people in it, by id, as far as they still belong to
     the hub or the organisation concerned. verdict: whether the actor may give an opinion. may_appeal: whether the
     actor can appeal now. after_refusal: what the terms say can be done besides.
     """
@@ -182,7 +192,6 @@ def get_case_sheet(*, actor: Actor, case_id: str, now: datetime) -> CaseSheet:
     appealed = get_many(case_ids=[case.appeal_of_id]).get(case.appeal_of_id) if case.appeal_of_id else None
     earlier = {opinion.person_id for opinion in appealed.opinions} | {appealed.opened_by} if appealed else set[str]()
     said = [Opinion(person_id=opinion.person_id, decision=opinion.decision) for opinion in case.opinions]
-    refusal = Refusal(state=case.state, appeal_until=case.appeal_until, is_appealed=bool(case.appeal_id))
     speaks = may_appeal(actor=actor, organisation_id=case.organisation_id).allowed
     terms = load_terms().kinds.get(case.kind)
     return CaseSheet(
@@ -198,7 +207,7 @@ def get_case_sheet(*, actor: Actor, case_id: str, now: datetime) -> CaseSheet:
             earlier=earlier,
             is_related=case.state is CaseState.OPEN and is_related(case=case, actor=actor, now=now),
         ),
-        may_appeal=speaks and not find_obstacle(refusal, now=now),
+        may_appeal=speaks and not find_obstacle(case.contest(), now=now),
         after_refusal=terms.after_refusal if terms and case.state is CaseState.REFUSED else "",
     )
 
@@ -224,8 +233,8 @@ def is_related(*, case: Case | CaseView, actor: Actor, now: datetime) -> bool:
 
 
 def list_overturned(*, kind: str) -> list[str]:
-    """Return the subjects of this kind whose refusal an appeal overturned, for reconcilers. One query."""
-    overturned = Case.objects.filter(kind=kind, state=CaseState.REFUSED, appeal__state=CaseState.APPROVED)
+    """Return the subjects of this kind whose decision an appeal overturned, for reconcilers. One query."""
+    overturned = Case.objects.filter(kind=kind, appeal__state=CaseState.APPROVED)
     return list(overturned.order_by("id").values_list("subject_id", flat=True))
 
 
@@ -235,8 +244,8 @@ def find_overturning(*, case: Case) -> Case | None:
 
 
 def find_appeal_end(*, case: Case) -> datetime | None:
-    """Return until when a refusal may be appealed against; None where it may not be at all."""
-    if case.state != CaseState.REFUSED or case.decided_at is None or not case.appeal_within_s:
+    """Return until when the decision may be appealed against; None where it may not be at all."""
+    if case.state != case.appeal_against or case.decided_at is None or not case.appeal_within_s:
         return None
     return case.decided_at + timedelta(seconds=case.appeal_within_s)
 
@@ -277,7 +286,8 @@ def _view(case: Case) -> CaseView:
         rule_distance=case.rule_distance,
         terms_version=case.terms_version,
         assigned_to=case.assigned_to,
-        outcome=CaseState.APPROVED if is_overturned else CaseState(case.state),
+        outcome=OPPOSITES[CaseState(case.state)] if is_overturned else CaseState(case.state),
+        appeal_against=CaseState(case.appeal_against),
         appeal_until=find_appeal_end(case=case),
         appeal_id=appeal.id if appeal else "",
         appeal_of_id=case.appeal_of_id or "",

@@ -1,12 +1,19 @@
-"""Tables of programmes, the versions of their rules, requests to fund them, vouchers, and what each of them pays."""
+"""Tables of programmes, their rules and funding, vouchers, what each of them pays, and what is asked back of it."""
 
 import json
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from lilong.common.permissions import Actor
-from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, VoucherRule, read_rule
+from lilong.platforms.funding.core.claw_back import ClawBackState
+from lilong.platforms.funding.core.packs import ProposalState
+from lilong.platforms.funding.core.rules import AMOUNT_MAX_UC, ClawBackReason, VoucherRule, read_rule
+
+# Migrations freeze texts, not enums that may move.
+PROPOSAL_STATES = sorted(state.value for state in ProposalState)
+CLAW_BACK_STATES = sorted(state.value for state in ClawBackState)
+CLAW_BACK_REASONS = sorted(reason.value for reason in ClawBackReason)
 
 
 class ProgrammeQuerySet(models.QuerySet["Programme"]):
@@ -31,7 +38,8 @@ class Programme(models.Model):
 class RuleVersion(models.Model):
     """One published version of a programme's rule; never changed. Vouchers keep the version of their issue.
 
-    document: the canonical JSON of which `sha256` is the hash.
+    document: the canonical JSON of which `sha256` is the hash. valid_from: from when it is in force, until a later one
+    is; a higher number is never in force before a lower one.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -40,14 +48,46 @@ class RuleVersion(models.Model):
     document = models.TextField()
     sha256 = models.CharField(max_length=64)
     published_at = models.DateTimeField()
+    valid_from = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["programme", "version"], name="funding_rule_version_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["programme", "version"], name="funding_rule_version_once"),
+            models.CheckConstraint(condition=Q(valid_from__gte=F("published_at")), name="funding_rule_not_in_the_past"),
+        ]
 
     @property
     def rule(self) -> VoucherRule:
         """Return the rule as the core knows it."""
         return read_rule(document=json.loads(self.document))
+
+
+class RuleProposal(models.Model):
+    """The next version of a programme's rule, as the file that somebody handed in; another operator decides.
+
+    pack: its bytes as text, of which pack_sha256 is the hash: a number stands for them for good, also when refused.
+    valid_from: from when it is to be in force; approved later, it is from then on.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    programme = models.ForeignKey(Programme, models.PROTECT, related_name="proposals")
+    version = models.PositiveIntegerField()
+    pack = models.TextField()
+    pack_sha256 = models.CharField(max_length=64)
+    valid_from = models.DateTimeField()
+    proposed_by = models.CharField(max_length=64)
+    proposed_at = models.DateTimeField()
+    case_id = models.CharField(max_length=64, unique=True)
+    state = models.CharField(max_length=16, default=ProposalState.OPEN.value)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["programme", "version"], name="funding_proposal_version_once"),
+            models.UniqueConstraint(
+                fields=["programme"], condition=Q(state=ProposalState.OPEN.value), name="funding_one_open_proposal"
+            ),
+            models.CheckConstraint(condition=Q(state__in=PROPOSAL_STATES), name="funding_proposal_state"),
+        ]
 
 
 class FundRequest(models.Model):
@@ -115,6 +155,7 @@ class VoucherUse(models.Model):
     """What a voucher pays for one order: the most that it may while quote and order live, then what it paid.
 
     year: the hub's calendar year in which it was settled; while it is None, it counts in whatever year it is.
+    paid_at: when it was settled, None until then.
     """
 
     id = models.BigAutoField(primary_key=True)  # never shown, so without a prefix
@@ -122,6 +163,7 @@ class VoucherUse(models.Model):
     voucher = models.ForeignKey(Voucher, models.PROTECT, related_name="uses")
     amount_uc = models.BigIntegerField()
     year = models.PositiveSmallIntegerField(null=True)
+    paid_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -188,3 +230,69 @@ class Decision(models.Model):
             )
         ]
         indexes = [models.Index(fields=["organisation_id", "id"], name="funding_decision_owner")]
+
+
+class ClawBackQuerySet(models.QuerySet["ClawBack"]):
+    """Filters of what is asked back."""
+
+    def visible_to(self, actor: Actor) -> "ClawBackQuerySet":
+        """Keep what is asked of the actor's organisation; operators see all."""
+        if actor.is_operator:
+            return self
+        return self.filter(organisation_id=actor.organisation_id) if actor.organisation_id else self.none()
+
+
+class ClawBack(models.Model):
+    """Money of a voucher that is asked back because it should not have been used, as its rule allows.
+
+    organisation_id: whose voucher it is. claimed_uc: what stands claimed in the ledger, of which taken_uc is back in
+    the fund; both follow the transfers of their transaction. moves: how often money moved, so that each has an id.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    voucher = models.ForeignKey(Voucher, models.PROTECT, related_name="claw_backs")
+    organisation_id = models.CharField(max_length=64)
+    reason = models.CharField(max_length=32)
+    detail = models.CharField(max_length=1000)
+    case_id = models.CharField(max_length=64, unique=True)
+    asked_by = models.CharField(max_length=64)
+    asked_at = models.DateTimeField()
+    state = models.CharField(max_length=16, default=ClawBackState.ASKED.value)
+    decided_at = models.DateTimeField(null=True)
+    claimed_uc = models.BigIntegerField(default=0)
+    taken_uc = models.BigIntegerField(default=0)
+    moves = models.PositiveIntegerField(default=0)
+
+    objects = ClawBackQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=CLAW_BACK_STATES), name="funding_claw_back_state"),
+            models.CheckConstraint(condition=Q(reason__in=CLAW_BACK_REASONS), name="funding_claw_back_reason"),
+            models.CheckConstraint(
+                condition=Q(taken_uc__gte=0, claimed_uc__gte=F("taken_uc")), name="funding_claw_back_sums"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organisation_id", "id"], name="funding_claw_back_owner"),
+            models.Index(fields=["state", "id"], name="funding_claw_back_by_state"),
+        ]
+
+
+class ClawBackUse(models.Model):
+    """One use of a voucher that is asked back, and how much it came to then.
+
+    is_live: while asked for or approved; of one use that holds once, so that nothing is asked back twice.
+    """
+
+    id = models.BigAutoField(primary_key=True)  # never shown, so without a prefix
+    claw_back = models.ForeignKey(ClawBack, models.PROTECT, related_name="uses")
+    use = models.ForeignKey(VoucherUse, models.PROTECT, related_name="asked_back")
+    asked_uc = models.BigIntegerField()
+    is_live = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["use"], condition=Q(is_live=True), name="funding_asked_back_once"),
+            models.CheckConstraint(condition=Q(asked_uc__gte=1), name="funding_asked_back_amount"),
+        ]

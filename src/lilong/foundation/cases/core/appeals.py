@@ -1,4 +1,4 @@
-"""Who may appeal against a refusal, until when, and what somebody who was refused can do next."""
+"""Who may appeal against a decision, until when, and what somebody who was refused can do next."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +13,16 @@ APPELLANTS = frozenset({Role.OWNER, Role.ADMIN, Role.BILLING})
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A case, as far as an appeal against it goes. appeal_until: None where there is no appeal."""
+class Contested:
+    """A case, as far as an appeal against it goes. appeal_until: None where there is no appeal.
+
+    against: the decision that can be appealed against.
+    """
 
     state: CaseState
     appeal_until: datetime | None
     is_appealed: bool
+    against: CaseState = CaseState.REFUSED
 
 
 def may_appeal(*, actor: Actor, organisation_id: str) -> Verdict:
@@ -34,36 +38,36 @@ def may_appeal(*, actor: Actor, organisation_id: str) -> Verdict:
     return verdict
 
 
-def find_obstacle(refusal: Refusal, *, now: datetime) -> str:
+def find_obstacle(contested: Contested, *, now: datetime) -> str:
     """Return why there can be no appeal now, or an empty text.
 
-    >>> find_obstacle(Refusal(CaseState.OPEN, None, is_appealed=False), now=datetime(2026, 3, 1))
+    >>> find_obstacle(Contested(CaseState.OPEN, None, is_appealed=False), now=datetime(2026, 3, 1))
     'It is open: only a refusal can be appealed against.'
     """
-    if refusal.state is not CaseState.REFUSED:
-        return say("It is {state}: only a refusal can be appealed against.", state=refusal.state)
-    if refusal.is_appealed:
+    if contested.state is not contested.against:
+        if contested.against is CaseState.APPROVED:
+            return say("It is {state}: only an approval can be appealed against.", state=contested.state)
+        return say("It is {state}: only a refusal can be appealed against.", state=contested.state)
+    if contested.is_appealed:
         return say("There was an appeal already; there is one chance.")
-    if refusal.appeal_until is None:
+    if contested.appeal_until is None:
         return say("There is no appeal against decisions of this kind.")
-    if now >= refusal.appeal_until:
-        return say("The time for an appeal ended at {appeal_until}.", appeal_until=format_moment(refusal.appeal_until))
+    if now >= contested.appeal_until:
+        ended = format_moment(contested.appeal_until)
+        return say("The time for an appeal ended at {appeal_until}.", appeal_until=ended)
     return ""
 
 
-def say_next_step(refusal: Refusal, *, after_refusal: str, now: datetime) -> str:
-    """Return what somebody who was refused can do; empty for a case that was not refused.
+def say_next_step(contested: Contested, *, after_refusal: str, now: datetime) -> str:
+    """Return what can be done about a decision that can be appealed against or is a refusal; empty for any other.
 
     >>> from datetime import UTC
     >>> until = datetime(2026, 3, 31, tzinfo=UTC)
-    >>> say_next_step(Refusal(CaseState.REFUSED, until, is_appealed=False), after_refusal="", now=until)
+    >>> say_next_step(Contested(CaseState.REFUSED, until, is_appealed=False), after_refusal="", now=until)
     ''
     """
-    if refusal.state is not CaseState.REFUSED:
-        return ""
-    if find_obstacle(refusal, now=now) or refusal.appeal_until is None:
-        return after_refusal
-    until = format_moment(refusal.appeal_until)
-    return (
-        f"Appeal until {until} with `lilong cases appeal`: people who had no say in it decide. {after_refusal}".strip()
-    )
+    besides = after_refusal if contested.state is CaseState.REFUSED else ""
+    if find_obstacle(contested, now=now) or contested.appeal_until is None:
+        return besides
+    until = format_moment(contested.appeal_until)
+    return f"Appeal until {until} with `lilong cases appeal`: people who had no say in it decide. {besides}".strip()

@@ -8,6 +8,7 @@ from typing import cast
 from lilong.common.errors import InvariantBroken
 from lilong.common.sentences import say
 from lilong.foundation.cases.core.admission import PublishedRule
+from lilong.foundation.cases.core.decisions import CaseState
 
 
 class KindUnknown(InvariantBroken):
@@ -19,12 +20,13 @@ class KindUnknown(InvariantBroken):
 
 @dataclass(frozen=True, slots=True)
 class KindTerms:
-    """The terms of one kind. appeal_within: None where there is no appeal."""
+    """The terms of one kind. appeal_within: None where there is no appeal; appeal_against: the decision it is about."""
 
     approvals: int
     decide_within: timedelta
     appeal_within: timedelta | None
     after_refusal: str
+    appeal_against: CaseState = CaseState.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def read_terms(*, document: Mapping[str, object], sha256: str) -> Terms:
                 decide_within=timedelta(days=int(said["decide_within_days"])),
                 appeal_within=timedelta(days=int(said["appeal_within_days"])) if said["appeal_within_days"] else None,
                 after_refusal=str(said["after_refusal"]),
+                appeal_against=CaseState(str(said.get("appeal_against", CaseState.REFUSED))),
             )
             for kind, said in kinds.items()
         },

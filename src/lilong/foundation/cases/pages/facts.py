@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from lilong.common.canonical import Json
-from lilong.foundation.cases.pages.words import FACTS, name_kind
+from lilong.foundation.cases.pages.words import CODES, FACTS
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -22,6 +22,16 @@ class Form(StrEnum):
     ID = "id"
     ORDER = "order"
     ORGANISATION_KIND = "organisation kind"
+    RULE = "rule"
+
+
+FORMS = {
+    "kind": Form.ORGANISATION_KIND,
+    "order_id": Form.ORDER,
+    "proposal_id": Form.RULE,
+    "standing": Form.ORGANISATION_KIND,
+}
+"""How the values of these facts are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +51,10 @@ def read_facts(facts: Mapping[str, Json]) -> Iterator[Fact]:
             yield from read_facts(value)
         elif isinstance(value, int):
             yield Fact(label, Form.MONEY if name.endswith("_uc") else Form.COUNT, value)
-        elif name in {"kind", "standing"}:
-            yield Fact(label, Form.ORGANISATION_KIND, value)
-        elif name == "order_id":
-            yield Fact(label, Form.ORDER, value)
-        elif name.endswith("_kind") and isinstance(value, str):
-            yield Fact(label, Form.TEXT, name_kind(value))
+        elif name in FORMS:
+            yield Fact(label, FORMS[name], value)
+        elif name in CODES:
+            yield Fact(label, Form.TEXT, CODES[name].get(str(value), value))
         elif isinstance(value, list):
             for each in value:
                 yield Fact(label, Form.ID, each)

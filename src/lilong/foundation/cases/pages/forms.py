@@ -43,7 +43,7 @@ class AppealForm(forms.Form):
 
     reason = forms.CharField(
         label=_("Why should it be looked at again?"),
-        help_text=_("People who had no say in the refusal read it. There is one appeal."),
+        help_text=_("People who had no say in the decision read it. There is one appeal."),
         max_length=REASON_MAX,
         widget=forms.Textarea(attrs={"rows": 4}),
     )

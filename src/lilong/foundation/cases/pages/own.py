@@ -36,7 +36,7 @@ def show_case(request: HttpRequest, case_id: str) -> HttpResponseBase:
     form = AppealForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         appeal_id = appeal(actor=actor, case_id=case_id, reason=form.cleaned_data["reason"], now=now)
-        messages.success(request, _("Your appeal is with people who had no say in the refusal."))
+        messages.success(request, _("Your appeal is with people who had no say in the decision."))
         return redirect("case", case_id=appeal_id)
     sheet = get_case_sheet(actor=actor, case_id=case_id, now=now)
     context = {

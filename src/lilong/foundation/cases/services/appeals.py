@@ -1,4 +1,4 @@
-"""Appeals: the organisation concerned asks once that a refusal is looked at by people who had no say in it."""
+"""Appeals: the organisation concerned asks once that a decision is looked at by people who had no say in it."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from lilong.common.errors import Conflict
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, require
 from lilong.common.sentences import say
-from lilong.foundation.cases.core.appeals import APPEAL_CASE, Refusal, find_obstacle, may_appeal
+from lilong.foundation.cases.core.appeals import APPEAL_CASE, Contested, find_obstacle, may_appeal
 from lilong.foundation.cases.core.decisions import CaseState
 from lilong.foundation.cases.models import Case
 from lilong.foundation.cases.queries import CaseMissing, find_appeal_end, load_terms
@@ -16,7 +16,7 @@ from lilong.foundation.cases.services.telling import announce_case
 
 
 class AppealImpossible(Conflict):
-    """The case was not refused, its time for an appeal is over, or there was one."""
+    """The decision is not one to appeal against, its time for an appeal is over, or there was one."""
 
     code = "cases.appeal_impossible"
     title = "There can be no appeal against this"
@@ -24,9 +24,9 @@ class AppealImpossible(Conflict):
 
 
 def appeal(*, actor: Actor, case_id: str, reason: str, now: datetime) -> str:
-    """Appeal against a refusal and return the appeal's case, which others decide; the refusal stays as it is.
+    """Appeal against a decision and return the appeal's case, which others decide; the decision stays as it is.
 
-    When the appeal is approved, what was asked for happens. Raises CaseMissing, NotAllowed, AppealImpossible.
+    When the appeal is approved, the opposite of the decision happens. Raises CaseMissing, NotAllowed, AppealImpossible.
     """
     with transaction.atomic():
         first = Case.objects.select_for_update().visible_to(actor).filter(pk=case_id).first()
@@ -35,8 +35,13 @@ def appeal(*, actor: Actor, case_id: str, reason: str, now: datetime) -> str:
         require(may_appeal(actor=actor, organisation_id=first.organisation_id))
         until = find_appeal_end(case=first)
         is_appealed = Case.objects.filter(appeal_of=first).exists()
-        refusal = Refusal(state=CaseState(first.state), appeal_until=until, is_appealed=is_appealed)
-        obstacle = find_obstacle(refusal, now=now)
+        contested = Contested(
+            state=CaseState(first.state),
+            appeal_until=until,
+            is_appealed=is_appealed,
+            against=CaseState(first.appeal_against),
+        )
+        obstacle = find_obstacle(contested, now=now)
         if obstacle:
             raise AppealImpossible(detail=obstacle)
         terms = load_terms()
@@ -48,7 +53,7 @@ def appeal(*, actor: Actor, case_id: str, reason: str, now: datetime) -> str:
             opened_by=actor.person_id,
             facts={
                 "appeal": reason,
-                "refused_because": first.reason,
+                f"{first.state}_because": first.reason,
                 "request": first.facts,
                 "request_kind": first.kind,
             },

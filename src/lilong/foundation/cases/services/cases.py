@@ -68,6 +68,7 @@ def open_case(
                 "terms_version": terms.published.version,
                 "terms_sha256": terms.published.sha256,
                 "appeal_within_s": int(of_kind.appeal_within.total_seconds()) if of_kind.appeal_within else 0,
+                "appeal_against": of_kind.appeal_against,
             },
         )
         if is_new and kind not in JUDGED_FIRST:

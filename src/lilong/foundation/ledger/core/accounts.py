@@ -5,7 +5,11 @@ from enum import StrEnum
 
 
 class AccountKind(StrEnum):
-    """What an account is for; the kind decides whether it may go below zero."""
+    """What an account is for; the kind decides whether it may go below zero.
+
+    What a member owes stands below zero in its `member_debt` and above in the `receivable` of whom it is owed to: two
+    sides of one promise and no money, so that nobody spends what has not come in, and never more comes in than is owed.
+    """
 
     WALLET = "wallet"
     PROJECT_BUDGET = "project_budget"
@@ -17,10 +21,14 @@ class AccountKind(StrEnum):
     PROVIDER_AVAILABLE = "provider_available"
     HUB_FEE = "hub_fee"
     SERVICE_RESERVE = "service_reserve"
+    MEMBER_DEBT = "member_debt"
+    RECEIVABLE = "receivable"
     OUTSIDE = "outside"
 
 
-FLOORLESS_KINDS = frozenset({AccountKind.PROVIDER_ACCRUING, AccountKind.HUB_FEE, AccountKind.OUTSIDE})
+FLOORLESS_KINDS = frozenset(
+    {AccountKind.PROVIDER_ACCRUING, AccountKind.HUB_FEE, AccountKind.MEMBER_DEBT, AccountKind.OUTSIDE}
+)
 
 
 def find_floor_uc(*, kind: AccountKind) -> int | None:

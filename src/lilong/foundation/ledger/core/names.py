@@ -10,6 +10,7 @@ from lilong.protocol.audit_pack import end_account_name
 _HUB_ROOTS = {
     AccountKind.OUTSIDE: "Assets",
     AccountKind.HUB_FEE: "Income",
+    AccountKind.MEMBER_DEBT: "Assets",
     AccountKind.SERVICE_RESERVE: "Equity",
 }
 _OTHERS = {
@@ -18,6 +19,7 @@ _OTHERS = {
     AccountKind.SERVICE_RESERVE: "Income:ServiceReserve",
     AccountKind.ORDER_ESCROW: "Income:Orders",
     AccountKind.CHALLENGE_ESCROW: "Income:Challenges",
+    AccountKind.RECEIVABLE: "Income:Programmes",
     AccountKind.PROVIDER_ACCRUING: "Expenses:Providers",
     AccountKind.PROVIDER_AVAILABLE: "Expenses:Providers",
     AccountKind.HUB_FEE: "Expenses:HubFee",
@@ -39,7 +41,8 @@ def name_own(*, account_id: str, kind: AccountKind) -> str:
     >>> name_own(account_id="acc_1", kind=AccountKind.VOUCHER)
     'Assets:Voucher:Acc-1'
     """
-    return f"Assets:{end_account_name(account_id=account_id, kind=kind)}"
+    root = "Liabilities" if kind is AccountKind.MEMBER_DEBT else "Assets"
+    return f"{root}:{end_account_name(account_id=account_id, kind=kind)}"
 
 
 def name_other(*, kind: AccountKind) -> str:

@@ -20,6 +20,8 @@ NAMES: Mapping[AccountKind, Sentence] = {
     AccountKind.PROVIDER_AVAILABLE: say("provider available"),
     AccountKind.HUB_FEE: say("hub fee"),
     AccountKind.SERVICE_RESERVE: say("service reserve"),
+    AccountKind.MEMBER_DEBT: say("member debt"),
+    AccountKind.RECEIVABLE: say("receivable"),
     AccountKind.OUTSIDE: say("outside"),
 }
 

@@ -30,6 +30,7 @@ STATEMENT_KINDS = (
     AccountKind.VOUCHER,
     AccountKind.PROVIDER_AVAILABLE,
     AccountKind.PROVIDER_ACCRUING,
+    AccountKind.MEMBER_DEBT,
 )
 """What an organisation reads statements of, in this order; escrows of its orders are left out."""
 

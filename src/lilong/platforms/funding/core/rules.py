@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -77,6 +76,7 @@ class ClawBackReason(StrEnum):
     RELATED_PARTY = "related_party"
     CLAIMED_TWICE = "claimed_twice"
     OTHER_PURPOSE = "other_purpose"
+    PRODUCT_WITHDRAWN = "product_withdrawn"
 
 
 class _Strict:
@@ -188,23 +188,20 @@ def read_rule(*, document: Mapping[str, Any]) -> VoucherRule:
     try:
         rule = _rules().validate_json(json.dumps(document, default=str), strict=True)
     except ValidationError as error:
-        raise VoucherRuleInvalid(
-            fields=[
-                FieldProblem(path=".".join(map(str, each["loc"])), code=f"funding.{each['type']}", message=each["msg"])
-                for each in error.errors()
-            ]
-        ) from error
+        raise VoucherRuleInvalid(fields=name_problems(error=error)) from error
     check_rule(rule=rule)
     return rule
 
 
-def read_pack(*, text: str) -> VoucherRule:
-    """Return the rule that a TOML text says; raises VoucherRuleInvalid."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise VoucherRuleInvalid(detail=say("It is no TOML: {why}", why=str(error))) from error
-    return read_rule(document=document)
+def name_problems(*, error: ValidationError, prefix: str = "") -> list[FieldProblem]:
+    """Return what is wrong with a document, by the path of each part."""
+    begin = (prefix,) if prefix else ()
+    return [
+        FieldProblem(
+            path=".".join(map(str, (*begin, *each["loc"]))), code=f"funding.{each['type']}", message=each["msg"]
+        )
+        for each in error.errors()
+    ]
 
 
 def check_rule(*, rule: VoucherRule) -> None:

@@ -29,6 +29,7 @@ from lilong.platforms.funding.pages.words import (
     say_ways,
     say_words,
 )
+from lilong.platforms.funding.queries.claw_backs import list_claw_backs
 from lilong.platforms.funding.queries.entitlement import (
     Entitlement,
     find_declaration,
@@ -38,6 +39,7 @@ from lilong.platforms.funding.queries.entitlement import (
 from lilong.platforms.funding.services.declarations import DECLARERS, DeclarationInvalid, declare_facts
 
 DECISIONS_SHOWN = 10
+CLAW_BACKS_SHOWN = 10
 
 
 class DeclarationForm(forms.Form):
@@ -110,10 +112,15 @@ def show_programmes(request: HttpRequest) -> HttpResponseBase:
             return redirect("own_programmes")
     declared = find_declaration(organisation_id=actor.organisation_id)
     context = {
-        "rows": [_put(each) for each in list_entitlements(actor=actor, now=now)],
+        "rows": [_put(each) for each in list_entitlements(actor=actor, declared=declared, now=now)],
         "decisions": [
             (each, " ".join(say_decision(each)))
             for each in list_decisions(actor=actor, cursor=None, limit=DECISIONS_SHOWN).items
+        ],
+        "claw_backs": [
+            (each, CLAW_BACKS[each.reason])
+            for each in list_claw_backs(actor=actor, cursor=None, limit=CLAW_BACKS_SHOWN).items
+            if each.organisation_id == actor.organisation_id
         ],
         "form": form or DeclarationForm(initial=_write(declared)),
         "declared": declared,

@@ -46,6 +46,7 @@ CLAW_BACKS: "Labels" = {
     ClawBackReason.RELATED_PARTY: _("the provider turns out to be a related party"),
     ClawBackReason.CLAIMED_TWICE: _("the same price was claimed elsewhere too"),
     ClawBackReason.OTHER_PURPOSE: _("it was used for something else"),
+    ClawBackReason.PRODUCT_WITHDRAWN: _("what it was used for was withdrawn"),
 }
 
 REASONS: "Mapping[Code, _StrOrPromise]" = {

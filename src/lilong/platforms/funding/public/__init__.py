@@ -8,7 +8,8 @@ from lilong.platforms.funding.queries import (
     list_programmes,
     list_vouchers,
 )
-from lilong.platforms.funding.services.programmes import create_programme, fund_programme, publish_rule
+from lilong.platforms.funding.services.programmes import create_programme, fund_programme
+from lilong.platforms.funding.services.publishing import propose_rule
 from lilong.platforms.funding.services.vouchers import issue_voucher, return_expired
 
 __all__ = [
@@ -21,6 +22,6 @@ __all__ = [
     "issue_voucher",
     "list_programmes",
     "list_vouchers",
-    "publish_rule",
+    "propose_rule",
     "return_expired",
 ]

@@ -57,10 +57,10 @@ class VoucherView:
     closed_at: datetime | None
 
 
-def list_programmes(*, actor: Actor, cursor: str | None, limit: int) -> Page[ProgrammeView]:
-    """Return a page of programmes, newest first. Three queries."""
+def list_programmes(*, actor: Actor, cursor: str | None, limit: int, now: datetime) -> Page[ProgrammeView]:
+    """Return a page of programmes with the rule that is in force, newest first. Three queries."""
     page = page_newest_first(Programme.objects.visible_to(actor), cursor=cursor, limit=limit)
-    rules = find_rules(programme_ids=[each.id for each in page.items])
+    rules = find_rules(programme_ids=[each.id for each in page.items], now=now)
     balances = get_balances(account_ids=[each.account_id for each in page.items])
     views = [
         ProgrammeView(
@@ -131,8 +131,8 @@ def is_newcomer(*, organisation: OrganisationView) -> bool:
 
 def find_rule_at(*, versions: Sequence[RuleVersion], moment: datetime) -> RuleVersion | None:
     """Return the version in force at `moment`; versions in the order of their numbers."""
-    published = [version for version in versions if version.published_at <= moment]
-    return published[-1] if published else None
+    valid = [version for version in versions if version.valid_from <= moment]
+    return valid[-1] if valid else None
 
 
 def list_starters_due() -> list[str]:

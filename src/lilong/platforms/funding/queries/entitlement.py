@@ -163,13 +163,17 @@ def list_usable(*, organisation_id: str, offers: Sequence[OfferOrigin], now: dat
     )
 
 
-def list_entitlements(*, actor: Actor, now: datetime) -> list[Entitlement]:
-    """Return what each programme's rule in force says of the actor's organisation, by name. Seven queries."""
+def list_entitlements(*, actor: Actor, declared: DeclarationView | None, now: datetime) -> list[Entitlement]:
+    """Return what each programme's rule in force says of the actor's organisation, by name. Six queries.
+
+    declared: what the organisation declares of itself, from `find_declaration`.
+    """
     require(may(actor, roles=frozenset(Role), scope=Scope.READ))
     zone = find_hub_zone()
     programmes = list(Programme.objects.visible_to(actor).order_by("name"))
-    rules = find_rules(programme_ids=[each.id for each in programmes])
-    member = get_member_facts(organisation_id=actor.organisation_id, zone=zone)
+    rules = find_rules(programme_ids=[each.id for each in programmes], now=now)
+    admission = find_admission(organisation_id=actor.organisation_id)
+    member = see_member(admission=admission, declared=declared, zone=zone)
     balances = get_balances(account_ids=[each.account_id for each in programmes])
     used = sum_year_uses(
         organisation_id=actor.organisation_id, programme_ids=list(rules), year=now.astimezone(zone).year
@@ -260,9 +264,9 @@ def see_member(*, admission: Admission, declared: DeclarationView | None, zone: 
     )
 
 
-def find_rules(*, programme_ids: Collection[str]) -> dict[str, RuleVersion]:
+def find_rules(*, programme_ids: Collection[str], now: datetime) -> dict[str, RuleVersion]:
     """Return the version in force of each programme's rule, by programme. One query."""
-    versions = RuleVersion.objects.filter(programme__in=programme_ids).order_by("version")
+    versions = RuleVersion.objects.filter(programme__in=programme_ids, valid_from__lte=now).order_by("version")
     return {row.programme_id: row for row in versions}
 
 

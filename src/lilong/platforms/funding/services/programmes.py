@@ -1,4 +1,4 @@
-"""Create programmes, publish their rules and pay into their funds."""
+"""Create programmes and pay into their funds."""
 
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from lilong.common.errors import Conflict, FieldProblem, InputInvalid, NotFound
 from lilong.common.ids import new_id
 from lilong.common.permissions import Actor, Role, Scope, may, require
 from lilong.common.sentences import say
+from lilong.common.time import format_moment
 from lilong.foundation.cases.public import open_case
 from lilong.foundation.ledger.public import (
     AccountKind,
@@ -55,19 +56,8 @@ def create_programme(*, actor: Actor, name: str, rule: VoucherRule, now: datetim
             kind=AccountKind.PROGRAMME_FUND, owner_id=actor.organisation_id, purpose=programme_id, now=now
         )
         programme = Programme.objects.create(id=programme_id, name=name, account_id=account_id, created_at=now)
-        _add_version(programme, rule, version=1, now=now)
+        add_version(programme=programme, rule=rule, version=1, valid_from=now, now=now)
     return programme_id
-
-
-def publish_rule(*, actor: Actor, programme_id: str, rule: VoucherRule, now: datetime) -> int:
-    """Publish the next version of a programme's rule and return its number; vouchers already issued keep theirs."""
-    require(may(actor, roles=OPERATORS, scope=Scope.OPERATE))
-    check_rule(rule=rule)
-    with transaction.atomic():
-        programme = lock_programme(programme_id=programme_id)
-        version = programme.rules.count() + 1
-        _add_version(programme, rule, version=version, now=now)
-    return version
 
 
 def fund_programme(*, actor: Actor, programme_id: str, amount_uc: int, reference: str, now: datetime) -> str:
@@ -144,7 +134,10 @@ def lock_programme(*, programme_id: str) -> Programme:
     return programme
 
 
-def _add_version(programme: Programme, rule: VoucherRule, *, version: int, now: datetime) -> None:
+def add_version(
+    *, programme: Programme, rule: VoucherRule, version: int, valid_from: datetime, pack_sha256: str = "", now: datetime
+) -> None:
+    """Freeze a version of a locked programme's rule and record it; pack_sha256: of the file that was handed in."""
     RuleVersion.objects.create(
         id=new_id("rul"),
         programme=programme,
@@ -152,11 +145,19 @@ def _add_version(programme: Programme, rule: VoucherRule, *, version: int, now: 
         document=canonical_json(rule.document).decode(),
         sha256=rule.sha256,
         published_at=now,
+        valid_from=valid_from,
     )
     append(
         kind="funding.programme_rules",
         subject_id=programme.id,
-        payload={"programme_id": programme.id, "rule": rule.document, "sha256": rule.sha256, "version": version},
+        payload={
+            "pack_sha256": pack_sha256,
+            "programme_id": programme.id,
+            "rule": rule.document,
+            "sha256": rule.sha256,
+            "valid_from": format_moment(valid_from),
+            "version": version,
+        },
         now=now,
     )
 

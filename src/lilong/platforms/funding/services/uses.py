@@ -33,7 +33,8 @@ def settle_uses(*, order_id: str, parts_uc: Mapping[str, int], now: datetime) ->
     year = now.astimezone(find_hub_zone()).year
     for use in VoucherUse.objects.filter(order_id=order_id):
         use.amount_uc, use.year = parts_uc.get(use.voucher_id, 0), use.year or year
-        use.save(update_fields=["amount_uc", "year"])
+        use.paid_at = use.paid_at or now
+        use.save(update_fields=["amount_uc", "year", "paid_at"])
 
 
 def find_short_use(*, order_id: str, parts_uc: Mapping[str, int]) -> str:

@@ -79,7 +79,7 @@ def issue_voucher(*, actor: Actor, programme_id: str, organisation_id: str, amou
         raise VoucherRefused(fields=problems)
     with transaction.atomic():
         programme = lock_programme(programme_id=programme_id)
-        rule = programme.rules.latest("version")
+        rule = programme.rules.filter(valid_from__lte=now).latest("version")
         refused = _find_refusal(rule, organisation, amount_uc=amount_uc, now=now)
         if refused is None:
             voucher = Voucher(programme=programme, rule=rule, organisation_id=organisation_id, issued_uc=amount_uc)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 from django import forms
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from lilong.common.django.charts import Chart, Paint, Series, Step
-from lilong.common.django.forms import DayField, render_form
+from lilong.common.django.forms import DayField, read_text_file, render_form
 from lilong.common.django.people import find_actor, for_operator
 from lilong.common.django.sentences import tell
 from lilong.common.errors import InputInvalid
@@ -22,7 +23,17 @@ from lilong.common.permissions import Actor
 from lilong.common.time import utc_now
 from lilong.foundation.members.public.people import name_organisations
 from lilong.platforms.funding.public import ProgrammeView, list_programmes
-from lilong.platforms.funding.public.replay import Clause, Code, Count, Outcome, Paid, read_pack
+from lilong.platforms.funding.public.replay import (
+    Clause,
+    Code,
+    Count,
+    Outcome,
+    Paid,
+    RulePack,
+    get_proposal,
+    read_pack,
+    run_cases,
+)
 from lilong.platforms.supermarket.queries.replay import replay_draft
 
 if TYPE_CHECKING:
@@ -78,28 +89,32 @@ class ReplayForm(forms.Form):
 
     def __init__(self, *arguments: Any, programmes: Sequence[ProgrammeView], **options: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*arguments, **options)
+        self.pack: RulePack | None = None
         choices = [("", _("A programme that does not exist yet")), *((each.id, each.name) for each in programmes)]
         cast("forms.ChoiceField", self.fields["programme"]).choices = choices
 
     def clean_file(self) -> str:
         """Return the text of the file, empty without one."""
-        file = self.cleaned_data.get("file")
-        if not file:
-            return ""
-        if file.size > RULE_LENGTH_MAX:
-            raise forms.ValidationError(_("A rule has at most 64 KiB."))
-        try:
-            return str(file.read().decode())
-        except UnicodeDecodeError as error:
-            raise forms.ValidationError(_("It is no text in UTF-8.")) from error
+        return read_text_file(
+            file=self.cleaned_data.get("file"),
+            length_max=RULE_LENGTH_MAX,
+            too_long=gettext("A rule has at most 64 KiB."),
+            no_text=gettext("It is no text in UTF-8."),
+        )
+
+    def read_text(self) -> str:
+        """Return the rule as it was given; browsers end lines of what is written in their own way."""
+        text: str = self.cleaned_data["file"] or self.cleaned_data["text"]
+        return text.replace("\r\n", "\n")
 
     def run(self, *, actor: Actor) -> Outcome | None:
         """Replay what was asked for; what is wrong with it becomes errors of the form, each with its field's name."""
         said = self.cleaned_data
         try:
+            self.pack = read_pack(text=self.read_text())
             return replay_draft(
                 actor=actor,
-                rule=read_pack(text=said["file"] or said["text"]),
+                rule=self.pack.rule,
                 programme_id=said["programme"],
                 period=DayPeriod(begins_on=said["begins_on"], ends_on=said["ends_on"]),
             )
@@ -123,24 +138,27 @@ class Line:
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_operator
 def show_replay(request: HttpRequest) -> HttpResponseBase:
-    """Take a rule and a period, and show what it would have cost; nothing is published or kept."""
-    actor = find_actor(request)
-    programmes = list_programmes(actor=actor, cursor=None, limit=PAGE_LIMIT_MAX).items
+    """Take a rule and a period, show what its own cases say and what it would have cost; nothing is kept."""
+    actor, now = find_actor(request), utc_now()
+    programmes = list_programmes(actor=actor, cursor=None, limit=PAGE_LIMIT_MAX, now=now).items
     form = ReplayForm(
         request.POST or None,
         request.FILES or None,
         programmes=programmes,
-        initial=_find_last_quarter(utc_now().date()) | {"programme": request.GET.get("programme", "")},
+        initial=_find_last_quarter(now.date()) | _find_proposed(actor, request.GET.get("proposal", "")),
     )
     outcome = form.run(actor=actor) if form.is_valid() else None
     context: dict[str, object] = {"form": form, "outcome": outcome}
-    if outcome is not None:
+    if outcome is not None and form.pack is not None:
         changes = outcome.changes[:CHANGES_SHOWN]
         names = name_organisations(organisation_ids=[organisation_id for organisation_id, _ in changes])
         context |= {
+            "cases": run_cases(pack=form.pack),
             "chart": chart_costs(outcome=outcome),
             "lines": _list_lines(outcome),
             "changes": [(each, names.get(each, each), paid) for each, paid in changes],
+            "pack": form.read_text(),
+            "programme": next((each for each in programmes if each.id == form.cleaned_data["programme"]), None),
         }
     return render_form(request, "supermarket/replay.html", context, is_refused=form.is_bound and outcome is None)
 
@@ -196,6 +214,14 @@ def _list_lines(outcome: Outcome) -> list[Line]:
 
 def _read(count: Count) -> tuple[int, int]:
     return count.number, count.amount_uc
+
+
+def _find_proposed(actor: Actor, proposal_id: str) -> dict[str, str]:
+    """Return the text and the programme of what was handed in, nothing without an id."""
+    if not proposal_id:
+        return {}
+    proposal = get_proposal(actor=actor, proposal_id=proposal_id)
+    return {"text": proposal.pack, "programme": proposal.programme_id}
 
 
 def _find_last_quarter(today: date) -> dict[str, date]:

@@ -1,4 +1,4 @@
-"""Programmes and vouchers over HTTP."""
+"""Programmes, their rules, and what they give, over HTTP."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -27,13 +27,14 @@ from lilong.platforms.funding.core.rules import HEAD_COUNT_MAX, Origin, Purpose,
 from lilong.platforms.funding.queries import list_programmes, list_vouchers
 from lilong.platforms.funding.queries.entitlement import (
     Entitlement,
+    find_declaration,
     list_decisions,
     list_entitlements,
     list_usable,
     load_examples,
 )
 from lilong.platforms.funding.services.declarations import DECLARERS, declare_facts
-from lilong.platforms.funding.services.programmes import create_programme, fund_programme, publish_rule
+from lilong.platforms.funding.services.programmes import create_programme, fund_programme
 from lilong.platforms.funding.services.vouchers import issue_voucher
 
 router = Router(tags=["funding"])
@@ -48,12 +49,6 @@ ENTITLEMENT_FIGURES = (
     "available_uc",
     "year_used_uc",
 )
-
-
-class RuleBody(RequestBody):
-    """The next version of a voucher rule."""
-
-    rule: VoucherRule
 
 
 class DeclarationBody(RequestBody):
@@ -236,12 +231,6 @@ class CreatedOut(Schema):
     id: str
 
 
-class VersionOut(Schema):
-    """The number of the rule version that is in force now."""
-
-    version: int
-
-
 class OpenedCaseOut(Schema):
     """The case that decides."""
 
@@ -260,7 +249,7 @@ def show_programmes(
     request: HttpRequest, cursor: CursorInQuery = None, limit: LimitInQuery = PAGE_LIMIT_DEFAULT
 ) -> object:
     """List the programmes with their published rules."""
-    return list_programmes(actor=get_actor(request), cursor=cursor, limit=limit)
+    return list_programmes(actor=get_actor(request), cursor=cursor, limit=limit, now=utc_now())
 
 
 @router.get("/programmes/examples", openapi_extra=allow(ALL_ROLES, Scope.READ), response={200: ExamplesOut, **PROBLEMS})
@@ -274,7 +263,9 @@ def show_examples(request: HttpRequest) -> object:
 )
 def show_entitlements(request: HttpRequest) -> object:
     """Say of each programme whether the organisation is entitled now, why or why not, and what it would pay."""
-    entitlements = list_entitlements(actor=get_actor(request), now=utc_now())
+    actor = get_actor(request)
+    declared = find_declaration(organisation_id=actor.organisation_id)
+    entitlements = list_entitlements(actor=actor, declared=declared, now=utc_now())
     return {"items": [_entitlement_out(each) for each in entitlements]}
 
 
@@ -300,17 +291,6 @@ def declare(request: HttpRequest, body: DeclarationBody) -> object:
         now=utc_now(),
     )
     return Status(204, None)
-
-
-@router.post(
-    "/programmes/{programme_id}/rules",
-    openapi_extra=allow(OPERATORS, Scope.OPERATE),
-    response={201: VersionOut, **PROBLEMS},
-)
-def add_rule(request: HttpRequest, programme_id: IdInPath, body: RuleBody) -> object:
-    """Publish the next version of a programme's rule; vouchers already issued keep theirs."""
-    version = publish_rule(actor=get_actor(request), programme_id=programme_id, rule=body.rule, now=utc_now())
-    return Status(201, {"version": version})
 
 
 @router.post(
