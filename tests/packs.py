@@ -26,7 +26,7 @@ from lilong.platforms.audit.core.packs import KEPT_FOR, PackState
 from lilong.platforms.audit.models import AuditPack
 from lilong.platforms.audit.services.gathering import write_pack
 from lilong.platforms.funding.models import Programme
-from lilong.platforms.funding.public import issue_voucher, publish_rule
+from lilong.platforms.funding.public import issue_voucher
 from lilong.platforms.supermarket.models import Order, Provider
 from lilong.platforms.supermarket.reactions import reconcile
 from lilong.platforms.supermarket.services.invoice_terms import describe_party
@@ -40,7 +40,7 @@ from lilong.web.config import CreditRate
 from tests.market import CREDIT, ask, buy, finish, found_buyer, open_stall, pay_in
 from tests.people import found_operator
 from tests.pools import at, make_spec
-from tests.programmes import RULE, approve, make_programme
+from tests.programmes import RULE, approve, make_programme, publish
 from tests.record_hub import seal_all
 
 MARCH = DayPeriod(begins_on=date(2026, 3, 1), ends_on=date(2026, 4, 1))
@@ -81,7 +81,7 @@ def give_and_spend(operator: Actor, programme: Programme, buyer: Actor) -> None:
         now=at(0),
     )
     buy(buyer, spec=make_spec(walltime_s=20_000), seconds=10)
-    publish_rule(actor=operator, programme_id=programme.id, rule=replace(RULE, rate_ppm=1), now=at(15))
+    publish(programme, replace(RULE, rate_ppm=1), now=at(15))
 
 
 def pay_out(provider_id: str, owner: Actor) -> None:

@@ -252,7 +252,8 @@ def _adds_up(report: Mapping[str, Any]) -> bool:
     """Say whether a report's figures follow from each other, and its parts add up to the whole."""
     total = report["total"]
     moved = total["issued_uc"] - total["expired_uc"]
-    fund_uc = total["granted_uc"] - total["withdrawn_uc"] - moved
+    came_uc = total["granted_uc"] - total["withdrawn_uc"] + total["recovered_uc"] - total["returned_uc"]
+    fund_uc = came_uc - moved
     vouchers_uc = moved - total["spent_uc"] + total["given_back_uc"]
     free_uc = vouchers_uc - total["reserved_uc"] - total["held_uc"]
     if (total["fund_uc"], total["vouchers_uc"], total["free_uc"]) != (fund_uc, vouchers_uc, free_uc):

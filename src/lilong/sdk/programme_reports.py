@@ -10,6 +10,8 @@ class ProgrammeFlows(Answer):
 
     granted_uc: int
     withdrawn_uc: int
+    recovered_uc: int
+    returned_uc: int
     issued_uc: int
     expired_uc: int
     spent_uc: int

@@ -20,7 +20,7 @@ from lilong.foundation.ledger.queries.accounts import sum_kinds
 from lilong.foundation.members.services.ownership import DeclaredOwner, declare_ownership
 from lilong.platforms.funding.core.rules import Origin, Rate
 from lilong.platforms.funding.models import Programme, Voucher
-from lilong.platforms.funding.public import issue_voucher, publish_rule, return_expired
+from lilong.platforms.funding.public import issue_voucher, return_expired
 from lilong.platforms.funding.public.orders import RESERVE
 from lilong.platforms.funding.public.reports import Flows, Refused
 from lilong.platforms.funding.queries.reports import MomentAhead
@@ -29,10 +29,10 @@ from lilong.platforms.supermarket.queries.programme_reports import build_report,
 from lilong.platforms.supermarket.reactions import reconcile
 from tests.books import link, pend, post, settle, void
 from tests.desks import browse_as
-from tests.market import CREDIT, ask, buy, finish, found_buyer, open_stall
+from tests.market import CREDIT, ask, buy, finish, found_buyer, open_stall, pay_in, wallet_of
 from tests.people import NOW, found_operator, found_owner
 from tests.pools import at, make_spec
-from tests.programmes import RULE, give_voucher, make_programme
+from tests.programmes import RULE, give_voucher, make_programme, publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY_S = 86_400
@@ -85,7 +85,7 @@ def test_refusals_are_told_by_clause_and_version_with_those_of_related_parties()
     programme = make_programme(fund_uc=20 * CREDIT, rule=rule_, operator=operator)
     give = partial(issue_voucher, actor=operator, programme_id=programme.id, organisation_id=buyer.organisation_id)
     give(amount_uc=5 * CREDIT, now=at(0))
-    publish_rule(actor=operator, programme_id=programme.id, rule=replace(rule_, year_budget_uc=6 * CREDIT), now=at(1))
+    publish(programme, replace(rule_, year_budget_uc=6 * CREDIT), now=at(1))
     with pytest.raises(VoucherRefused):
         give(amount_uc=5 * CREDIT, now=at(2))
     owners = [DeclaredOwner(share_ppm=900_000, organisation_id=seller.owner.organisation_id)]
@@ -148,6 +148,9 @@ def test_the_csv_has_a_line_for_every_refusal_and_the_json_the_same_figures():
     assert json.loads(found.content)["total"]["granted_uc"] == int(rows[0]["granted_uc"]) == 1
 
 
+OF_FUNDS = ("granted_uc", "withdrawn_uc", "recovered_uc", "returned_uc")
+
+
 class Programmes(RuleBasedStateMachine):
     """Two programmes on which anything happens, also counted for earlier; reports that were seen stay."""
 
@@ -160,6 +163,8 @@ class Programmes(RuleBasedStateMachine):
         self.seconds, self.seen = 0.0, []
         self.operator: Actor = found_operator()
         self.owner = found_owner()
+        self.wallet = wallet_of(self.owner)
+        pay_in(self.wallet, 20)
         self.programmes = [
             make_programme(fund_uc=40, name=name, operator=self.operator, rule=replace(RULE, expires_in_days=1))
             for name in ("A", "B")
@@ -216,6 +221,12 @@ class Programmes(RuleBasedStateMachine):
         outside = open_account(kind=AccountKind.OUTSIDE, owner_id="", purpose="top_up", now=NOW)
         self.post(post(outside, self.programmes[number].account_id, amount_uc, code="top_up"), late_s=late_s)
 
+    @rule(number=st.integers(0, 1), amount_uc=FEW_UC, returns=st.booleans(), late_s=st.integers(0, 3))
+    def ask_back(self, number, amount_uc, returns, late_s):
+        fund = self.programmes[number].account_id
+        payer, receiver = (fund, self.wallet) if returns else (self.wallet, fund)
+        self.post(post(payer, receiver, amount_uc, code="claw_back"), late_s=late_s)
+
     @rule()
     def expire(self):
         now = self.tick(DAY_S)
@@ -244,8 +255,8 @@ class Programmes(RuleBasedStateMachine):
         for each in reports:
             for parts in (each.versions, each.organisations):
                 flows = sum((line.flows for line in parts.values()), Flows())
-                granted = Flows(granted_uc=each.total.flows.granted_uc, withdrawn_uc=each.total.flows.withdrawn_uc)
-                assert flows + granted == each.total.flows
+                beside = {name: getattr(each.total.flows, name) for name in OF_FUNDS}
+                assert flows + Flows(**beside) == each.total.flows
             held = Flows(reserved_uc=each.total.flows.reserved_uc, held_uc=each.total.flows.held_uc)
             assert sum(each.months.values(), held) == each.total.flows
             self.seen.append((each.programme_id, self.seconds, each.content))

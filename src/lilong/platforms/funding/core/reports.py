@@ -1,14 +1,15 @@
 """What became of a programme's money until a moment, added up from transfers: in all, by rule, by member, by month.
 
 Every transfer on the fund and on a voucher falls into one figure by where the money came from or went to, so that
-granted = withdrawn + left in the fund + spent less given back + left on vouchers. A fund pays into its own vouchers
-alone, and of them alone gets money back.
+granted + recovered less returned = withdrawn + left in the fund + spent less given back + left on vouchers. A fund pays
+into its own vouchers alone, and gets money back of them, and of wallets from which it is asked back.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
+from enum import Enum
 
 from lilong.common.canonical import Json, canonical_json
 from lilong.common.spreadsheets import guard_text, write_rows
@@ -24,13 +25,16 @@ RESERVE = "reserve"
 class Flows:
     """What moved until a moment, and what was held at it; all figures from zero on.
 
-    granted_uc, withdrawn_uc: into and out of the fund, vouchers aside; issued_uc: from the fund to vouchers;
-    expired_uc: back from them; spent_uc: from vouchers for orders; given_back_uc: back to them by corrections;
+    granted_uc, withdrawn_uc: into and out of the fund, members aside; recovered_uc, returned_uc: into it from wallets
+    of whom voucher money was asked back, and back to them; issued_uc: from the fund to vouchers; expired_uc: back from
+    them; spent_uc: from vouchers for orders; given_back_uc: back to them by corrections;
     reserved_uc: held by quotes; held_uc: held by orders.
     """
 
     granted_uc: int = 0
     withdrawn_uc: int = 0
+    recovered_uc: int = 0
+    returned_uc: int = 0
     issued_uc: int = 0
     expired_uc: int = 0
     spent_uc: int = 0
@@ -41,7 +45,8 @@ class Flows:
     @property
     def fund_uc(self) -> int:
         """What is left in the fund."""
-        return self.granted_uc - self.withdrawn_uc - self.issued_uc + self.expired_uc
+        came_uc = self.granted_uc - self.withdrawn_uc + self.recovered_uc - self.returned_uc
+        return came_uc - self.issued_uc + self.expired_uc
 
     @property
     def vouchers_uc(self) -> int:
@@ -69,16 +74,24 @@ class Flows:
         return {**asdict(self), **left}
 
 
+class Side(Enum):
+    """Where money of a fund or voucher comes from or goes to.
+
+    INNER: the other one of the two, a voucher for the fund and the fund for a voucher.
+    """
+
+    INNER = "inner"
+    WALLET = "wallet"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What entered (above zero) or left the fund or a voucher in a month. voucher_id: empty for the fund.
-
-    is_inner: it came from or went to the other side, the fund for a voucher and a voucher for the fund.
-    """
+    """What entered (above zero) or left the fund or a voucher in a month. voucher_id: empty for the fund."""
 
     voucher_id: str
     month: date
-    is_inner: bool
+    side: Side
     change_uc: int
 
 
@@ -226,7 +239,9 @@ def build_report(
     >>> report = build_report(
     ...     programme_id="prg_1", name="Compute", at=datetime(2026, 4, 1, tzinfo=UTC), published=[],
     ...     vouchers=[Issued("vou_1", "org_1", 1)], held=[Held("vou_1", RESERVE, 2)], refusals=[],
-    ...     moves=[Move("", march, False, 9), Move("", march, True, -5), Move("vou_1", march, True, 5)],
+    ...     moves=[
+    ...         Move("", march, Side.OTHER, 9), Move("", march, Side.INNER, -5), Move("vou_1", march, Side.INNER, 5),
+    ...     ],
     ... )
     >>> report.total.flows.fund_uc, report.total.flows.vouchers_uc, report.total.flows.free_uc
     (4, 5, 3)
@@ -263,9 +278,11 @@ def _sort_move(move: Move) -> Flows:
     """Return a move as the figure that it belongs to."""
     amount_uc, enters = abs(move.change_uc), move.change_uc > 0
     if move.voucher_id:
-        names = ("issued_uc", "expired_uc") if move.is_inner else ("given_back_uc", "spent_uc")
-    elif move.is_inner:
+        names = ("issued_uc", "expired_uc") if move.side is Side.INNER else ("given_back_uc", "spent_uc")
+    elif move.side is Side.INNER:
         return Flows()
+    elif move.side is Side.WALLET:
+        names = ("recovered_uc", "returned_uc")
     else:
         names = ("granted_uc", "withdrawn_uc")
     return Flows(**{names[0] if enters else names[1]: amount_uc})

@@ -15,6 +15,7 @@ from lilong.platforms.funding.core.reports import (
     Move,
     ProgrammeReport,
     Refusal,
+    Side,
     Version,
     build_report,
 )
@@ -101,8 +102,10 @@ def report_programme(
 def _list_moves(names: Mapping[str, str], as_of: AsOf) -> Iterator[Move]:
     for move in list_month_moves(account_ids=names, as_of=as_of):
         voucher_id = names[move.account_id]
-        is_inner = move.other_kind is INNER_KINDS[bool(voucher_id)]
-        yield Move(voucher_id, move.month, is_inner, move.change_uc)
+        side = Side.WALLET if move.other_kind is AccountKind.WALLET else Side.OTHER
+        if move.other_kind is INNER_KINDS[bool(voucher_id)]:
+            side = Side.INNER
+        yield Move(voucher_id, move.month, side, move.change_uc)
 
 
 def _list_refusals(programme: Programme, as_of: AsOf) -> Iterator[Refusal]:

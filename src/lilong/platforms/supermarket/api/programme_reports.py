@@ -28,6 +28,8 @@ class ProgrammeFlowsOut(Schema):
 
     granted_uc: int
     withdrawn_uc: int
+    recovered_uc: int
+    returned_uc: int
     issued_uc: int
     expired_uc: int
     spent_uc: int
