@@ -5,7 +5,7 @@ A pack is what people publish; its rule alone is what is hashed into vouchers, s
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -120,11 +120,7 @@ def _read_cases(document: Mapping[str, Any]) -> tuple[RuleCase, ...]:
         cases = _cases().validate_json(json.dumps(document.get("cases", []), default=str), strict=True)
     except ValidationError as error:
         raise VoucherRuleInvalid(fields=name_problems(error=error, prefix="cases")) from error
-    problems = [
-        FieldProblem(path=f"cases.{number}", code="funding.case_invalid", message=why)
-        for number, case in enumerate(cases)
-        if (why := _find_fault(case))
-    ]
+    problems = [problem for number, case in enumerate(cases) for problem in _find_faults(case, path=f"cases.{number}")]
     if len(cases) > CASES_MAX:
         message = say("There are at most {most} cases.", most=CASES_MAX)
         problems.append(FieldProblem(path="cases", code="funding.out_of_range", message=message))
@@ -133,16 +129,18 @@ def _read_cases(document: Mapping[str, Any]) -> tuple[RuleCase, ...]:
     return cases
 
 
-def _find_fault(case: RuleCase) -> str:
+def _find_faults(case: RuleCase, *, path: str) -> Iterator[FieldProblem]:
     try:
         find_zone(name=case.zone)
     except ValueError:
-        return say("There is no time zone {zone}.", zone=case.zone)
+        message = say("There is no time zone {zone}.", zone=case.zone)
+        yield FieldProblem(path=path, code="funding.case_invalid", message=message)
     if case.at.tzinfo is None:
-        return say("Its moment has to say its offset, such as Z for UTC.")
+        message = say("Its moment has to say its offset, such as Z for UTC.")
+        yield FieldProblem(path=path, code="funding.case_invalid", message=message)
     if not case.name.strip():
-        return say("It has to have a name.")
-    return ""
+        message = say("It has to have a name.")
+        yield FieldProblem(path=path, code="funding.case_invalid", message=message)
 
 
 def _run(rule: VoucherRule, case: RuleCase) -> CaseResult:
