@@ -92,7 +92,7 @@ def _read_standing(provider: Provider) -> tuple[list[str], dict[str, Reputation]
     disputed = frozen.values_list("dispute__order", Value(""), Value(0), Value(0))
     known = ReputationShare.objects.filter(provider=provider).values_list("pool_id", "share", "kept", "count")
     rows = list(disputed.union(known, all=True))
-    return [row[0] for row in rows if not row[1]], build_reputations(row for row in rows if row[1])
+    return [row[0] for row in rows if not row[1]], build_reputations(rows=[row for row in rows if row[1]])
 
 
 def _read_earnings(provider: Provider, disputed: Sequence[str]) -> Earnings:

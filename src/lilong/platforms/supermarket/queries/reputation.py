@@ -100,10 +100,10 @@ class PoolReputation:
 
 def read_reputations() -> dict[str, Reputation]:
     """Return what is known of every pool, by its id. One query. Cost: linear in pools with facts."""
-    return build_reputations(ReputationShare.objects.values_list("pool_id", "share", "kept", "count"))
+    return build_reputations(rows=ReputationShare.objects.values_list("pool_id", "share", "kept", "count"))
 
 
-def build_reputations(rows: Iterable[tuple[str, str, int, int]]) -> dict[str, Reputation]:
+def build_reputations(*, rows: Iterable[tuple[str, str, int, int]]) -> dict[str, Reputation]:
     """Return what is known by pool, from rows of pool, share, kept and count; a share without facts is left out."""
     found: dict[str, dict[Share, Tally]] = {}
     for pool_id, share, kept, count in rows:
