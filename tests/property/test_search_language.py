@@ -10,6 +10,7 @@ FRAGMENTS = st.sampled_from((*WORDS.split(), '"', "“", '"a b"', "'", "\\", "\x
 
 @given(any_search())
 @example(Comparison("memory", Op.LE, 10**18 - 1))
+@example(Comparison("measured_bf16", Op.LE, 10**18 - 1))
 def test_a_search_that_is_written_is_read_back(search):
     text = write(search)
 

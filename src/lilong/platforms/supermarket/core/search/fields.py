@@ -119,7 +119,7 @@ def _read_amount(text: str) -> int:
 
 
 def _read_speed(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text):
         raise ValueUnreadable(say("Write a number such as 0.05, with at most six decimals and without its unit."))
     return int(Decimal(text) * MICRO)
 
