@@ -34,6 +34,7 @@ PERIOD_KINDS = (
     DECISION_KIND,
     RULE_KIND,
     PAY_OUT_KIND,
+    "funding.claw_back",
     "funding.voucher_decision",
     "funding.voucher_issued",
     "ledger.top_up",
