@@ -59,8 +59,10 @@ MAKE_NOTHING = {
 LEFT_FOR_LATER = {
     "POST /api/v1/audit-packs",
     "POST /api/v1/cases/{case_id}/appeals",
+    "POST /api/v1/claw-backs",
     "POST /api/v1/orders/{order_id}/disputes",
     "POST /api/v1/programmes/{programme_id}/fund",
+    "POST /api/v1/programmes/{programme_id}/rules",
     "POST /api/v1/standing-applications",
     "POST /api/v1/top-ups",
 }

@@ -100,20 +100,22 @@ def test_days_that_are_missing_are_a_gap_of_what_was_booked_on_them(whole, one, 
         assert (gap.after, gap.before) == (FIRST + timedelta(days=begin - 1), FIRST + timedelta(days=end + 1))
 
 
+def book(number, day, amount, is_payment):
+    """Return a movement of the books on a day, of a payment that a person asked for or of something else."""
+    return BookedPayment(
+        transfer_id=f"tra_{number}",
+        payment_id=f"pay_{number}" if is_payment else "",
+        booked_on=FIRST + timedelta(days=day),
+        amount_uc=amount * 10_000,
+        worth_minor=amount,
+        text="",
+    )
+
+
 @given(months, st.lists(st.tuples(st.integers(0, DAYS), amounts.filter(bool), st.booleans())), st.data())
 def test_every_unit_between_bank_and_books_has_a_line(whole, booked, data):
     """Whatever of the entries is matched with whatever moved, and on whichever day one looks."""
-    moves = [
-        BookedPayment(
-            transfer_id=f"tra_{number}",
-            payment_id=f"pay_{number}" if is_payment else "",
-            booked_on=FIRST + timedelta(days=day),
-            amount_uc=amount * 10_000,
-            worth_minor=amount,
-            text="",
-        )
-        for number, (day, amount, is_payment) in enumerate(booked)
-    ]
+    moves = [book(number, *each) for number, each in enumerate(booked)]
     payments = data.draw(st.permutations([*[each.payment_id for each in moves if each.payment_id], *[""] * 12]))
     entries = [
         BankedEntry(
