@@ -40,18 +40,23 @@ class QuoteView:
 
 def get_quote(*, actor: Actor, quote_id: str) -> QuoteView:
     """Return a quote of the actor's organisation; raises NotFound. One query."""
-    visible = Quote.objects.filter(order__in=Order.objects.visible_to(actor)).select_related("order")
+    return view_quote(quote=find_quote(actor=actor, quote_id=quote_id))
+
+
+def find_quote(*, actor: Actor, quote_id: str) -> Quote:
+    """Return the row of a quote that the actor may see, with its order and project; raises NotFound. One query."""
+    visible = Quote.objects.filter(order__in=Order.objects.visible_to(actor)).select_related("order__project")
     quote = visible.filter(id=quote_id).first()
     if quote is None:
         raise NotFound(detail=say("There is no quote {quote_id} that you can see.", quote_id=quote_id[:64]))
-    return _view(quote)
+    return quote
 
 
 def list_quotes(*, actor: Actor, cursor: str | None, limit: int) -> Page[QuoteView]:
     """Return a page of quotes, newest first. One query."""
     visible = Quote.objects.filter(order__in=Order.objects.visible_to(actor)).select_related("order")
     page = page_newest_first(visible, cursor=cursor, limit=limit)
-    return Page(items=[_view(quote) for quote in page.items], next_cursor=page.next_cursor)
+    return Page(items=[view_quote(quote=quote) for quote in page.items], next_cursor=page.next_cursor)
 
 
 def render_quote(*, quote: Quote) -> bytes:
@@ -61,7 +66,8 @@ def render_quote(*, quote: Quote) -> bytes:
     return render_json({**promise.document, "signature": signature})
 
 
-def _view(quote: Quote) -> QuoteView:
+def view_quote(*, quote: Quote) -> QuoteView:
+    """Return a quote whose order is loaded."""
     promise = read_promise(content=quote.document.encode())
     return QuoteView(
         id=quote.id,

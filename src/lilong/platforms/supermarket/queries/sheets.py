@@ -19,7 +19,7 @@ from lilong.platforms.supermarket.queries.orders import (
     reckon_order,
     view_order,
 )
-from lilong.platforms.supermarket.queries.quotes import QuoteView, get_quote
+from lilong.platforms.supermarket.queries.quotes import QuoteView, find_quote, view_quote
 from lilong.platforms.supermarket.queries.routes import ReviewView, RouteView, find_review, find_route
 from lilong.platforms.supermarket.queries.splits import split_lines
 from lilong.platforms.supermarket.queries.usage import read_usage
@@ -121,9 +121,9 @@ class QuoteSheet:
 
 
 def get_quote_sheet(*, actor: Actor, quote_id: str, now: datetime) -> QuoteSheet:
-    """Return a quote that the actor may see; raises NotFound. Seven queries."""
-    view = get_quote(actor=actor, quote_id=quote_id)
-    order = find_order(actor=actor, order_id=view.order_id)
+    """Return a quote that the actor may see; raises NotFound. Five queries."""
+    quote = find_quote(actor=actor, quote_id=quote_id)
+    view, order = view_quote(quote=quote), quote.order
     return QuoteSheet(
         quote=view,
         spec=RunSpec.model_validate(order.spec),
