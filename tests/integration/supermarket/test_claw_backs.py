@@ -1,18 +1,22 @@
 """Voucher money that is asked back: taken once, never more than was used, whatever else happens to the same order."""
 
+import os
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 
 from lilong.common.errors import NotAllowed
+from lilong.common.periods import DayPeriod
 from lilong.foundation.cases.models import Case
 from lilong.foundation.cases.public import Decision, decide_case
 from lilong.foundation.cases.services.appeals import appeal
 from lilong.foundation.ledger.models import Account
 from lilong.foundation.ledger.public import AccountKind, get_balances, open_account, post_many, require_posted
+from lilong.foundation.ledger.queries.beancount import export_own_beancount
 from lilong.foundation.ledger.queries.verification import verify
 from lilong.foundation.notices.models import Notice
 from lilong.foundation.record.models import Entry
@@ -25,6 +29,7 @@ from lilong.platforms.funding.reactions import reconcile as reconcile_funding
 from lilong.platforms.funding.services.claw_backs import ClawBackRefused, ask_back, settle_claw_back
 from lilong.platforms.supermarket.reactions import reconcile
 from lilong.platforms.supermarket.services.disputes import open_dispute
+from tests.beancount import find_bean_errors
 from tests.books import available_uc, link, post
 from tests.crowd import call_at_once
 from tests.market import CREDIT, buy, finish, found_buyer, open_stall, pay_in, wallet_of
@@ -153,6 +158,19 @@ def test_what_the_wallet_lacks_is_owed_and_taken_from_what_comes_in_later():
     for _ in range(2):
         reconcile_funding(now=SETTLED)
     assert misused.look() == in_uc(3.5, 3, 0)
+
+
+def test_bean_check_accepts_books_in_which_something_is_owed(tmp_path):
+    misused = Misused(wallet_uc=8 * CREDIT)
+    misused.take()
+    own, whole = tmp_path / "own.beancount", tmp_path / "whole.beancount"
+    march = DayPeriod(begins_on=date(2026, 3, 1), ends_on=date(2026, 4, 1))
+    own.write_text("".join(export_own_beancount(actor=misused.buyer, period=march)))
+    call_command("ledger_export", os.fspath(whole))
+
+    for books in (own, whole):
+        assert "MemberDebt" in books.read_text()
+        assert not find_bean_errors(books)
 
 
 def test_nothing_is_asked_back_twice_while_it_is_asked_or_taken():
