@@ -74,6 +74,8 @@ class Look:
 
 
 LOOKS = [Look(*each) for each in product(("en", "zh-hans"), ("light", "dark"), (WIDE, NARROW))]
+PAIRED_LOOKS = [LOOKS[0], LOOKS[3], LOOKS[5], LOOKS[6]]
+"""Half of them, in which any language, theme and width meet any of the others: for the many pages behind a sign-in."""
 
 
 @dataclass(frozen=True)

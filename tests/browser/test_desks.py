@@ -3,10 +3,10 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browsing import LOOKS, Filled, Visit
+from tests.browsing import PAIRED_LOOKS, Filled, Visit
 
 
-@pytest.fixture(scope="module", params=LOOKS, ids=str)
+@pytest.fixture(scope="module", params=PAIRED_LOOKS, ids=str)
 def visits(request, filled: Filled, browser) -> dict[str, Visit]:
     return filled.inspect(browser, request.param)
 

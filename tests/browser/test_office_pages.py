@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browsing import LOOKS, Opened, Visit
+from tests.browsing import PAIRED_LOOKS, Opened, Visit
 from tests.hub import fill, running_hub
 from tests.polling import wait_until
 
@@ -30,7 +30,7 @@ def office(browser, tmp_path_factory):
         yield Office(url=hub.url, **json.loads(said))
 
 
-@pytest.fixture(scope="module", params=LOOKS, ids=str)
+@pytest.fixture(scope="module", params=PAIRED_LOOKS, ids=str)
 def visits(request, office: Office, browser) -> dict[str, Visit]:
     return office.inspect(browser, request.param)
 
