@@ -1,4 +1,4 @@
-"""Migrate a fresh hub in LILONG_HOME: `python -m tests.triggers` prints the triggers that were made and that are there."""
+"""Migrate a fresh hub in LILONG_HOME: `python -m tests.triggers` prints the triggers that were made and those there."""
 
 import json
 import os
