@@ -45,6 +45,7 @@ CHUNK_BYTES = 1 << 20
 MANIFEST_BYTES_MAX = 64 << 20
 LINE_BYTES_MAX = 1 << 20
 UNREADABLE = (BadZipFile, EOFError, KeyError, NotImplementedError, OSError, TypeError, ValueError, LilongError)
+"""What reading a file that a stranger wrote may raise: zip, compression, JSON of another shape, notes and proofs."""
 
 
 class PackUnreadable(InputInvalid):
@@ -128,8 +129,9 @@ def _check(pack: ZipFile, ring: KeyRing) -> PackCheck:
         books, found = check_books(pack=pack, begins_on=manifest["begins_on"], ends_on=manifest["ends_on"])
         transfers = books.transfers
         problems += found
-        for check in (check_programmes, check_invoices, check_pay_outs):
-            problems += check(pack=pack, proven=proven, books=books)
+        problems += check_programmes(pack=pack, proven=proven, books=books)
+        problems += check_invoices(pack=pack, proven=proven)
+        problems += check_pay_outs(pack=pack, proven=proven, books=books)
     return PackCheck(
         hub=manifest["hub"],
         begins_on=manifest["begins_on"],

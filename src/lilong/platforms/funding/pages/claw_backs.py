@@ -4,7 +4,7 @@ from typing import cast
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.formats import date_format
@@ -49,8 +49,8 @@ class AskBackForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
     )
 
-    def __init__(self, *arguments: object, askable: AskableVoucher) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    def __init__(self, data: QueryDict | None, *, askable: AskableVoucher) -> None:
+        super().__init__(data)
         uses = [use for use in askable.uses if use.paid_at and use.amount_uc and not use.is_asked_back]
         cast("forms.MultipleChoiceField", self.fields["order_ids"]).choices = [
             (use.order_id, _describe(use)) for use in uses

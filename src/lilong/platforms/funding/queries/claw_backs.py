@@ -20,6 +20,8 @@ from lilong.platforms.funding.models import ClawBack, ClawBackUse, Voucher, Vouc
 
 OPERATORS = frozenset({Role.OPERATOR})
 USES_MAX = 200
+IS_ASKED, PAID_UC, ORDERS = "is_asked", "paid_uc", "orders"
+"""Names of columns that a query adds to rows."""
 WITH_USES = Prefetch("uses", ClawBackUse.objects.select_related("use").order_by("id"))
 
 
@@ -118,14 +120,14 @@ def get_askable(*, actor: Actor, voucher_id: str) -> AskableVoucher:
 def list_paid_uses(*, voucher_id: str, order_ids: Sequence[str] | None = None) -> tuple[PaidUse, ...]:
     """Return what a voucher was used for, newest first: the orders named, else at most USES_MAX. One query."""
     asked = Exists(ClawBackUse.objects.filter(use=OuterRef("pk"), is_live=True))
-    uses = VoucherUse.objects.filter(voucher_id=voucher_id).annotate(is_asked=asked).order_by("-id")
+    uses = VoucherUse.objects.filter(voucher_id=voucher_id).annotate(**{IS_ASKED: asked}).order_by("-id")
     rows = uses[:USES_MAX] if order_ids is None else uses.filter(order_id__in=order_ids)
     return tuple(
         PaidUse(
             order_id=row.order_id,
             amount_uc=row.amount_uc,
             paid_at=row.paid_at,
-            is_asked_back=bool(getattr(row, "is_asked")),  # noqa: B009 - annotated above
+            is_asked_back=bool(getattr(row, IS_ASKED)),
         )
         for row in rows
     )
@@ -155,8 +157,8 @@ def sum_claw_back(*, row: ClawBack) -> int:
 
 def _sum_paid() -> QuerySet[Voucher]:
     paid = Q(uses__paid_at__isnull=False, uses__amount_uc__gt=0)
-    vouchers = Voucher.objects.annotate(paid_uc=Sum("uses__amount_uc", filter=paid), orders=Count("uses", filter=paid))
-    return vouchers.filter(paid_uc__gt=0).select_related("programme", "rule")
+    sums = {PAID_UC: Sum("uses__amount_uc", filter=paid), ORDERS: Count("uses", filter=paid)}
+    return Voucher.objects.annotate(**sums).filter(**{f"{PAID_UC}__gt": 0}).select_related("programme", "rule")
 
 
 def _has_money(organisation_id: str) -> bool:
@@ -196,6 +198,6 @@ def _put(row: Voucher, names: Mapping[str, str]) -> PayingVoucher:
         organisation_name=names.get(row.organisation_id, row.organisation_id),
         rule_version=row.rule.version,
         rule=row.rule.rule,
-        paid_uc=int(getattr(row, "paid_uc")),  # noqa: B009 - annotated
-        orders=int(getattr(row, "orders")),  # noqa: B009 - annotated
+        paid_uc=int(getattr(row, PAID_UC)),
+        orders=int(getattr(row, ORDERS)),
     )
